@@ -1,0 +1,139 @@
+//! Settings as written -> checked settings. All faults at once, each with line, reason and what was expected; unknown keys are faults.
+
+use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
+use crate::pii::Pii;
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the store, the admin token and the logs of inputs live.
+    pub data_dir: PathBuf,
+    /// Whether trunks beyond loopback may be dialled although calls are silent.
+    pub lab_silent_calls: bool,
+    /// Records every input of the floor for `tandem replay`; absent: not recorded.
+    pub input_log: Option<PathBuf>,
+    /// Country for numbers without "+", ISO 3166 ("VN").
+    pub default_country: String,
+    /// Zone for leads that name none ("Asia/Ho_Chi_Minh").
+    pub default_zone: String,
+    /// SIP on our side.
+    pub sip: SipConfig,
+    /// RTP on our side.
+    pub media: MediaConfig,
+    /// The agents' socket.
+    pub desk: DeskConfig,
+    /// HTTP: health, metrics, control.
+    pub api: ApiConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// Limits of the floor.
+    pub floor: FloorSettings,
+    /// Skill names; a `SkillId` is an index.
+    pub skills: Vec<String>,
+    /// Break reasons; index 0 is "login".
+    pub break_reasons: Vec<String>,
+    /// Trunks; a `TrunkId` is an index.
+    pub trunks: Vec<TrunkConfig>,
+    /// Campaigns; a `CampaignId` is an index.
+    pub campaigns: Vec<CampaignConfig>,
+}
+
+/// SIP on our side.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// Where UDP and TCP are bound.
+    pub listen: SocketAddr,
+    /// Address in Via, Contact and SDP, where it differs from `listen` (NAT).
+    pub advertise_address: Option<std::net::IpAddr>,
+    /// User-Agent header.
+    pub user_agent: String,
+}
+
+/// RTP on our side.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Address on which call ports are bound.
+    pub listen: std::net::IpAddr,
+    /// First and last UDP port for calls (even ports are used).
+    pub ports: (u16, u16),
+}
+
+/// The agents' socket.
+#[derive(Clone, Debug)]
+pub struct DeskConfig {
+    /// Where the websocket is served.
+    pub listen: SocketAddr,
+    /// Origins that a browser may come from ("https://desk.bank.example"); empty: none but native clients.
+    pub origins: Vec<String>,
+    /// An agent that answers no ping for this long is lost. Default 10 s.
+    pub ping_deadline: Duration,
+    /// Messages that may wait for one agent before its socket is closed. Default 64.
+    pub queue: usize,
+}
+
+/// HTTP.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// Where it is served.
+    pub listen: SocketAddr,
+    /// Host headers accepted beside the listening address.
+    pub hosts: Vec<String>,
+}
+
+/// The store.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// How long a commit may wait for company. Default 2 ms.
+    pub commit_window: Duration,
+    /// Orders that may wait for the writer before dialling stops. Default 8,192.
+    pub queue: usize,
+}
+
+/// Transport of a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// RFC 3261 s.18 over UDP.
+    Udp,
+    /// RFC 3261 s.18 over TCP, one connection kept open.
+    Tcp,
+}
+
+/// A route to a carrier.
+#[derive(Clone, Debug)]
+pub struct TrunkConfig {
+    /// What deciding needs of it.
+    pub settings: TrunkSettings,
+    /// Where requests go.
+    pub address: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// Host part of our From and of the Request-URI, where it is not the address.
+    pub domain: Option<String>,
+    /// Digest user.
+    pub username: Option<String>,
+    /// Digest password.
+    pub password: Option<Pii<String>>,
+    /// Realms that we answer; empty: the first one seen is pinned.
+    pub realms: Vec<String>,
+    /// Where its signalling may come from, beside `address`.
+    pub signalling_ranges: Vec<IpNet>,
+    /// Where its RTP may come from; empty: the signalling ranges and the SDP's address.
+    pub media_ranges: Vec<IpNet>,
+    /// Time between OPTIONS. Default 10 s; three unanswered mean DOWN.
+    pub keep_alive: Duration,
+}
+
+/// A campaign as configured.
+#[derive(Clone, Debug)]
+pub struct CampaignConfig {
+    /// What the floor obeys.
+    pub settings: CampaignSettings,
+    /// Caller id in E.164.
+    pub caller_id: String,
+    /// Sentence for the card where a lead brings none.
+    pub why: Option<String>,
+}

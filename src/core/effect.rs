@@ -1,0 +1,348 @@
+//! Every order that may leave the floor. Orders are data: the shells carry them out and report back as inputs.
+
+use crate::core::dispositions::Disposition;
+use crate::core::results::SystemResult;
+use crate::core::rules::Gate;
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+use crate::time::{Mono, UnixMs};
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Make this intent durable, and stage the card meanwhile. Nothing is sent yet.
+    Dial(DialOrder),
+    /// The intent is durable and was checked again: send the INVITE.
+    Release {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its route try, from 1.
+        route_try: u8,
+        /// Where to.
+        trunk: TrunkId,
+    },
+    /// Stop a call that is not answered. A 200 that crosses it is reported as an answer.
+    Cancel {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// End an answered call.
+    HangUp {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Forget this leg as soon as the protocol allows: cancel it if it rings, ACK and BYE a late answer. Nothing is reported.
+    Abort {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Join the customer's leg to the agent; reported as `Input::Bridged`.
+    Bridge {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// Push the staged card to the agent.
+    Show {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The agent.
+        agent: AgentId,
+        /// When the person answered.
+        answered: Mono,
+    },
+    /// The agent's state changed.
+    Agent(AgentNews),
+    /// The conversation is over; wrap-up begins.
+    CallEnded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The agent.
+        agent: AgentId,
+        /// Who ended it.
+        by: EndedBy,
+        /// Length of the conversation in milliseconds.
+        talk_ms: u64,
+    },
+    /// Keep the attempt's single result, and the lead's future unless a disposition will decide it.
+    Close(Box<AttemptClosed>),
+    /// Keep the disposition, then tell the agent "saved".
+    KeepOutcome(OutcomeKept),
+    /// A request that cannot be met.
+    Refuse {
+        /// Who asked.
+        agent: AgentId,
+        /// The number of the request; 0 for state changes and hang-ups.
+        request: u64,
+        /// Why not.
+        why: Refusal,
+    },
+    /// The hot window runs low.
+    Refill {
+        /// Of which campaign.
+        campaign: CampaignId,
+        /// How many leads at most.
+        want: u32,
+    },
+    /// A lead leaves the hot window without an attempt.
+    ReturnLead {
+        /// The lead.
+        lead: LeadId,
+        /// Of which campaign.
+        campaign: CampaignId,
+        /// What holds it.
+        gate: Gate,
+        /// When it may be tried again; `None`: never.
+        not_before: Option<UnixMs>,
+    },
+    /// What pacing decided, with the figures it saw.
+    Decided(PacingDecision),
+}
+
+/// An attempt to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DialOrder {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its route try, from 1. Above 1, the attempt itself is durable already.
+    pub route_try: u8,
+    /// Whose list.
+    pub campaign: CampaignId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// Who.
+    pub person: PersonId,
+    /// Which number.
+    pub number: NumberId,
+    /// Over which trunk.
+    pub trunk: TrunkId,
+}
+
+/// The single end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptClosed {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Whose list.
+    pub campaign: CampaignId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// Who.
+    pub person: PersonId,
+    /// Which number.
+    pub number: NumberId,
+    /// The last trunk tried.
+    pub trunk: TrunkId,
+    /// Route tries made.
+    pub route_tries: u8,
+    /// The result.
+    pub result: SystemResult,
+    /// Whether it counts against the person's caps.
+    pub counts: bool,
+    /// What the wire said, if it failed (status, Q.850 cause).
+    pub wire: Option<(u16, Option<u8>)>,
+    /// The agent, if connected.
+    pub agent: Option<AgentId>,
+    /// When pacing decided on it.
+    pub decided_at: UnixMs,
+    /// When the first INVITE was released.
+    pub released_at: Option<UnixMs>,
+    /// When it rang.
+    pub rang_at: Option<UnixMs>,
+    /// When it was answered.
+    pub answered_at: Option<UnixMs>,
+    /// When it was joined to the agent.
+    pub matched_at: Option<UnixMs>,
+    /// When it ended.
+    pub ended_at: UnixMs,
+    /// Milliseconds from the INVITE's release to the answer or the end.
+    pub ring_ms: Option<u64>,
+    /// Milliseconds of conversation.
+    pub talk_ms: Option<u64>,
+    /// The lead's future.
+    pub next: LeadNext,
+}
+
+/// What becomes of a lead.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LeadNext {
+    /// The disposition will say.
+    AwaitsOutcome,
+    /// Dial again, not before this time; with `callback` ahead of others, and for this agent if he is free.
+    Again {
+        /// Not before.
+        not_before: UnixMs,
+        /// Asked for by the person.
+        callback: bool,
+        /// Preferred agent.
+        sticky: Option<AgentId>,
+    },
+    /// Never again on this list.
+    Done(DoneWhy),
+}
+
+/// Why a lead is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DoneWhy {
+    /// The disposition ends it.
+    Disposition,
+    /// All its attempts are used up.
+    AttemptsUsed,
+    /// The number does not exist.
+    Invalid,
+    /// Its campaign's rule for this result.
+    Rule,
+    /// The number or the person must not be dialled.
+    Blocked,
+}
+
+/// A disposition to be kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OutcomeKept {
+    /// About which call.
+    pub attempt: AttemptId,
+    /// Whose list.
+    pub campaign: CampaignId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// Who.
+    pub person: PersonId,
+    /// Who said it.
+    pub agent: AgentId,
+    /// The client's number of the request; `None` if the system said it (`NOT_RECORDED`).
+    pub request: Option<u64>,
+    /// What.
+    pub disposition: Disposition,
+    /// When.
+    pub at: UnixMs,
+    /// The lead's future.
+    pub next: LeadNext,
+}
+
+/// An agent's state, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AgentNews {
+    /// Who.
+    pub agent: AgentId,
+    /// The state.
+    pub state: AgentState,
+    /// When it began.
+    pub since: UnixMs,
+    /// When it ends by itself (wrap-up).
+    pub until: Option<UnixMs>,
+    /// The call, if any.
+    pub attempt: Option<AttemptId>,
+    /// What was asked for after the call.
+    pub after_call: AfterCall,
+}
+
+/// The states of an agent (domain.md, "Agent life").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AgentState {
+    /// Not logged in.
+    Offline,
+    /// Logged in, no calls. The number is the reason: an index into the configured reasons; 0 is "login".
+    Break(u8),
+    /// Waiting for a call.
+    Ready,
+    /// A call is his; the legs are being joined, or the call made for him is in the air.
+    Reserved,
+    /// In a conversation.
+    Talking,
+    /// After-call work.
+    Wrap,
+    /// Own dialling.
+    Manual,
+}
+
+/// What an agent asked for after the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AfterCall {
+    /// The next call.
+    #[default]
+    Ready,
+    /// A break, for this reason.
+    Break(u8),
+    /// Manual mode.
+    Manual,
+    /// To log out.
+    Offline,
+}
+
+/// Who ended a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The person.
+    Customer,
+    /// The agent.
+    Agent,
+    /// A limit, a lost agent, or a failure.
+    System,
+}
+
+/// Why a request cannot be met. [`Refusal::code`] is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The agent is not logged in.
+    NotSeated,
+    /// The call is not, or no longer, this agent's.
+    NotYourCall,
+    /// A disposition for this call is kept already.
+    OutcomeKept,
+    /// The disposition needs a time (promise or callback).
+    FollowUpMissing,
+    /// Not possible in this state.
+    WrongState,
+    /// The disposition comes first.
+    OutcomeFirst,
+}
+
+impl Refusal {
+    /// Stable code for clients.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotSeated => "not_logged_in",
+            Self::NotYourCall => "not_your_call",
+            Self::OutcomeKept => "outcome_already_saved",
+            Self::FollowUpMissing => "follow_up_missing",
+            Self::WrongState => "not_possible_in_this_state",
+            Self::OutcomeFirst => "outcome_first",
+        }
+    }
+}
+
+/// One campaign's share of a pacing decision that started lines, or that was newly bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PacingDecision {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Lines started.
+    pub launched: u32,
+    /// Agents free for it at the tick.
+    pub free_agents: u32,
+    /// Lines in the air before (intents included).
+    pub in_air: u32,
+    /// Lines its mode asks for beyond those in the air, before limits.
+    pub wanted: u32,
+    /// What stopped it from starting more.
+    pub bound: Bound,
+}
+
+/// What bounds a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bound {
+    /// Nothing: all wanted lines were started.
+    Nothing,
+    /// No agent is free whom its leads could use.
+    Agents,
+    /// No lead is due that the gate lets pass.
+    Leads,
+    /// The campaign's lines.
+    Lines,
+    /// Calls per second of campaign or trunk.
+    Cps,
+    /// No trunk is up with a free channel.
+    Trunks,
+    /// Dialling is stopped, or the store does not keep up.
+    Stopped,
+}

@@ -1,0 +1,185 @@
+//! Every fact that may enter the floor. With [`super::effect::Effect`] this is the whole contract, and the whole replay log.
+//!
+//! Serialisable on purpose (docs/adr/0001): the log of inputs is a product feature. No personal datum may enter: ids only.
+
+use crate::core::dispositions::Disposition;
+use crate::core::settings::{CampaignSettings, CampaignState, DialMode, SkillNeed, TrunkSettings};
+use crate::ids::{
+    AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
+};
+use crate::time::{Mono, UnixMs};
+use serde::{Deserialize, Serialize};
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// A deadline may have come.
+    Wake,
+
+    // -- supervisors and configuration
+    /// New rules for a campaign (or a new campaign, if the id is the next one).
+    Campaign(CampaignId, CampaignSettings),
+    /// Start or pause a campaign.
+    CampaignState(CampaignId, CampaignState),
+    /// Another mode or ratio; in force at the next decision.
+    CampaignMode(CampaignId, DialMode),
+    /// New limits for a trunk.
+    Trunk(TrunkId, TrunkSettings),
+    /// No INVITE leaves from now on. With `cancel_ringing`, what rings is cancelled too.
+    StopDialling {
+        /// Whether to cancel what rings.
+        cancel_ringing: bool,
+    },
+    /// Dialling may go on.
+    ResumeDialling,
+
+    // -- agents
+    /// An agent logged in: starts on BREAK ("login").
+    AgentSeated(AgentSeat),
+    /// The agent asked for another state.
+    AgentWants(AgentId, Wanted),
+    /// The agent's socket is gone; the grace time starts.
+    AgentLost(AgentId),
+    /// The agent is back within the grace time.
+    AgentBack(AgentId),
+    /// The agent ended the conversation.
+    AgentHangUp(AgentId, AttemptId),
+    /// The agent's disposition. Details (amounts, notes) wait in the shell under the attempt's id.
+    AgentOutcome {
+        /// Who.
+        agent: AgentId,
+        /// About which call.
+        attempt: AttemptId,
+        /// The client's own number of this request, for the answer.
+        request: u64,
+        /// What.
+        disposition: Disposition,
+        /// Call back at, or promise due at.
+        follow_up: Option<UnixMs>,
+    },
+
+    // -- leads
+    /// Leads for the hot window, answering an `Effect::Refill`.
+    Leads {
+        /// Of which campaign.
+        campaign: CampaignId,
+        /// At most as many as were asked for.
+        leads: Vec<LeadFacts>,
+        /// No more leads are due before this time; `None` if there are more right now.
+        exhausted_until: Option<UnixMs>,
+    },
+    /// New leads may be there (an import ended): ask again.
+    LeadsChanged(CampaignId),
+    /// This number must not be dialled again; what rings there is cancelled.
+    NumberBlocked(NumberId),
+    /// This person must not be dialled again (paid, opted out, died); what rings there is cancelled.
+    PersonBlocked(PersonId),
+
+    // -- the store
+    /// The intent of this route try is on disk.
+    IntentDurable(AttemptId, u8),
+    /// The store could not keep the intent.
+    IntentFailed(AttemptId, u8),
+    /// Whether the store keeps up; while not, no dialling.
+    StoreReady(bool),
+
+    // -- legs
+    /// The SIP side noticed something on a leg.
+    Leg {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Which INVITE transaction chain of it, from 1.
+        route_try: u8,
+        /// When it arrived.
+        at: Mono,
+        /// What.
+        event: LegEvent,
+    },
+    /// The media plane joined the legs.
+    Bridged(AttemptId),
+    /// A trunk answers OPTIONS, or no longer does.
+    TrunkUp(TrunkId, bool),
+}
+
+/// What a leg can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LegEvent {
+    /// The INVITE is on the wire.
+    Sent,
+    /// 100: somebody heard us.
+    Trying,
+    /// 180, 181, 182, 183: it rings (183 may carry music or an announcement: never an answer).
+    Ringing,
+    /// 200 to the INVITE.
+    Answered,
+    /// A final failure.
+    Failed(LegFailure),
+    /// The far end ended an answered call, or our BYE or CANCEL was done.
+    Ended,
+    /// No provisional answer in time.
+    Silent,
+}
+
+/// Why an INVITE failed, as the wire said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LegFailure {
+    /// SIP status, 300..=699; 0 if the transport failed.
+    pub status: u16,
+    /// Cause of a Reason header with protocol Q.850 (RFC 3326), 1..=127.
+    pub q850: Option<u8>,
+    /// Retry-After, in seconds.
+    pub retry_after_s: Option<u32>,
+}
+
+/// An agent at log-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSeat {
+    /// Who.
+    pub agent: AgentId,
+    /// Campaigns served and their weights (1..=100) for this agent.
+    pub campaigns: Vec<(CampaignId, u16)>,
+    /// Skills and levels, 1..=10.
+    pub skills: Vec<(SkillId, u8)>,
+}
+
+/// What an agent can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Wanted {
+    /// Calls, please. Ends wrap-up where the disposition is saved.
+    Ready,
+    /// A break, now or after the call. The number is an index into the configured reasons.
+    Break(u8),
+    /// Own dialling: pacing ignores the agent.
+    Manual,
+    /// Log out, now or after the call.
+    Offline,
+}
+
+/// What the floor must know of a lead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadFacts {
+    /// The lead.
+    pub lead: LeadId,
+    /// Who it is.
+    pub person: PersonId,
+    /// Which number will be dialled.
+    pub number: NumberId,
+    /// Where the person is.
+    pub zone: ZoneId,
+    /// Higher is dialled first.
+    pub priority: i32,
+    /// Not before this time.
+    pub not_before: UnixMs,
+    /// Attempts so far that counted, on this lead.
+    pub attempts: u16,
+    /// Skills needed beyond the campaign's own.
+    pub needs: Vec<SkillNeed>,
+    /// Preferred agent, if free (same agent after a promise).
+    pub sticky: Option<AgentId>,
+    /// Only this agent may have the call; it is dialled when this agent is free.
+    pub reserved_for: Option<AgentId>,
+    /// Last attempts at this person that counted, newest first, over all campaigns; at least those of the last 24 h.
+    pub person_attempts: Vec<UnixMs>,
+    /// On a do-not-call list.
+    pub blocked: bool,
+}

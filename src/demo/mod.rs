@@ -1,0 +1,1 @@
+//! The demo peers: real sockets, simulated people. Says that it is a simulator.

@@ -1,0 +1,179 @@
+//! The lanes between rooms: bounded, and each with a named answer to "full".
+
+use crate::core::input::Input;
+use crate::ids::{AttemptId, LeadId};
+use crate::time::{Mono, Now, UnixMs};
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use dashmap::DashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The process's two clocks. Cheap to copy; all copies share one origin.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock whose monotonic origin is now.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a clock is started once, on purpose"
+    )]
+    pub fn new() -> Self {
+        Clock {
+            origin: Instant::now(),
+        }
+    }
+    /// The monotonic instant.
+    pub fn mono(&self) -> Mono {
+        Mono(self.origin.elapsed().as_micros() as u64)
+    }
+    /// Both clocks.
+    pub fn now(&self) -> Now {
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis() as i64;
+        Now {
+            mono: self.mono(),
+            unix: UnixMs(unix),
+        }
+    }
+    /// The `Instant` of a monotonic time, for timers of the runtime.
+    pub fn instant(&self, at: Mono) -> Instant {
+        self.origin + std::time::Duration::from_micros(at.0)
+    }
+}
+
+/// The way into the floor. Two lanes: legs, agents and stops never wait behind imports.
+#[derive(Clone, Debug)]
+pub struct FloorLane {
+    urgent: Sender<Input>,
+    bulk: Sender<Input>,
+}
+
+/// The floor's end of its lanes.
+#[derive(Debug)]
+pub struct FloorInbox {
+    /// Legs, agents, store answers, stops.
+    pub urgent: Receiver<Input>,
+    /// Leads, settings.
+    pub bulk: Receiver<Input>,
+}
+
+/// The lane is full: the floor is behind by its whole length. The sender drops the fact and counts, or refuses its client.
+#[derive(Debug, thiserror::Error)]
+#[error("the floor is {waiting} inputs behind")]
+pub struct LaneFull {
+    /// Inputs waiting.
+    pub waiting: usize,
+}
+
+/// Both ends of a floor's lanes. `urgent` and `bulk` are their lengths in inputs.
+pub fn floor_lanes(urgent: usize, bulk: usize) -> (FloorLane, FloorInbox) {
+    let (urgent_in, urgent_out) = bounded(urgent);
+    let (bulk_in, bulk_out) = bounded(bulk);
+    (
+        FloorLane {
+            urgent: urgent_in,
+            bulk: bulk_in,
+        },
+        FloorInbox {
+            urgent: urgent_out,
+            bulk: bulk_out,
+        },
+    )
+}
+
+impl FloorLane {
+    /// Hands over a fact about a leg, an agent, an intent, or a stop.
+    pub fn urgent(&self, input: Input) -> Result<(), LaneFull> {
+        self.urgent
+            .try_send(input)
+            .map_err(|_: TrySendError<Input>| LaneFull {
+                waiting: self.urgent.len(),
+            })
+    }
+    /// Hands over leads or settings.
+    pub fn bulk(&self, input: Input) -> Result<(), LaneFull> {
+        self.bulk
+            .try_send(input)
+            .map_err(|_: TrySendError<Input>| LaneFull {
+                waiting: self.bulk.len(),
+            })
+    }
+    /// Inputs waiting in the urgent and the bulk lane.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.urgent.len(), self.bulk.len())
+    }
+}
+
+/// The way into the store's writer. `try_send` only; full means: stop dialling.
+pub type StoreLane = Sender<crate::shell::store::StoreOrder>;
+
+/// An order to the SIP thread.
+#[derive(Clone, Debug)]
+pub enum SipOrder {
+    /// Send the INVITE of a durable route try.
+    Invite {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its route try, from 1.
+        route_try: u8,
+        /// Where to.
+        trunk: crate::ids::TrunkId,
+        /// What the store knows it by.
+        identity: crate::shell::store::CallIdentity,
+        /// The number in E.164.
+        number: crate::pii::Pii<String>,
+        /// Caller id in E.164.
+        caller_id: String,
+    },
+    /// Stop it while it rings; a 200 that crosses is reported as `LegEvent::Answered`.
+    Cancel(AttemptId),
+    /// BYE; `LegEvent::Ended` follows.
+    HangUp(AttemptId),
+    /// Get rid of it in whatever way its state allows; report nothing more.
+    Abort(AttemptId),
+    /// The dialog's far side is on disk: ACK the 200 (sent after 200 ms in any case; docs/adr/0002).
+    ConfirmDialog(AttemptId, u8),
+    /// Legs that an earlier process left behind: CANCEL or BYE them, ACK and BYE what still answers.
+    Orphans(Vec<crate::shell::store::OrphanLeg>),
+}
+
+/// What SIP asks of the media plane. Implemented by `shell::media`, replaced by nothing else in the product.
+pub trait MediaPorts: Send + Sync {
+    /// A bound UDP port for the attempt's leg; `None` when all are taken. Asked again for a later route try, gives the same one.
+    fn reserve(&self, attempt: AttemptId) -> Option<u16>;
+    /// The far side's address and the payload type to send (0 PCMU, 8 PCMA), from an SDP answer or early media.
+    fn remote(
+        &self,
+        attempt: AttemptId,
+        trunk: crate::ids::TrunkId,
+        remote: std::net::SocketAddr,
+        payload_type: u8,
+        answered: bool,
+    );
+    /// The leg is over; the port goes back.
+    fn release(&self, attempt: AttemptId);
+}
+
+/// What the address book keeps of a lead while it is in the hot window.
+pub type LeadBook = Arc<DashMap<LeadId, Arc<crate::shell::store::LeadRecord>>>;
+
+/// What the address book keeps of an attempt from intent to end.
+pub type CallBook = Arc<DashMap<AttemptId, CallEntry>>;
+
+/// Names and ready bytes of one attempt. Nothing here decides anything.
+#[derive(Clone, Debug)]
+pub struct CallEntry {
+    /// What SIP will call it; durable with the intent.
+    pub identity: crate::shell::store::CallIdentity,
+    /// The number in E.164, "+84900000412".
+    pub number: crate::pii::Pii<String>,
+    /// What is known of the lead, for the card and its expansions.
+    pub lead: Arc<crate::shell::store::LeadRecord>,
+    /// The staged card body, once built.
+    pub card: Option<bytes::Bytes>,
+}

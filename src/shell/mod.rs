@@ -1,0 +1,5 @@
+//! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
+
+pub mod api;
+pub mod lanes;
+pub mod store;

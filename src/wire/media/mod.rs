@@ -1,0 +1,1 @@
+//! RTP as bytes and counters.
