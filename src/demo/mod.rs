@@ -1,1 +1,4 @@
 //! The demo peers: real sockets, simulated people. Says that it is a simulator.
+
+pub mod carrier;
+pub mod chance;
