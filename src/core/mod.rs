@@ -5,6 +5,7 @@
 pub mod dispositions;
 pub mod effect;
 pub mod input;
+pub mod picture;
 pub mod results;
 pub mod rules;
 pub mod settings;
