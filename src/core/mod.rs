@@ -2,9 +2,12 @@
 //!
 //! Shells see [`floor::Floor`], [`input::Input`], [`effect::Effect`], [`picture::Picture`] and [`settings`]; the rest is private to deciding.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod dispositions;
 pub mod effect;
 pub mod input;
+pub mod picture;
 pub mod results;
 pub mod rules;
 pub mod settings;
