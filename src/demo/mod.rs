@@ -1,5 +1,6 @@
 //! The demo peers: real sockets, simulated people. Says that it is a simulator.
 
+pub mod agents;
 pub mod borrowers;
 pub mod carrier;
 pub mod chance;
