@@ -178,12 +178,11 @@ impl Driver {
             } else {
                 Duration::ZERO
             };
-            if let Err(error) = self.poll.poll(&mut events, Some(wait)) {
-                if error.kind() != ErrorKind::Interrupted {
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != ErrorKind::Interrupted {
                     tracing::error!(%error, "The simulated network cannot poll its sockets; it stops.");
                     break;
                 }
-            }
             let now = self.clock.now();
             self.lines.set_now(now.mono);
             let earlier = std::mem::take(&mut unread);
