@@ -1,5 +1,20 @@
 //! Settings as written -> checked settings. All faults at once, each with line, reason and what was expected; unknown keys are faults.
 
+mod campaigns;
+mod faults;
+mod load;
+mod reader;
+mod report;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod trunks;
+
+pub use campaigns::ratio_milli;
+pub use faults::{Fault, Faults, nearest};
+pub use report::check_report;
+pub use settings::{ServeRefused, UnknownZone};
+
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;
 use ipnet::IpNet;
@@ -8,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// A checked configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where the store, the admin token and the logs of inputs live.
     pub data_dir: PathBuf,
@@ -43,7 +58,7 @@ pub struct Config {
 }
 
 /// SIP on our side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SipConfig {
     /// Where UDP and TCP are bound.
     pub listen: SocketAddr,
@@ -54,7 +69,7 @@ pub struct SipConfig {
 }
 
 /// RTP on our side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MediaConfig {
     /// Address on which call ports are bound.
     pub listen: std::net::IpAddr,
@@ -63,7 +78,7 @@ pub struct MediaConfig {
 }
 
 /// The agents' socket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeskConfig {
     /// Where the websocket is served.
     pub listen: SocketAddr,
@@ -76,7 +91,7 @@ pub struct DeskConfig {
 }
 
 /// HTTP.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ApiConfig {
     /// Where it is served.
     pub listen: SocketAddr,
@@ -85,7 +100,7 @@ pub struct ApiConfig {
 }
 
 /// The store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StoreConfig {
     /// How long a commit may wait for company. Default 2 ms.
     pub commit_window: Duration,
@@ -103,7 +118,7 @@ pub enum Transport {
 }
 
 /// A route to a carrier.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrunkConfig {
     /// What deciding needs of it.
     pub settings: TrunkSettings,
@@ -128,7 +143,7 @@ pub struct TrunkConfig {
 }
 
 /// A campaign as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CampaignConfig {
     /// What the floor obeys.
     pub settings: CampaignSettings,

@@ -8,6 +8,8 @@
     clippy::disallowed_macros
 )]
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 pub mod dispositions;
 pub mod effect;
 pub mod floor;

@@ -1,68 +1,78 @@
-//! A read-only snapshot of the floor for wallboards and metrics. Copies counts; holds nothing that decides.
+//! A read-only snapshot of the floor, for wallboard, metrics and `/v1/picture`.
+//!
+//! Plain numbers and names of campaigns and trunks; never a person. The floor fills it once per publication and hands it
+//! out whole: a reader sees one instant, never half of two.
 
 use crate::core::settings::{CampaignState, DialMode};
 
 /// The floor at one instant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Picture {
-    /// Agents: offline, on break, ready, reserved, talking, in wrap-up, manual.
+    /// Agents by state, in the order of [`Picture::AGENT_STATES`].
     pub agents: [u32; 7],
-    /// Campaigns; the index is the `CampaignId`.
+    /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignPicture>,
-    /// Trunks; the index is the `TrunkId`.
+    /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkPicture>,
-    /// Whether dialling is stopped.
+    /// Whether dialling was stopped by hand.
     pub stopped: bool,
-    /// Whether the store keeps up.
+    /// Whether the store keeps up; while it does not, nothing is dialled.
     pub store_ready: bool,
-    /// Attempts that have no result yet.
+    /// Attempts between intent and end.
     pub attempts_alive: u32,
-    /// Wrap-ups that outlasted their time.
+    /// Wrap-ups that lasted longer than their campaign allows, since the start.
     pub wrap_overruns: u64,
-    /// Truths of the floor found broken (0, or wake somebody).
+    /// Invariants found broken, since the start. Anything but 0 is a defect of ours.
     pub invariant_faults: u64,
 }
 
-/// One campaign at one instant; counters rise from the engine's start.
+impl Picture {
+    /// What each place of [`Picture::agents`] counts.
+    pub const AGENT_STATES: [&'static str; 7] = [
+        "offline", "break", "ready", "reserved", "talking", "wrap", "manual",
+    ];
+}
+
+/// One campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CampaignPicture {
-    /// Name.
+    /// Name in the configuration.
     pub name: String,
     /// Whether it dials.
     pub state: CampaignState,
-    /// How it chooses its lines.
+    /// How it chooses the number of lines.
     pub mode: DialMode,
-    /// Agents at work who serve it.
+    /// Agents logged in who serve it and are not on break or dialling by hand.
     pub agents_serving: u32,
-    /// Lines in the air: intents, ringing, answered and waiting.
+    /// Lines started and neither answered nor ended, intents included.
     pub in_air: u32,
-    /// Of these, ringing.
+    /// Of those, lines that ring.
     pub ringing: u32,
-    /// Of these, answered people who wait for an agent.
+    /// People who answered and wait for an agent.
     pub waiting: u32,
-    /// Conversations (and legs being joined).
+    /// Conversations.
     pub talking: u32,
-    /// Attempts started.
+    /// Attempts started, since the start.
     pub launched: u64,
-    /// Attempts ended, in the order of `SystemResult::ALL`.
+    /// Attempts ended, by result, in the order of [`crate::core::results::SystemResult::ALL`], since the start.
     pub results: [u64; 12],
-    /// Dispositions kept.
+    /// Dispositions kept, since the start.
     pub outcomes: u64,
     /// Leads in the hot window.
     pub hot_leads: u32,
-    /// Leads held back, in the order of `Gate::ALL`.
+    /// Times a gate held a lead back, in the order of [`crate::core::rules::Gate::ALL`], since the start.
     pub held: [u64; 6],
 }
 
-/// One trunk at one instant.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// One trunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrunkPicture {
-    /// Name.
+    /// Name in the configuration.
     pub name: String,
     /// Whether it answers OPTIONS.
     pub up: bool,
-    /// Whether its breaker keeps calls away.
+    /// Whether its breaker keeps it out of use.
     pub breaker_open: bool,
-    /// Legs on it.
+    /// Legs in use.
     pub in_use: u32,
 }
