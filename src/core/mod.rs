@@ -8,7 +8,6 @@
     clippy::disallowed_macros
 )]
 
-#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod dispositions;
 pub mod effect;

@@ -3,4 +3,5 @@
 pub mod api;
 pub mod lanes;
 pub mod metrics;
+pub mod media;
 pub mod store;
