@@ -8,7 +8,6 @@
     clippy::disallowed_macros
 )]
 
-
 pub mod dispositions;
 pub mod effect;
 pub mod floor;

@@ -4,5 +4,4 @@
 
 pub mod judge;
 pub mod rng;
-pub mod trace;
 pub mod world;

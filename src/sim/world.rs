@@ -4,7 +4,6 @@
 
 use super::judge::{Judge, PersonRules};
 use super::rng::Rng;
-use super::trace::Trace;
 use crate::core::dispositions::Disposition;
 use crate::core::effect::{AgentState, Effect, LeadNext};
 use crate::core::floor::Floor;
@@ -18,6 +17,7 @@ use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
 };
 use crate::time::{Mono, Now, UnixMs};
+use crate::trace::Trace;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! One number for a whole run: FNV-1a over every effect and its time. Equal runs, equal numbers, on every platform of one word size.
+//! Shared by the simulator and the replay log.
 
-use crate::core::effect::Effect;
 use crate::time::Now;
 use std::hash::{Hash, Hasher};
 
@@ -16,7 +16,7 @@ impl Default for Trace {
 
 impl Trace {
     /// Takes in one effect.
-    pub fn add(&mut self, now: Now, effect: &Effect) {
+    pub fn add(&mut self, now: Now, effect: &impl Hash) {
         now.mono.hash(self);
         effect.hash(self);
     }
