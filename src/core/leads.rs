@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StreamId(pub(crate) usize);
 
-/// Higher priority first, then who has waited longer, then the older id.
-type Rank = (i32, Reverse<UnixMs>, Reverse<LeadId>);
+/// Callbacks, then higher priority, then who has waited longer, then the older id.
+type Rank = (bool, i32, Reverse<UnixMs>, Reverse<LeadId>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -124,14 +124,14 @@ impl Leads {
     pub(crate) fn head(&mut self, stream: StreamId, now: UnixMs) -> Option<i32> {
         let queue = &mut self.streams[stream.0].queue;
         ripen(queue, &self.hot, now);
-        queue.due.peek().map(|(priority, _, _)| *priority)
+        queue.due.peek().map(|(_, priority, _, _)| *priority)
     }
 
     /// Takes a stream's next lead out of its queue.
     pub(crate) fn take(&mut self, stream: StreamId, now: UnixMs) -> Option<LeadId> {
         let queue = &mut self.streams[stream.0].queue;
         ripen(queue, &self.hot, now);
-        let (_, _, Reverse(lead)) = queue.due.pop()?;
+        let (_, _, _, Reverse(lead)) = queue.due.pop()?;
         self.mark_out(lead)
     }
 
@@ -151,7 +151,7 @@ impl Leads {
     pub(crate) fn take_personal(&mut self, agent: AgentId, now: UnixMs) -> Option<LeadId> {
         let queue = self.personal.get_mut(&agent)?;
         ripen(queue, &self.hot, now);
-        let (_, _, Reverse(lead)) = queue.due.pop()?;
+        let (_, _, _, Reverse(lead)) = queue.due.pop()?;
         self.mark_out(lead)
     }
 
@@ -203,6 +203,7 @@ impl Leads {
 
 fn rank(facts: &LeadFacts) -> Rank {
     (
+        facts.callback,
         facts.priority,
         Reverse(facts.not_before),
         Reverse(facts.lead),
@@ -233,6 +234,7 @@ mod tests {
             person: PersonId(id),
             number: NumberId(id),
             zone: ZoneId(0),
+            callback: false,
             priority,
             not_before: UnixMs(not_before),
             attempts: 0,

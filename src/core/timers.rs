@@ -42,6 +42,16 @@ impl Timers {
         }
     }
 
+    /// How many deadlines are kept, those that no longer matter included.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Drops the deadlines that no longer matter. Costs a walk; asked for when most of them do not.
+    pub(crate) fn retain(&mut self, matters: impl Fn(&Timer) -> bool) {
+        self.heap.retain(|Reverse((_, _, timer))| matters(timer));
+    }
+
     /// When the next deadline comes (it may turn out not to matter).
     pub(crate) fn next(&self) -> Option<Mono> {
         self.heap.peek().map(|Reverse((at, _, _))| *at)

@@ -206,6 +206,7 @@ impl World {
                 person,
                 number: NumberId(person.0 + if rng.chance(100) { 1_000_000 } else { 0 }),
                 zone: ZoneId(0),
+                callback: rng.chance(20),
                 priority: rng.below(10) as i32,
                 not_before: UnixMs(
                     start
@@ -533,21 +534,7 @@ impl World {
                     self.lead_next(kept.lead, kept.next);
                 }
             }
-            Effect::ReturnLead {
-                lead, not_before, ..
-            } => {
-                self.lent.remove(&lead);
-                match not_before {
-                    Some(at) => {
-                        if let Some((_, facts)) = self.leads.get_mut(&lead) {
-                            facts.not_before = at;
-                        }
-                    }
-                    None => {
-                        self.leads.remove(&lead);
-                    }
-                }
-            }
+            Effect::ReturnLead { lead, next, .. } => self.lead_next(lead, next),
             Effect::Refill { campaign, want } => self.refill(campaign, want as usize),
             Effect::Refuse { .. } | Effect::Decided(_) => {}
         }

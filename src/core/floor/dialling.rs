@@ -3,12 +3,12 @@
 use super::Floor;
 use crate::core::agents::Place;
 use crate::core::calls::{Attempt, CancelWhy, Phase};
-use crate::core::effect::{Bound, DialOrder, Effect, LeadNext, PacingDecision};
+use crate::core::effect::{Bound, DialOrder, DoneWhy, Effect, LeadNext, PacingDecision};
 use crate::core::input::LeadFacts;
 use crate::core::leads::StreamId;
 use crate::core::pacing::Plan;
 use crate::core::results::SystemResult;
-use crate::core::rules::{Candidate, Held};
+use crate::core::rules::{Candidate, Gate, Held};
 use crate::core::settings::CampaignState;
 use crate::core::timers::Timer;
 use crate::core::trunks::NoTrunk;
@@ -283,12 +283,24 @@ impl Floor {
                 self.leads.put_back(lead, next, now.unix)
             }
             _ => {
+                let Some((facts, _)) = self.leads.facts(lead) else {
+                    return;
+                };
+                let next = match (held.next, held.gate) {
+                    (Some(not_before), _) => LeadNext::Again {
+                        not_before,
+                        callback: facts.callback,
+                        sticky: facts.sticky,
+                    },
+                    (None, Gate::AttemptsUsed) => LeadNext::Done(DoneWhy::AttemptsUsed),
+                    (None, _) => LeadNext::Done(DoneWhy::Blocked),
+                };
                 self.forget_lead(lead, now);
                 effects.push(Effect::ReturnLead {
                     lead,
                     campaign,
                     gate: held.gate,
-                    not_before: held.next,
+                    next,
                 });
                 self.due_again(campaign, held.next);
             }
@@ -551,7 +563,7 @@ fn dial_order(attempt: &Attempt) -> Effect {
 /// The future of a lead whose attempts are counted.
 pub(super) fn next_for(again_at: UnixMs, attempts_used: bool) -> LeadNext {
     if attempts_used {
-        LeadNext::Done(crate::core::effect::DoneWhy::AttemptsUsed)
+        LeadNext::Done(DoneWhy::AttemptsUsed)
     } else {
         LeadNext::Again {
             not_before: again_at,

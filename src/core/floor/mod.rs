@@ -289,10 +289,32 @@ impl Floor {
                 }
             }
         }
+        // A conversation sets a deadline two hours ahead and is over in minutes: what is stale must not pile up.
+        if self.timers.len() > 4_096 + 4 * (self.attempts.len() + self.unspoken.len()) {
+            self.forget_stale_timers();
+        }
         if self.next_tick.is_some_and(|tick| tick <= now.mono) {
             self.next_tick = None;
             self.tick(now, effects);
         }
+    }
+
+    fn forget_stale_timers(&mut self) {
+        let (attempts, agents, loads) = (&self.attempts, &self.agents, &self.loads);
+        self.timers.retain(|timer| match timer {
+            Timer::Attempt(id, generation) => attempts
+                .get(id)
+                .is_some_and(|attempt| attempt.generation == *generation),
+            Timer::Agent(id, generation) => agents
+                .get(*id)
+                .is_some_and(|agent| agent.generation == *generation),
+            Timer::Grace(id, losses) => {
+                agents.get(*id).is_some_and(|agent| agent.losses == *losses)
+            }
+            Timer::Refill(campaign, number) => {
+                loads[usize::from(campaign.0)].refill == Some(*number)
+            }
+        });
     }
 
     /// Ticks go on while somebody is at work and a campaign runs; an idle floor sleeps.

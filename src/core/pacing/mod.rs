@@ -294,6 +294,7 @@ mod tests {
                     person: PersonId(number as u64),
                     number: NumberId(number as u64),
                     zone: ZoneId(0),
+                    callback: false,
                     priority: 0,
                     not_before: UnixMs(0),
                     attempts: 0,

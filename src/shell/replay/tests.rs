@@ -27,6 +27,7 @@ fn record(dir: &Path) -> PathBuf {
         person: PersonId(12),
         number: NumberId(13),
         zone: ZoneId(0),
+        callback: false,
         priority: 0,
         not_before: UnixMs(0),
         attempts: 0,

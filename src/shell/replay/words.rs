@@ -238,15 +238,13 @@ impl Names {
                 format!("agent {agent} is refused: {}", why.code())
             }
             Effect::ReturnLead {
-                lead,
-                gate,
-                not_before,
-                ..
+                lead, gate, next, ..
             } => {
-                let next = not_before.map_or("never again".to_owned(), |at| {
-                    format!("not before {}", day_and_clock(at))
-                });
-                format!("lead {lead} is held by {}: {next}", gate.code())
+                format!(
+                    "lead {lead} is held by {}: it {}",
+                    gate.code(),
+                    next_words(next)
+                )
             }
             Effect::Decided(decision) => self.decision(decision),
         })
