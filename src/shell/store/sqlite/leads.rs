@@ -162,7 +162,8 @@ fn read_lead(
             number.status <> 'VALID'
                 OR EXISTS (SELECT 1 FROM dnc WHERE dnc.e164 = number.e164)
                 OR EXISTS (SELECT 1 FROM person_block WHERE person_block.person = lead.person
-                    AND (person_block.until IS NULL OR person_block.until > ?2))
+                    AND (person_block.until IS NULL OR person_block.until > ?2)),
+            lead.callback
          FROM lead
          JOIN number ON number.id = lead.number
          JOIN zone ON zone.id = lead.zone
@@ -185,6 +186,7 @@ fn read_lead(
             person: PersonId(person as u64),
             number,
             zone,
+            callback: row.get(12)?,
             priority: row.get(3)?,
             not_before: UnixMs(row.get(4)?),
             attempts: row.get(5)?,
