@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod floor_thread;
+pub mod cards;
+pub mod desks;
 pub mod lanes;
 pub mod media;
 pub mod metrics;

@@ -131,6 +131,12 @@ pub struct OutcomeDetail {
     pub reason: Option<String>,
     /// Amount paid, where the code needs one.
     pub amount: Option<i64>,
+    /// When and how it was paid, as the customer says.
+    #[serde(default)]
+    pub paid: Option<PaidDetail>,
+    /// Instalments of a plan, in the order of their dates.
+    #[serde(default)]
+    pub schedule: Vec<InstalmentDetail>,
     /// Cooperation, as the agent overrides it.
     pub cooperation: Option<String>,
 }
@@ -144,6 +150,24 @@ pub struct PromiseDetail {
     pub due: String,
     /// How ("TRANSFER", "MOMO").
     pub method: Option<String>,
+}
+
+/// A payment that the customer says was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidDetail {
+    /// Date, ISO 8601.
+    pub at: String,
+    /// How ("MOMO", "COUNTER").
+    pub method: String,
+}
+
+/// One part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalmentDetail {
+    /// Due date, ISO 8601.
+    pub due: String,
+    /// Amount in whole units of the currency.
+    pub amount: i64,
 }
 
 /// What the writer reports after a commit, in the order of the orders.
