@@ -7,6 +7,7 @@ use crate::core::effect::Effect;
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
+use crate::shell::api::Readiness;
 use crate::shell::lanes::{Clock, FloorInbox};
 use crate::shell::metrics::{Metrics, input_kind};
 use crate::shell::replay::InputLog;
@@ -14,7 +15,6 @@ use crate::time::{Mono, Now};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError, select};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +24,14 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Longest sleep: the heartbeat that `/healthz` looks at.
 const BEAT: Duration = Duration::from_millis(500);
 
+/// Carries the floor's orders out. Runs on the floor's thread and must not wait.
+pub trait Route {
+    /// Carries one order out.
+    fn route(&mut self, now: Now, effect: Effect);
+    /// Called after every turn: a chance to pay what is owed.
+    fn turn_over(&mut self);
+}
+
 /// What the floor's thread needs.
 pub struct FloorShell<R> {
     /// The floor, fresh.
@@ -32,7 +40,7 @@ pub struct FloorShell<R> {
     pub inbox: FloorInbox,
     /// The clocks.
     pub clock: Clock,
-    /// Carries an effect out. Must not wait.
+    /// Carries effects out.
     pub route: R,
     /// Records inputs for `tandem replay`.
     pub log: Option<InputLog>,
@@ -40,13 +48,13 @@ pub struct FloorShell<R> {
     pub metrics: Arc<Metrics>,
     /// Where the picture is published.
     pub picture: Arc<ArcSwap<Picture>>,
-    /// Microseconds of the monotonic clock at the last turn: shared with `/healthz`.
-    pub beat: Arc<AtomicU64>,
+    /// Told of every turn: `/healthz` looks at it.
+    pub readiness: Arc<Readiness>,
     /// Ends the thread when its sender is dropped.
     pub stop: Receiver<()>,
 }
 
-impl<R: FnMut(Now, Effect) + Send + 'static> FloorShell<R> {
+impl<R: Route + Send + 'static> FloorShell<R> {
     /// Starts the thread. It ends when `stop` is disconnected.
     pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new()
@@ -71,11 +79,12 @@ impl<R: FnMut(Now, Effect) + Send + 'static> FloorShell<R> {
                 if let Some(log) = &mut self.log {
                     log.effect(now, &effect);
                 }
-                (self.route)(now, effect);
+                self.route.route(now, effect);
             }
+            self.route.turn_over();
             let done = self.clock.mono();
             self.metrics.floor_turn(kind, done.since(now.mono));
-            self.beat.store(done.0, Ordering::Relaxed);
+            self.readiness.floor_turned(done);
             if done >= check_at {
                 check_at = done + CHECK_EVERY;
                 if let Err(what) = self.floor.check() {

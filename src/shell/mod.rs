@@ -8,4 +8,6 @@ pub mod lanes;
 pub mod media;
 pub mod metrics;
 pub mod replay;
+pub mod router;
+pub mod serve;
 pub mod store;
