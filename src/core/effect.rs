@@ -92,8 +92,8 @@ pub enum Effect {
         campaign: CampaignId,
         /// What holds it.
         gate: Gate,
-        /// When it may be tried again; `None`: never.
-        not_before: Option<UnixMs>,
+        /// When it may be tried again, with what else it brought; or never.
+        next: LeadNext,
     },
     /// What pacing decided, with the figures it saw.
     Decided(PacingDecision),

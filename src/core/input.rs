@@ -166,6 +166,8 @@ pub struct LeadFacts {
     pub number: NumberId,
     /// Where the person is.
     pub zone: ZoneId,
+    /// Asked to be called back at `not_before`: goes before leads of any priority.
+    pub callback: bool,
     /// Higher is dialled first.
     pub priority: i32,
     /// Not before this time.

@@ -1,1 +1,171 @@
-//! HTTP: health, metrics, control.
+//! HTTP: health, metrics, the picture, and the few acts of a supervisor. Translates them into inputs of the floor; decides
+//! nothing, and answers 202 before the floor has acted: the picture shows when it has.
+//!
+//! Owns the listener's bounds, the admin token and the form of answers. Never shows a person.
+
+pub mod client;
+mod control;
+mod guard;
+mod listener;
+mod token;
+mod view;
+
+pub use guard::AllowedHosts;
+pub use token::{AdminToken, TokenError};
+pub use view::{CampaignView, LanesView, ModeView, PictureView, TrunkView};
+
+use crate::config::ApiConfig;
+use crate::core::picture::Picture;
+use crate::ids::CampaignId;
+use crate::shell::lanes::{Clock, FloorLane};
+use crate::shell::metrics::{Backlogs, Metrics};
+use crate::time::Mono;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Longest body of a request in bytes: the longest that means anything is below 100.
+const BODY_MAX: usize = 4_096;
+
+/// A floor that has not turned for this long is stuck: it ticks every 50 ms.
+const FLOOR_SILENT_MAX: Duration = Duration::from_secs(1);
+
+/// What the API needs of the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The way into the floor.
+    pub floor: FloorLane,
+    /// The floor's last picture; the floor's thread replaces it.
+    pub picture: Arc<ArcSwap<Picture>>,
+    /// Campaigns by name.
+    pub campaigns: Arc<BTreeMap<String, CampaignId>>,
+    /// All figures; shared with every shell.
+    pub metrics: Arc<Metrics>,
+    /// What waits where, asked at each scrape.
+    pub backlogs: Arc<dyn Fn() -> Backlogs + Send + Sync>,
+    /// Whether the engine can do its work; the floor's thread, SIP and `serve` report to it.
+    pub readiness: Arc<Readiness>,
+    /// What state-changing requests must bring.
+    pub token: Arc<AdminToken>,
+    /// Host headers that are answered.
+    pub hosts: Arc<AllowedHosts>,
+}
+
+/// Whether the engine can do its work, as its parts report it.
+#[derive(Debug)]
+pub struct Readiness {
+    clock: Clock,
+    floor_turned_us: AtomicU64,
+    sip_bound: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Readiness {
+    /// Nothing has reported yet.
+    pub fn new(clock: Clock) -> Self {
+        Readiness {
+            clock,
+            floor_turned_us: AtomicU64::new(0),
+            sip_bound: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// The floor has taken a turn. Called by its thread at least once per tick; one relaxed store.
+    pub fn floor_turned(&self, at: Mono) {
+        self.floor_turned_us.store(at.0.max(1), Relaxed);
+    }
+
+    /// SIP is bound, or no longer.
+    pub fn set_sip_bound(&self, is: bool) {
+        self.sip_bound.store(is, Relaxed);
+    }
+
+    /// The engine is stopping: finish what is there, send nothing new.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// Why the engine is not ready; empty: it is. Codes are stable.
+    pub fn reasons(&self, picture: &Picture) -> Vec<&'static str> {
+        let turned = self.floor_turned_us.load(Relaxed);
+        let is_turning = turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX;
+        [
+            (!is_turning, "floor_not_turning"),
+            (!picture.store_ready, "store_not_ready"),
+            (!self.sip_bound.load(Relaxed), "sip_not_bound"),
+            (self.draining.load(Relaxed), "draining"),
+        ]
+        .into_iter()
+        .filter_map(|(is, why)| is.then_some(why))
+        .collect()
+    }
+}
+
+/// The API cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiFailed {
+    /// The address is taken or not ours.
+    #[error("api.listen {listen} cannot be bound: {source}")]
+    Bind {
+        /// Where.
+        listen: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The listener broke.
+    #[error("the API stopped: {0}")]
+    Serve(#[from] std::io::Error),
+}
+
+/// Binds the address, so that a start fails before the first call and not after it.
+pub async fn bind(config: &ApiConfig) -> Result<TcpListener, ApiFailed> {
+    TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| ApiFailed::Bind {
+            listen: config.listen,
+            source,
+        })
+}
+
+/// Serves until `stop` resolves; requests that are being answered are finished.
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ApiFailed> {
+    let doors = listener::BoundedListener::new(listener);
+    axum::serve(doors, router(state))
+        .with_graceful_shutdown(stop)
+        .await?;
+    Ok(())
+}
+
+fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/healthz", get(control::healthz))
+        .route("/readyz", get(control::readyz))
+        .route("/metrics", get(control::metrics))
+        .route("/v1/picture", get(control::picture))
+        .route("/v1/campaigns", get(control::campaigns))
+        .route("/v1/campaigns/{name}/start", post(control::start))
+        .route("/v1/campaigns/{name}/pause", post(control::pause))
+        .route("/v1/campaigns/{name}/ratio", put(control::ratio))
+        .route("/v1/stop", post(control::stop))
+        .route("/v1/resume", post(control::resume))
+        .route("/v1/leads/changed", post(control::leads_changed))
+        .fallback(control::not_found)
+        .method_not_allowed_fallback(control::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn_with_state(state.clone(), guard::guard))
+        .with_state(state)
+}

@@ -1,12 +1,31 @@
 //! The store: what must survive. One writer thread with group commit behind [`Store`]; SQLite today, PostgreSQL behind the same trait later.
 //!
 //! Promises: an intent is durable before its INVITE, an outcome before "saved", the dialog's far side before our ACK.
+//!
+//! - [`writer`] the thread that commits, in groups, what the floor ordered
+//! - [`hopper`] the thread that lends due leads to the floor, none of them twice
+//! - [`import`], [`lead_rows`], [`records`] files of leads, and of numbers that must not be called
+//! - [`cells`] CSV cells that no spreadsheet runs as a formula
+//! - [`sqlite`] all SQL: the only room that knows which database it is
+
+pub mod cells;
+pub mod hopper;
+pub mod import;
+pub mod lead_rows;
+pub mod records;
+pub mod sqlite;
+pub mod writer;
 
 use crate::core::effect::{AttemptClosed, DialOrder, LeadNext, OutcomeKept};
+use crate::core::input::LeadFacts;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId};
 use crate::pii::Pii;
 use crate::time::UnixMs;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What SIP calls a route try. Random, made when the intent is made, durable with it: CANCEL, ACK and BYE need it after a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +131,12 @@ pub struct OutcomeDetail {
     pub reason: Option<String>,
     /// Amount paid, where the code needs one.
     pub amount: Option<i64>,
+    /// When and how it was paid, as the customer says.
+    #[serde(default)]
+    pub paid: Option<PaidDetail>,
+    /// Instalments of a plan, in the order of their dates.
+    #[serde(default)]
+    pub schedule: Vec<InstalmentDetail>,
     /// Cooperation, as the agent overrides it.
     pub cooperation: Option<String>,
 }
@@ -125,6 +150,24 @@ pub struct PromiseDetail {
     pub due: String,
     /// How ("TRANSFER", "MOMO").
     pub method: Option<String>,
+}
+
+/// A payment that the customer says was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidDetail {
+    /// Date, ISO 8601.
+    pub at: String,
+    /// How ("MOMO", "COUNTER").
+    pub method: String,
+}
+
+/// One part of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalmentDetail {
+    /// Due date, ISO 8601.
+    pub due: String,
+    /// Amount in whole units of the currency.
+    pub amount: i64,
 }
 
 /// What the writer reports after a commit, in the order of the orders.
@@ -158,4 +201,235 @@ pub enum StoreNews {
     },
     /// Whether the writer keeps up (disk full, backlog above its bound: false).
     Ready(bool),
+}
+
+/// What the writer needs of a database. One caller, one thread.
+pub trait Store: Send {
+    /// Makes the whole batch durable, in order, or none of it. An order that contradicts the store is refused by itself
+    /// and does not take the others with it.
+    fn commit(&mut self, batch: &[StoreOrder]) -> Result<Committed, StoreFault>;
+    /// Called between commits; `idle` says that nothing waits. Housekeeping that is short goes here.
+    fn maintain(&mut self, idle: bool);
+}
+
+/// What a commit did.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// News for whoever ordered, in the order of the orders.
+    pub news: Vec<StoreNews>,
+    /// Leads whose future is on disk: they may be lent again.
+    pub returned: Vec<LeadId>,
+    /// Orders refused by themselves.
+    pub refused: u32,
+}
+
+/// Why a batch was not committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFault {
+    /// No room on the disk. Nothing of the batch is kept; it may be tried again in a fresh transaction.
+    #[error("no room on the disk: {0}")]
+    Full(String),
+    /// Another process holds the database. Nothing of the batch is kept; it may be tried again.
+    #[error("held by another process: {0}")]
+    Busy(String),
+    /// Whether the batch is on disk is not known (a failed fsync), or the file is damaged. Never tried again as if nothing were.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+/// Where leads come from. One caller, one thread.
+pub trait LeadSource: Send {
+    /// Leads to dial now, best first: callbacks, then priority, then the longest due.
+    fn due(
+        &mut self,
+        query: &DueQuery,
+        is_out: &dyn Fn(LeadId) -> bool,
+    ) -> Result<DueLeads, StoreError>;
+    /// What others wrote since the last call.
+    fn changes(&mut self) -> Result<Changes, StoreError>;
+}
+
+/// A question for due leads.
+#[derive(Clone, Copy, Debug)]
+pub struct DueQuery {
+    /// Of which campaign.
+    pub campaign: CampaignId,
+    /// At most so many.
+    pub want: u32,
+    /// How many of this campaign are lent already: they are passed over.
+    pub out: u32,
+    /// The time of asking.
+    pub now: UnixMs,
+    /// Due until then is due.
+    pub due_until: UnixMs,
+}
+
+/// Leads that are due.
+#[derive(Debug, Default)]
+pub struct DueLeads {
+    /// In the order of dialling.
+    pub leads: Vec<(LeadFacts, LeadRecord)>,
+    /// Whether more are due than were asked for.
+    pub more: bool,
+    /// If no more are due: when the next one is.
+    pub next_due: Option<UnixMs>,
+    /// Passed over because their zone or a skill is not in the configuration that is in force.
+    pub unusable: u32,
+}
+
+/// What other writers did: an import, a do-not-call list, the floor's own outcomes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Campaigns with new leads.
+    pub campaigns: Vec<CampaignId>,
+    /// Numbers that must not be dialled any more.
+    pub numbers: Vec<NumberId>,
+    /// Persons who must not be dialled any more.
+    pub persons: Vec<PersonId>,
+}
+
+/// Leads whose return is on disk, from the writer to the hopper. Bounded by the number of leads that are lent.
+///
+/// The hopper empties it before it reads, never after: what it then reads is newer than every return that it knows of.
+/// The other way round it could read a lead's old row, then learn of the return, and lend the lead a second time.
+#[derive(Clone, Debug, Default)]
+pub struct ReturnedLeads(Arc<Mutex<FxHashSet<LeadId>>>);
+
+impl ReturnedLeads {
+    /// Adds leads; their return must be on disk.
+    pub fn add(&self, leads: &[LeadId]) {
+        if !leads.is_empty() {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(leads);
+        }
+    }
+    /// Takes all.
+    pub fn take(&self) -> FxHashSet<LeadId> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the store is told of the configuration: ids there are indices, here names that survive its edits.
+#[derive(Clone, Debug, Default)]
+pub struct StoreNames {
+    /// Campaigns; a `CampaignId` is an index.
+    pub campaigns: Vec<CampaignName>,
+    /// Trunks; a `TrunkId` is an index.
+    pub trunks: Vec<String>,
+    /// Skills; a `SkillId` is an index.
+    pub skills: Vec<String>,
+    /// Zones in force; a `ZoneId` is an index. Needed by the hopper only.
+    pub zones: Vec<String>,
+}
+
+/// A campaign, as far as the store cares.
+#[derive(Clone, Debug)]
+pub struct CampaignName {
+    /// Its name.
+    pub name: String,
+    /// Its caller id in E.164: needed to end the legs of a process that died.
+    pub caller_id: String,
+    /// Least time between two attempts at one person.
+    pub gap: Duration,
+}
+
+impl StoreNames {
+    /// The names of a configuration; `zones` is the table of zones in force.
+    pub fn of(config: &crate::config::Config, zones: Vec<String>) -> Self {
+        StoreNames {
+            campaigns: config
+                .campaigns
+                .iter()
+                .map(|campaign| CampaignName {
+                    name: campaign.settings.name.clone(),
+                    caller_id: campaign.caller_id.clone(),
+                    gap: campaign.settings.gate.gap_min,
+                })
+                .collect(),
+            trunks: config
+                .trunks
+                .iter()
+                .map(|trunk| trunk.settings.name.clone())
+                .collect(),
+            skills: config.skills.clone(),
+            zones,
+        }
+    }
+}
+
+/// What a start found of the process before it.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// The first attempt id to hand out.
+    pub first_attempt: u64,
+    /// Legs that may still be up.
+    pub orphans: Vec<OrphanLeg>,
+    /// Legs over trunks that are not configured any more: nobody can end them.
+    pub orphans_without_trunk: u32,
+    /// Attempts closed as INTERRUPTED.
+    pub interrupted: u32,
+    /// Attempts closed as CONNECTED, because their outcome was kept.
+    pub connected: u32,
+    /// Connected attempts whose outcome is NOT_RECORDED now.
+    pub not_recorded: u32,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Written by a newer program.
+    #[error(
+        "{} has schema {found}, this program knows {known}: start the newer program, or restore the copy made before it ran",
+        path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+        /// Ours.
+        known: i32,
+    },
+    /// Another engine runs on it.
+    #[error("{} is in use by another engine", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A name that the store does not know.
+    #[error("there is no {what} named \"{name}\"")]
+    Unknown {
+        /// "campaign", "skill", "agent", "customer".
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A name that is taken.
+    #[error("there is an {what} named \"{name}\" already")]
+    Taken {
+        /// "agent".
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A value that cannot be kept.
+    #[error("{what} must be {expected}")]
+    Value {
+        /// Which.
+        what: &'static str,
+        /// What was expected.
+        expected: String,
+    },
+    /// The database failed.
+    #[error("could not {doing}: {reason}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// What it said.
+        reason: String,
+    },
 }

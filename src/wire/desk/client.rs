@@ -72,7 +72,7 @@ pub enum WantedState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateWish {
-    /// The client's number of this request; an `error` cites it.
+    /// The client's number of this request, from 1; an `error` cites it.
     pub request: u64,
     /// Which state.
     pub to: WantedState,
@@ -118,7 +118,7 @@ pub enum CardName {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expand {
-    /// The client's number of this request; the answer cites it.
+    /// The client's number of this request, from 1; the answer cites it.
     pub request: u64,
     /// The agent's current call (also during wrap-up).
     pub call: CallId,
@@ -130,7 +130,7 @@ pub struct Expand {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HangUp {
-    /// The client's number of this request; an `error` cites it.
+    /// The client's number of this request, from 1; an `error` cites it.
     pub request: u64,
     /// Which call.
     pub call: CallId,
@@ -140,7 +140,7 @@ pub struct HangUp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// The client's number of this request; `saved` or `error` cite it. Sent again after a cut, it must be the same number.
+    /// The client's number of this request, from 1; `saved` or `error` cite it. Sent again after a cut, it must be the same number.
     pub request: u64,
     /// Which call; during the conversation or in wrap-up.
     pub call: CallId,
@@ -357,6 +357,14 @@ pub fn parse(text: &str) -> Result<ClientMessage, Fault> {
         ));
     };
     let request = fields.get("request").and_then(Value::as_u64);
+    if request == Some(0) {
+        // 0 is the floor's word for "not numbered".
+        return Err(Fault::field(
+            ErrorCode::BadField,
+            "request",
+            "requests are numbered from 1",
+        ));
+    }
     read(&mut fields).map_err(|fault| Fault { request, ..fault })
 }
 
@@ -521,6 +529,10 @@ mod tests {
         assert_eq!(
             fault(r#"{"request":3}"#),
             (Some(3), "missing_field", Some("type".into()))
+        );
+        assert_eq!(
+            fault(r#"{"type":"state","request":0,"to":"ready"}"#),
+            (None, "bad_field", Some("request".into()))
         );
         assert_eq!(
             fault(r#"{"type":"jump","request":3}"#),

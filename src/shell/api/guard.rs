@@ -1,0 +1,194 @@
+//! What stands before every handler: the Host allow list, the bearer token, a time limit; and the one form of errors.
+
+use super::ApiState;
+use crate::shell::metrics::CounterName;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Longest time for one answer. Handlers wait for nobody; what takes longer is a client that sends its body slowly.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// What may be asked without the token: a load balancer and a monitor have none, and neither sees a person there.
+const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// An error as clients see it: a stable code and a sentence.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Refused {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "code": self.code, "message": self.message });
+        let mut response = (self.status, axum::Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Host headers that are answered. A page of somebody else can make a browser ask us under its own name (DNS rebinding);
+/// the name in Host gives it away.
+#[derive(Debug)]
+pub struct AllowedHosts {
+    listen: IpAddr,
+    names: Vec<String>,
+}
+
+impl AllowedHosts {
+    /// The listening address, `localhost` where that is it, and the configured names.
+    pub fn new(listen: SocketAddr, names: &[String]) -> Self {
+        AllowedHosts {
+            listen: listen.ip(),
+            names: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        }
+    }
+
+    /// Whether a Host header (with or without port) is one of ours.
+    pub fn allow(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let name = without_port(&host);
+        if self.names.iter().any(|allowed| allowed == name) {
+            return true;
+        }
+        let is_local = self.listen.is_loopback() || self.listen.is_unspecified();
+        match name.parse::<IpAddr>() {
+            // An address cannot be rebound, and behind an unspecified one we do not know which are ours.
+            Ok(address) => {
+                address == self.listen
+                    || self.listen.is_unspecified()
+                    || (self.listen.is_loopback() && address.is_loopback())
+            }
+            Err(_) => is_local && name == "localhost",
+        }
+    }
+}
+
+/// `[::1]:80` -> `::1`, `host:80` -> `host`.
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Host, token, time limit; then the handler. Counts the answer.
+pub(super) async fn guard(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let mut response = match admit(&state, &request) {
+        Ok(()) => match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Refused::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "too_slow",
+                "The request took too long to arrive.",
+            )
+            .into_response(),
+        },
+        Err(refused) => refused.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    state
+        .metrics
+        .counter(CounterName::ApiRequests, &[response.status().as_str()])
+        .increment(1);
+    response
+}
+
+fn admit(state: &ApiState, request: &Request) -> Result<(), Refused> {
+    let header_of = |name| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let only_one = request.headers().get_all(header::HOST).iter().count() == 1;
+    let host = header_of(header::HOST).filter(|host| only_one && state.hosts.allow(host));
+    // A request line with a whole URI names a host of its own, which wins over the header (RFC 9112 s.3.2.2).
+    let authority = request.uri().authority();
+    if host.is_none() || authority.is_some_and(|named| !state.hosts.allow(named.as_str())) {
+        return Err(Refused::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "wrong_host",
+            "This host name is not served here; api.hosts in the configuration lists those that are.",
+        ));
+    }
+    if OPEN.contains(&request.uri().path()) {
+        return Ok(());
+    }
+    let token = header_of(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    match token {
+        Some(token) if state.token.is(token) => Ok(()),
+        _ => Err(Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "no_token",
+            "Send `Authorization: Bearer` with the token in admin.token of the engine's data directory.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_answered() {
+        let names = ["tandem.bank.example".to_owned()];
+        let local = AllowedHosts::new("127.0.0.1:7400".parse().unwrap(), &names);
+        for good in [
+            "127.0.0.1:7400",
+            "127.0.0.1",
+            "localhost:7400",
+            "LOCALHOST",
+            "[::1]:7400",
+            "tandem.bank.example",
+            "Tandem.Bank.Example:443",
+        ] {
+            assert!(local.allow(good), "{good}");
+        }
+        for bad in [
+            "attacker.example",
+            "tandem.bank.example.attacker.example",
+            "localhost.attacker.example:7400",
+            "192.0.2.1:7400",
+            "",
+            ":7400",
+            "localhost:7400:7400",
+        ] {
+            assert!(!local.allow(bad), "{bad}");
+        }
+        let open = AllowedHosts::new("0.0.0.0:7400".parse().unwrap(), &[]);
+        assert!(open.allow("192.0.2.1:7400") && !open.allow("attacker.example"));
+        let one = AllowedHosts::new("192.0.2.1:7400".parse().unwrap(), &[]);
+        assert!(one.allow("192.0.2.1") && !one.allow("localhost") && !one.allow("192.0.2.2"));
+    }
+}

@@ -1,0 +1,228 @@
+//! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
+//! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
+
+use crate::core::effect::{AgentState, Effect, LeadNext};
+use crate::core::input::{Input, LegEvent, LegFailure};
+use crate::core::results::SystemResult;
+use crate::ids::{AgentId, AttemptId};
+use crate::shell::cards::Cards;
+use crate::shell::desks::Desks;
+use crate::shell::floor_thread::Route;
+use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
+use crate::shell::media::MediaPlane;
+use crate::shell::metrics::{CounterName, Metrics, TimingName};
+use crate::shell::sip::SipHandle;
+use crate::shell::store::hopper::Hopper;
+use crate::shell::store::{CallIdentity, StoreOrder};
+use crate::time::{Mono, Now};
+use crossbeam::channel::TrySendError;
+use dashmap::DashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When each intent was ordered, for the histogram of commits. Filled here, emptied by the store's news.
+pub type OrderedAt = Arc<DashMap<AttemptId, Mono>>;
+
+/// What the router hands orders to.
+pub struct Router {
+    /// The store's writer.
+    pub store: StoreLane,
+    /// The SIP thread.
+    pub sip: SipHandle,
+    /// RTP.
+    pub media: Arc<MediaPlane>,
+    /// Agents' sockets.
+    pub desks: Arc<Desks>,
+    /// The worker that stages cards.
+    pub cards: Arc<Cards>,
+    /// The reader of leads.
+    pub hopper: Hopper,
+    /// Back into the floor, for what cannot be carried out.
+    pub floor: FloorLane,
+    /// Attempts from intent to end.
+    pub calls: CallBook,
+    /// Leads in the hot window.
+    pub leads: LeadBook,
+    /// Caller id of each campaign.
+    pub caller_ids: Vec<String>,
+    /// Where times go.
+    pub metrics: Arc<Metrics>,
+    /// When intents were ordered.
+    pub ordered: OrderedAt,
+    /// What follows is the router's own; see [`Router::books`].
+    pub books: Books,
+}
+
+/// The router's own books.
+#[derive(Default)]
+pub struct Books {
+    /// Orders that the store must get and its lane had no room for. No longer than the attempts alive.
+    owed: VecDeque<StoreOrder>,
+    /// Connected attempts of which either the end or the outcome is still to come: the card stays with the agent.
+    half: FxHashSet<AttemptId>,
+    /// Since when agents are in wrap-up.
+    wraps: FxHashMap<AgentId, Mono>,
+}
+
+impl Route for Router {
+    fn route(&mut self, now: Now, effect: Effect) {
+        if self.desks.apply(&effect) {
+            self.note_times(now, &effect);
+            return;
+        }
+        match effect {
+            Effect::Dial(order) => self.dial(order, now),
+            Effect::Release { attempt, route_try, trunk } => {
+                let order = self.calls.get(&attempt).map(|entry| {
+                    (entry.identity.clone(), entry.number.clone(), usize::from(entry.lead.campaign.0))
+                });
+                let sent = order.is_some_and(|(identity, number, campaign)| {
+                    let caller_id = self.caller_ids.get(campaign).cloned().unwrap_or_default();
+                    self.sip.try_order(SipOrder::Invite { attempt, route_try, trunk, identity, number, caller_id })
+                });
+                if !sent {
+                    let failure = LegFailure { status: 0, q850: None, retry_after_s: None };
+                    let event = LegEvent::Failed(failure);
+                    self.tell(Input::Leg { attempt, route_try, at: now.mono, event });
+                }
+            }
+            // A full SIP lane loses these; each phase that waits for their end has a deadline of its own.
+            Effect::Cancel { attempt } => drop(self.sip.try_order(SipOrder::Cancel(attempt))),
+            Effect::HangUp { attempt } => drop(self.sip.try_order(SipOrder::HangUp(attempt))),
+            Effect::Abort { attempt } => drop(self.sip.try_order(SipOrder::Abort(attempt))),
+            Effect::Bridge { attempt, agent } => self.media.bridge(attempt, agent),
+            Effect::Close(closed) => {
+                if let Some(ring_ms) = closed.ring_ms {
+                    self.metrics.timing(TimingName::Ring).record(Duration::from_millis(ring_ms));
+                }
+                if closed.result == SystemResult::Connected {
+                    self.half_done(closed.attempt);
+                } else {
+                    self.forget(closed.attempt);
+                }
+                self.keep(StoreOrder::Closed(closed));
+            }
+            Effect::KeepOutcome(kept) => {
+                let detail = self.desks.take_detail(kept.attempt, kept.request);
+                self.half_done(kept.attempt);
+                self.keep(StoreOrder::Outcome(kept, detail));
+            }
+            Effect::Refill { campaign, want } => {
+                // Full: the floor asks again when the refill's deadline has passed.
+                if self.hopper.refill(campaign, want).is_err() {
+                    tracing::warn!(%campaign, "The hopper does not keep up.");
+                }
+            }
+            Effect::ReturnLead { lead, next, .. } => {
+                let next = match next {
+                    LeadNext::AwaitsOutcome => None,
+                    next => Some(next),
+                };
+                self.keep(StoreOrder::LeadReturned { lead, next });
+            }
+            Effect::Decided(decision) => {
+                tracing::debug!(campaign = %decision.campaign, launched = decision.launched, bound = ?decision.bound, "Pacing.");
+            }
+            Effect::Show { .. } | Effect::Agent(_) | Effect::CallEnded { .. } | Effect::Refuse { .. } => {}
+        }
+    }
+
+    fn turn_over(&mut self) {
+        while let Some(order) = self.books.owed.pop_front() {
+            if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = self.store.try_send(order) {
+                self.books.owed.push_front(order);
+                return;
+            }
+        }
+    }
+}
+
+impl Router {
+    /// The intent goes to the disk, and meanwhile the card is made.
+    fn dial(&mut self, order: crate::core::effect::DialOrder, now: Now) {
+        let (attempt, route_try) = (order.attempt, order.route_try);
+        let Some(lead) = self.leads.get(&order.lead).map(|lead| Arc::clone(&lead)) else {
+            tracing::error!(lead = %order.lead, "A lead of the hot window is not in the address book.");
+            return self.tell(Input::IntentFailed(attempt, route_try));
+        };
+        let Some(identity) = new_identity() else {
+            return self.tell(Input::IntentFailed(attempt, route_try));
+        };
+        if route_try == 1 {
+            let entry = CallEntry { identity: identity.clone(), number: lead.e164.clone(), lead, card: None };
+            self.calls.insert(attempt, entry);
+            self.cards.stage(attempt);
+        } else if let Some(mut entry) = self.calls.get_mut(&attempt) {
+            entry.identity = identity.clone();
+        }
+        self.ordered.insert(attempt, now.mono);
+        if self.store.try_send(StoreOrder::Intent(order, identity, now.unix)).is_err() {
+            // The store is behind by its whole lane: nothing is sent that is not on disk.
+            self.tell(Input::IntentFailed(attempt, route_try));
+        }
+    }
+
+    fn tell(&self, input: Input) {
+        if self.floor.urgent(input).is_err() {
+            self.metrics.counter(CounterName::FloorRefusedInputs, &["urgent"]).increment(1);
+        }
+    }
+
+    fn keep(&mut self, order: StoreOrder) {
+        if !self.books.owed.is_empty() {
+            self.books.owed.push_back(order);
+            return;
+        }
+        if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = self.store.try_send(order) {
+            self.books.owed.push_back(order);
+        }
+    }
+
+    /// End and outcome of a connected attempt come in either order; with the second its card is forgotten.
+    fn half_done(&mut self, attempt: AttemptId) {
+        if !self.books.half.insert(attempt) {
+            self.books.half.remove(&attempt);
+            self.forget(attempt);
+        }
+    }
+
+    fn forget(&self, attempt: AttemptId) {
+        self.cards.forget(attempt);
+        self.calls.remove(&attempt);
+        self.ordered.remove(&attempt);
+    }
+
+    fn note_times(&mut self, now: Now, effect: &Effect) {
+        match effect {
+            Effect::Show { answered, .. } => {
+                self.metrics.timing(TimingName::AnswerToMatch).record(now.mono.since(*answered));
+            }
+            Effect::CallEnded { talk_ms, .. } => {
+                self.metrics.timing(TimingName::Talk).record(Duration::from_millis(*talk_ms));
+            }
+            Effect::Agent(news) if news.state == AgentState::Wrap => {
+                self.books.wraps.entry(news.agent).or_insert(now.mono);
+            }
+            Effect::Agent(news) => {
+                if let Some(since) = self.books.wraps.remove(&news.agent) {
+                    self.metrics.timing(TimingName::Wrap).record(now.mono.since(since));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// 128 random bits each for Call-ID, From tag and branch (reliability.md S35). `None`: the system has no randomness.
+fn new_identity() -> Option<CallIdentity> {
+    let mut random = [0u8; 48];
+    getrandom::fill(&mut random).ok()?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Some(CallIdentity {
+        call_id: hex(&random[..16]),
+        from_tag: hex(&random[16..32]),
+        branch: format!("z9hG4bK{}", hex(&random[32..])),
+    })
+}

@@ -1,0 +1,389 @@
+//! The engine: opens everything, wires the rooms, waits for signals, drains, closes.
+//!
+//! Order of opening: configuration, store (with what the last process left behind), media, SIP, desks, floor. Nothing is
+//! dialled before all are there; the orphans of a crash are ended first.
+
+use crate::config::{Config, ServeRefused, UnknownZone};
+use crate::core::floor::Floor;
+use crate::core::input::Input;
+use crate::core::picture::Picture;
+use crate::ids::CampaignId;
+use crate::shell::api::{self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError};
+use crate::shell::cards::Cards;
+use crate::shell::desks::{
+    self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn, LoginRefused,
+};
+use crate::shell::floor_thread::{FloorShell, wait_for_drain};
+use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
+use crate::shell::media::{self, MediaError, MediaPlane};
+use crate::shell::metrics::{Backlogs, CounterName, Metrics, TimingName};
+use crate::shell::replay::{InputLog, ReplayError};
+use crate::shell::router::{Books, OrderedAt, Router};
+use crate::shell::sip::{self, SipError, SipHandle};
+use crate::shell::store::hopper::Hopper;
+use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
+use crate::shell::store::writer::Writer;
+use crate::shell::store::{Recovery, ReturnedLeads, StoreError, StoreNames, StoreNews};
+use arc_swap::ArcSwap;
+use crossbeam::channel::{Receiver, bounded};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// The urgent lane: eight inputs for every leg of a full floor.
+const URGENT_LANE: usize = 65_536;
+const BULK_LANE: usize = 1_024;
+/// Longest drain after the first signal.
+const DRAIN_MAX: Duration = Duration::from_secs(600);
+
+/// Why the engine does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It may not dial these trunks.
+    #[error(transparent)]
+    Refused(#[from] ServeRefused),
+    /// A lead's zone is unknown to this machine.
+    #[error("{0} (a lead names it)")]
+    Zone(#[from] UnknownZone),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// RTP.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// SIP.
+    #[error(transparent)]
+    Sip(#[from] SipError),
+    /// HTTP.
+    #[error(transparent)]
+    Api(#[from] ApiFailed),
+    /// The admin token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The log of inputs.
+    #[error(transparent)]
+    Log(#[from] ReplayError),
+    /// A directory, a thread or the desks' socket.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was to be done.
+        what: String,
+        /// Why it was not.
+        source: std::io::Error,
+    },
+    /// The floor's thread ended by itself: a defect of ours. A restart ends the legs and goes on.
+    #[error("the floor stopped; start again: what was in the air will be ended and kept as INTERRUPTED")]
+    FloorStopped,
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> ServeError {
+    let what = what.into();
+    move |source| ServeError::Io { what, source }
+}
+
+/// The store's file of a configuration.
+pub fn store_path(config: &Config) -> PathBuf {
+    config.data_dir.join("tandem.db")
+}
+
+/// Runs the engine until it is told to stop. `ready` is called once it serves.
+pub fn serve(config: &Config, ready: impl FnOnce(&Recovery)) -> Result<(), ServeError> {
+    config.may_serve()?;
+    std::fs::create_dir_all(&config.data_dir).map_err(io(format!("data_dir {}", config.data_dir.display())))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("shell")
+        .enable_all()
+        .build()
+        .map_err(io("the runtime"))?;
+    let stop_signals = signals(&runtime)?;
+    let engine = Engine::open(config, &runtime)?;
+    ready(&engine.recovery);
+    engine.run(&stop_signals, &runtime)
+}
+
+/// Everything that is open.
+struct Engine {
+    recovery: Recovery,
+    lane: FloorLane,
+    picture: Arc<ArcSwap<Picture>>,
+    readiness: Arc<Readiness>,
+    floor: std::thread::JoinHandle<()>,
+    stop_floor: crossbeam::channel::Sender<()>,
+    writer: Writer,
+    sip: SipHandle,
+    media: Arc<MediaPlane>,
+    stop_tasks: tokio::sync::watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Engine {
+    fn open(config: &Config, runtime: &tokio::runtime::Runtime) -> Result<Engine, ServeError> {
+        let clock = Clock::new();
+        let metrics = Arc::new(Metrics::new());
+        let path = store_path(config);
+
+        let mut zones = BackOffice::open(&path)?.zones()?;
+        if !zones.contains(&config.default_zone) {
+            zones.push(config.default_zone.clone());
+        }
+        let names = StoreNames::of(config, zones.clone());
+        let (store, recovery) = SqliteStore::open(&path, &names, clock.now().unix)?;
+        let settings = config.settings(&zones, recovery.first_attempt)?;
+
+        let (lane, inbox) = floor_lanes(URGENT_LANE, BULK_LANE);
+        let calls: CallBook = Arc::default();
+        let leads: LeadBook = Arc::default();
+        let ordered: OrderedAt = Arc::default();
+        let outlets: Arc<OnceLock<(SipHandle, Arc<Desks>)>> = Arc::default();
+        let returned = ReturnedLeads::default();
+        let news = news_sink(lane.clone(), Arc::clone(&outlets), Arc::clone(&ordered), clock, Arc::clone(&metrics));
+        let writer = Writer::start(Box::new(store), &config.store, returned.clone(), news).map_err(io("the store's thread"))?;
+
+        let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
+        let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
+        if !recovery.orphans.is_empty() && !sip.try_order(SipOrder::Orphans(recovery.orphans.clone())) {
+            tracing::error!(orphans = recovery.orphans.len(), "Legs of the last run could not be ended.");
+        }
+        let source = SqliteLeads::open(&path, &names)?;
+        let hopper = Hopper::start(Box::new(source), returned, Arc::clone(&leads), lane.clone(), clock)
+            .map_err(io("the hopper's thread"))?;
+        let board = desks::board(desks::campaign_board(config));
+        let cards = Cards::start(board, Arc::clone(&calls)).map_err(io("the cards' thread"))?;
+        let parts = DeskParts {
+            clock,
+            lane: lane.clone(),
+            calls: Arc::clone(&calls),
+            cards: Arc::clone(&cards),
+            directory: Arc::new(Directory { office: Mutex::new(BackOffice::open(&path)?), names }),
+            times: Arc::new(Times(Arc::clone(&metrics))),
+        };
+        let desks = Desks::new(DeskSettings::from_config(config), parts);
+        let _ = outlets.set((sip.clone(), Arc::clone(&desks)));
+
+        let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
+        let readiness = Arc::new(Readiness::new(clock));
+        readiness.set_sip_bound(true);
+        let (stop_tasks, stopping) = tokio::sync::watch::channel(false);
+        let state = ApiState {
+            floor: lane.clone(),
+            picture: Arc::clone(&picture),
+            campaigns: Arc::new(campaign_ids(config)),
+            metrics: Arc::clone(&metrics),
+            backlogs: backlogs(&lane, &writer),
+            readiness: Arc::clone(&readiness),
+            token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
+            hosts: Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts)),
+        };
+        let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+
+        let log = match &config.input_log {
+            Some(path) => Some(InputLog::create(path, &settings)?),
+            None => None,
+        };
+        let (stop_floor, floor_stops) = bounded(1);
+        let caller_ids = config.campaigns.iter().map(|campaign| campaign.caller_id.clone()).collect();
+        let shell = FloorShell {
+            floor: Floor::new(settings),
+            inbox,
+            clock,
+            route: Router {
+                store: writer.lane(),
+                sip: sip.clone(),
+                media: Arc::clone(&media),
+                desks,
+                cards,
+                hopper,
+                floor: lane.clone(),
+                calls,
+                leads,
+                caller_ids,
+                metrics: Arc::clone(&metrics),
+                ordered,
+                books: Books::default(),
+            },
+            log,
+            metrics: Arc::clone(&metrics),
+            picture: Arc::clone(&picture),
+            readiness: Arc::clone(&readiness),
+            stop: floor_stops,
+        };
+        let floor = shell.spawn().map_err(io("the floor's thread"))?;
+        Ok(Engine { recovery, lane, picture, readiness, floor, stop_floor, writer, sip, media, stop_tasks, tasks })
+    }
+
+    /// Serves until a signal, drains, closes. A second signal ends the drain.
+    fn run(self, signals: &Receiver<()>, runtime: &tokio::runtime::Runtime) -> Result<(), ServeError> {
+        let outcome = loop {
+            match signals.recv_timeout(Duration::from_millis(500)) {
+                Ok(()) => break Ok(()),
+                Err(_) if self.floor.is_finished() => break Err(ServeError::FloorStopped),
+                Err(_) => {}
+            }
+        };
+        if outcome.is_ok() {
+            tracing::info!("Draining: no new calls, conversations go on. A second signal ends them.");
+            self.readiness.set_draining();
+            let _ = self.lane.urgent(Input::StopDialling { cancel_ringing: false });
+            // The picture that says so must be newer than the stop.
+            std::thread::sleep(Duration::from_millis(600));
+            if !wait_for_drain(&self.picture, DRAIN_MAX, signals) {
+                tracing::warn!("The drain was cut short; the next start ends what is left.");
+            }
+        }
+        let _ = self.stop_tasks.send(true);
+        drop(self.stop_floor);
+        let floor_ended_well = self.floor.join().is_ok();
+        self.sip.shutdown();
+        let lost = self.writer.stop();
+        self.media.shutdown();
+        runtime.block_on(async {
+            for task in self.tasks {
+                let _ = tokio::time::timeout(Duration::from_secs(3), task).await;
+            }
+        });
+        if lost > 0 {
+            tracing::error!(lost, "Orders could not be kept; the next start settles what they were about.");
+        }
+        if floor_ended_well { outcome } else { Err(ServeError::FloorStopped) }
+    }
+}
+
+/// What the writer says after each commit, to whom it concerns. Runs on the writer's thread: hands over and returns.
+fn news_sink(
+    lane: FloorLane,
+    outlets: Arc<OnceLock<(SipHandle, Arc<Desks>)>>,
+    ordered: OrderedAt,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+) -> Box<dyn Fn(StoreNews) + Send> {
+    let refused = metrics.counter(CounterName::FloorRefusedInputs, &["urgent"]);
+    Box::new(move |news| {
+        let tell = |input| {
+            if lane.urgent(input).is_err() {
+                refused.increment(1);
+            }
+        };
+        match news {
+            StoreNews::IntentDurable(attempt, route_try) => {
+                if let Some((_, at)) = ordered.remove(&attempt) {
+                    metrics.timing(TimingName::IntentCommit).record(clock.mono().since(at));
+                }
+                tell(Input::IntentDurable(attempt, route_try));
+            }
+            StoreNews::IntentFailed(attempt, route_try) => tell(Input::IntentFailed(attempt, route_try)),
+            StoreNews::Ready(ready) => tell(Input::StoreReady(ready)),
+            StoreNews::Closed(_) => {}
+            StoreNews::DialogDurable(attempt, route_try) => {
+                if let Some((sip, _)) = outlets.get() {
+                    // Full: the ACK goes after its own bound of 200 ms.
+                    sip.try_order(SipOrder::ConfirmDialog(attempt, route_try));
+                }
+            }
+            StoreNews::OutcomeDurable { agent, attempt, request } => {
+                if let Some((_, desks)) = outlets.get() {
+                    desks.outcome_saved(agent, attempt, request);
+                }
+            }
+            StoreNews::OutcomeFailed { agent, attempt, request } => {
+                if let Some((_, desks)) = outlets.get() {
+                    desks.outcome_failed(agent, attempt, request);
+                }
+            }
+        }
+    })
+}
+
+/// The store's book of agents, as the desks ask it. One connection: log-ins come a few per second.
+struct Directory {
+    office: Mutex<BackOffice>,
+    names: StoreNames,
+}
+
+impl AgentDirectory for Directory {
+    fn login(&self, name: &str, token: &str) -> Result<LoggedIn, LoginRefused> {
+        // A reader that panicked left the connection usable: it holds no transaction between calls.
+        let office = self.office.lock().unwrap_or_else(PoisonError::into_inner);
+        match office.agent_by_token(name, token) {
+            Ok(Some(record)) => {
+                let seat = record.seat(&self.names);
+                Ok(LoggedIn { agent: seat.agent, name: record.name, campaigns: seat.campaigns, skills: seat.skills })
+            }
+            Ok(None) => Err(LoginRefused::Wrong),
+            Err(error) => {
+                tracing::error!(%error, "The book of agents cannot be read.");
+                Err(LoginRefused::Unavailable)
+            }
+        }
+    }
+}
+
+/// The desks' times, into the engine's histograms.
+struct Times(Arc<Metrics>);
+
+impl DeskTimes for Times {
+    fn match_to_push(&self, took: Duration) {
+        self.0.timing(TimingName::MatchToPush).record(took);
+    }
+    fn answer_to_push(&self, _took: Duration) {}
+    fn push_to_paint(&self, took: Duration) {
+        self.0.timing(TimingName::PushToPaint).record(took);
+    }
+}
+
+fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignId> {
+    let ids = (0..).map(CampaignId);
+    config.campaigns.iter().map(|campaign| campaign.settings.name.clone()).zip(ids).collect()
+}
+
+fn backlogs(lane: &FloorLane, writer: &Writer) -> Arc<dyn Fn() -> Backlogs + Send + Sync> {
+    let (lane, store) = (lane.clone(), writer.lane());
+    Arc::new(move || {
+        let (urgent, bulk) = lane.waiting();
+        Backlogs { urgent, bulk, store: store.len() }
+    })
+}
+
+/// Binds the desks' socket and the API, so that a start fails before the first call and not after it.
+async fn open_sockets(
+    config: &Config,
+    state: ApiState,
+    desks: Arc<Desks>,
+    stopping: tokio::sync::watch::Receiver<bool>,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, ServeError> {
+    let listen = config.desk.listen;
+    let sockets = tokio::net::TcpListener::bind(listen).await.map_err(io(format!("desk.listen {listen}")))?;
+    let http = api::bind(&config.api).await?;
+    let mut api_stops = stopping.clone();
+    let desks = tokio::spawn(desks.serve(sockets, stopping));
+    let api = tokio::spawn(async move {
+        let stop = async move {
+            let _ = api_stops.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = api::serve(http, state, stop).await {
+            tracing::error!(%error, "The API ended.");
+        }
+    });
+    Ok(vec![desks, api])
+}
+
+/// SIGTERM and SIGINT, each a unit in the channel.
+fn signals(runtime: &tokio::runtime::Runtime) -> Result<Receiver<()>, ServeError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (sender, receiver) = bounded(4);
+    let _inside = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if sender.try_send(()).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}

@@ -1,0 +1,321 @@
+//! The hopper: lends due leads to the floor, on a thread and a connection of its own. Owns the set of leads that are out.
+//!
+//! A lead is lent once. It stays out until its return is on disk (the writer says so), and only then may it be read again.
+//! The hopper also tells the floor what others wrote beside it: new leads, and numbers and persons that must not be dialled.
+
+use crate::core::input::Input;
+use crate::ids::{CampaignId, LeadId};
+use crate::shell::lanes::{Clock, FloorLane, LaneFull, LeadBook};
+use crate::shell::store::{Changes, DueQuery, LeadSource, ReturnedLeads};
+use crate::time::UnixMs;
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A lead that is due so soon is lent already: the floor holds it until its time.
+const AHEAD: Duration = Duration::from_secs(60);
+/// Time between two looks at what others wrote: a do-not-call entry is in force after so long at most.
+const LOOK: Duration = Duration::from_millis(500);
+/// Time before a refill is tried again that the floor's lane had no room for, or the database failed.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Refills that may wait. Campaigns ask one at a time.
+const ORDERS: usize = 1_024;
+/// Facts that may wait for room in the floor's lanes; beyond, nothing more is read.
+const TO_TELL: usize = 4_096;
+
+/// Counters of the hopper.
+#[derive(Debug, Default)]
+pub struct HopperStats {
+    /// Leads lent.
+    pub lent: AtomicU64,
+    /// Leads out now.
+    pub out: AtomicU64,
+    /// Refills answered.
+    pub refills: AtomicU64,
+    /// Microseconds spent in reading.
+    pub read_us: AtomicU64,
+    /// Leads passed over because their zone or a skill is not in force.
+    pub unusable: AtomicU64,
+    /// Reads that failed.
+    pub failures: AtomicU64,
+}
+
+/// The hopper's thread. Dropped, it ends.
+#[derive(Debug)]
+pub struct Hopper {
+    orders: Option<Sender<(CampaignId, u32)>>,
+    stats: Arc<HopperStats>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Hopper {
+    /// Starts the thread. `returned` comes from the writer, `book` is filled and emptied here and nowhere else.
+    pub fn start(
+        source: Box<dyn LeadSource>,
+        returned: ReturnedLeads,
+        book: LeadBook,
+        floor: FloorLane,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
+        let (orders, asked) = bounded(ORDERS);
+        let stats = Arc::new(HopperStats::default());
+        let mut lender = Lender::new(source, returned, book, Arc::clone(&stats));
+        let thread = std::thread::Builder::new()
+            .name("store-hopper".to_owned())
+            .spawn(move || run(&mut lender, &asked, &floor, clock))?;
+        Ok(Hopper {
+            orders: Some(orders),
+            stats,
+            thread: Some(thread),
+        })
+    }
+
+    /// Carries out an `Effect::Refill`; answered by `Input::Leads`. Full only if the hopper stands still: ask again later.
+    pub fn refill(&self, campaign: CampaignId, want: u32) -> Result<(), LaneFull> {
+        let orders = self.orders.as_ref().ok_or(LaneFull { waiting: 0 })?;
+        orders.try_send((campaign, want)).map_err(|_| LaneFull {
+            waiting: orders.len(),
+        })
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> Arc<HopperStats> {
+        Arc::clone(&self.stats)
+    }
+}
+
+impl Drop for Hopper {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // It only reads: a panic there leaves nothing half done.
+            drop(thread.join());
+        }
+    }
+}
+
+fn run(lender: &mut Lender, asked: &Receiver<(CampaignId, u32)>, floor: &FloorLane, clock: Clock) {
+    let mut look_at = Instant::now() + LOOK;
+    loop {
+        let wait = if lender.wanted.is_empty() && lender.to_tell.is_empty() {
+            look_at.saturating_duration_since(Instant::now())
+        } else {
+            AGAIN
+        };
+        match asked.recv_timeout(wait) {
+            Ok((campaign, want)) => lender.ask(campaign, want),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        while let Ok((campaign, want)) = asked.try_recv() {
+            lender.ask(campaign, want);
+        }
+        lender.serve(clock.now().unix, &mut |input| floor.bulk(input));
+        if Instant::now() >= look_at {
+            look_at = Instant::now() + LOOK;
+            lender.look();
+        }
+        lender.tell(&mut |way, input| match way {
+            Way::Urgent => floor.urgent(input),
+            Way::Bulk => floor.bulk(input),
+        });
+    }
+}
+
+/// Which lane a fact takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Urgent,
+    Bulk,
+}
+
+/// Lends, takes back, and knows what is out. Told the time; has no thread.
+struct Lender {
+    source: Box<dyn LeadSource>,
+    returned: ReturnedLeads,
+    book: LeadBook,
+    out: FxHashMap<LeadId, CampaignId>,
+    out_of: FxHashMap<CampaignId, u32>,
+    /// Refills that are not answered yet.
+    wanted: BTreeMap<CampaignId, u32>,
+    /// Blocks that the floor does not know of yet.
+    to_tell: VecDeque<(Way, Input)>,
+    stats: Arc<HopperStats>,
+}
+
+impl Lender {
+    fn new(
+        source: Box<dyn LeadSource>,
+        returned: ReturnedLeads,
+        book: LeadBook,
+        stats: Arc<HopperStats>,
+    ) -> Self {
+        Lender {
+            source,
+            returned,
+            book,
+            out: FxHashMap::default(),
+            out_of: FxHashMap::default(),
+            wanted: BTreeMap::new(),
+            to_tell: VecDeque::new(),
+            stats,
+        }
+    }
+
+    fn ask(&mut self, campaign: CampaignId, want: u32) {
+        let wanted = self.wanted.entry(campaign).or_default();
+        *wanted = want.max(*wanted);
+    }
+
+    /// Answers every refill that can be answered now.
+    fn serve(&mut self, now: UnixMs, send: &mut dyn FnMut(Input) -> Result<(), LaneFull>) {
+        for (campaign, want) in std::mem::take(&mut self.wanted) {
+            if !self.refill(campaign, want, now, send) {
+                self.wanted.insert(campaign, want);
+            }
+        }
+        self.take_back();
+        self.stats
+            .out
+            .store(self.out.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Before every read, never between a read and its use: see [`ReturnedLeads`].
+    fn take_back(&mut self) {
+        for lead in self.returned.take() {
+            self.remove(lead);
+        }
+    }
+
+    fn remove(&mut self, lead: LeadId) {
+        if let Some(campaign) = self.out.remove(&lead) {
+            self.book.remove(&lead);
+            if let Some(out) = self.out_of.get_mut(&campaign) {
+                *out = out.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Whether the floor got its answer.
+    fn refill(
+        &mut self,
+        campaign: CampaignId,
+        want: u32,
+        now: UnixMs,
+        send: &mut dyn FnMut(Input) -> Result<(), LaneFull>,
+    ) -> bool {
+        self.take_back();
+        let query = DueQuery {
+            campaign,
+            want,
+            out: self.out_of.get(&campaign).copied().unwrap_or_default(),
+            now,
+            due_until: now + AHEAD,
+        };
+        let begun = Instant::now();
+        let out = &self.out;
+        let due = match self.source.due(&query, &|lead| out.contains_key(&lead)) {
+            Ok(due) => due,
+            Err(fault) => {
+                if self
+                    .stats
+                    .failures
+                    .fetch_add(1, Ordering::Relaxed)
+                    .is_multiple_of(50)
+                {
+                    tracing::error!(%fault, %campaign, "The hopper cannot read leads; it tries again.");
+                }
+                return false;
+            }
+        };
+        let stats = &self.stats;
+        stats
+            .read_us
+            .fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        stats
+            .unusable
+            .fetch_add(u64::from(due.unusable), Ordering::Relaxed);
+        if due.unusable > 0 {
+            tracing::warn!(
+                %campaign,
+                leads = due.unusable,
+                "Leads name a zone or a skill that is not in force; they wait for a restart."
+            );
+        }
+        let exhausted_until = (!due.more).then(|| {
+            let next = due.next_due.unwrap_or(UnixMs(i64::MAX));
+            // What is out may come back with an earlier time than anything that lies in the store now.
+            if query.out > 0 || !due.leads.is_empty() {
+                next.min(now + AHEAD)
+            } else {
+                next
+            }
+        });
+        let mut leads = Vec::with_capacity(due.leads.len());
+        for (facts, record) in due.leads {
+            self.out.insert(facts.lead, campaign);
+            self.book.insert(facts.lead, Arc::new(record));
+            leads.push(facts);
+        }
+        let lent: Vec<LeadId> = leads.iter().map(|facts| facts.lead).collect();
+        *self.out_of.entry(campaign).or_default() += lent.len() as u32;
+        let answer = Input::Leads {
+            campaign,
+            leads,
+            exhausted_until,
+        };
+        if send(answer).is_err() {
+            lent.into_iter().for_each(|lead| self.remove(lead));
+            return false;
+        }
+        self.stats
+            .lent
+            .fetch_add(lent.len() as u64, Ordering::Relaxed);
+        self.stats.refills.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Reads what others wrote.
+    fn look(&mut self) {
+        if self.to_tell.len() >= TO_TELL {
+            return;
+        }
+        match self.source.changes() {
+            Ok(Changes {
+                campaigns,
+                numbers,
+                persons,
+            }) => {
+                let blocks = numbers
+                    .into_iter()
+                    .map(Input::NumberBlocked)
+                    .chain(persons.into_iter().map(Input::PersonBlocked));
+                // Twice: at once, for what rings; and behind the leads in the bulk lane, which may have been read before
+                // the block was there and would else be dialled after it.
+                for block in blocks {
+                    self.to_tell.push_back((Way::Urgent, block.clone()));
+                    self.to_tell.push_back((Way::Bulk, block));
+                }
+                let changed = campaigns.into_iter().map(Input::LeadsChanged);
+                self.to_tell.extend(changed.map(|input| (Way::Bulk, input)));
+            }
+            Err(fault) => {
+                self.stats.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%fault, "The hopper cannot read what changed; it tries again.");
+            }
+        }
+    }
+
+    fn tell(&mut self, send: &mut dyn FnMut(Way, Input) -> Result<(), LaneFull>) {
+        while let Some((way, input)) = self.to_tell.front() {
+            if send(*way, input.clone()).is_err() {
+                return;
+            }
+            self.to_tell.pop_front();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Everything that is done beside the engine, from its own process or another: lists, agents, blocks, exports, totals.
+//! Opens the same file; never closes attempts and never takes the engine's lock.
+
+use super::agents::{self, AgentRecord};
+use super::export::{self, ExportFilter, NumbersShown, StoreTotals};
+use super::list::ListWriter;
+use super::orders::{self, block_number, block_person};
+use super::schema::{self, Role, failed};
+use crate::ids::{AgentId, NumberId, PersonId};
+use crate::shell::store::StoreError;
+use crate::shell::store::import::{
+    self, ImportError, ImportReport, ListFormat, import_dnc, import_leads,
+};
+use crate::shell::store::lead_rows::{ListRules, RowReader};
+use crate::time::UnixMs;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::io::Write;
+use std::path::Path;
+
+/// The back office of one store.
+#[derive(Debug)]
+pub struct BackOffice {
+    connection: Connection,
+}
+
+impl BackOffice {
+    /// Opens, or makes, the store's file.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        schema::open(path, Role::Office).map(|connection| BackOffice { connection })
+    }
+
+    /// Names of all zones that leads name: what the engine must know before it starts.
+    pub fn zones(&self) -> Result<Vec<String>, StoreError> {
+        self.connection
+            .prepare("SELECT name FROM zone ORDER BY id")
+            .and_then(|mut names| names.query_map([], |row| row.get(0))?.collect())
+            .map_err(failed("read the zones"))
+    }
+
+    /// Imports a file of leads. `rejects` names the file for what cannot be read.
+    pub fn import_leads(
+        &mut self,
+        path: &Path,
+        rules: ListRules,
+        rejects: Option<&Path>,
+        progress: &mut dyn FnMut(&ImportReport),
+    ) -> Result<ImportReport, ImportError> {
+        let input = import::open_list(path)?;
+        let mut list = ListWriter::begin(&mut self.connection)?;
+        import_leads(
+            &mut list,
+            input,
+            ListFormat::of(path),
+            rules,
+            rejects,
+            progress,
+        )
+    }
+
+    /// Imports a do-not-call list. `country` is that of numbers without "+".
+    pub fn import_dnc(
+        &mut self,
+        path: &Path,
+        country: &str,
+        rejects: Option<&Path>,
+        progress: &mut dyn FnMut(&ImportReport),
+    ) -> Result<ImportReport, ImportError> {
+        let input = import::open_list(path)?;
+        let mut list = ListWriter::begin(&mut self.connection)?;
+        import_dnc(&mut list, input, country, rejects, progress)
+    }
+
+    /// Adds an agent: campaigns and weights (1..=100), skills and levels (1..=10). The log-in token, shown this once.
+    pub fn agent_add(
+        &mut self,
+        name: &str,
+        campaigns: &[(String, u16)],
+        skills: &[(String, u8)],
+    ) -> Result<String, StoreError> {
+        agents::add(&mut self.connection, name, campaigns, skills)
+    }
+
+    /// All agents.
+    pub fn agent_list(&self) -> Result<Vec<AgentRecord>, StoreError> {
+        agents::list(&self.connection)
+    }
+
+    /// The agent with this name and token, unless disabled.
+    pub fn agent_by_token(
+        &self,
+        name: &str,
+        token: &str,
+    ) -> Result<Option<AgentRecord>, StoreError> {
+        agents::by_token(&self.connection, name, token)
+    }
+
+    /// Refuses (or allows again) an agent's log-in. A session that is open is not closed by this.
+    pub fn agent_disable(&self, name: &str, disabled: bool) -> Result<AgentId, StoreError> {
+        agents::disable(&self.connection, name, disabled)
+    }
+
+    /// Writes attempts with their outcomes as CSV. Rows written.
+    pub fn outcomes_export(
+        &self,
+        into: &mut dyn Write,
+        filter: &ExportFilter,
+        numbers: NumbersShown,
+    ) -> Result<u64, StoreError> {
+        export::outcomes(&self.connection, into, filter, numbers)
+    }
+
+    /// Sums over all attempts.
+    pub fn store_totals(&mut self) -> Result<StoreTotals, StoreError> {
+        export::totals(&mut self.connection)
+    }
+
+    /// Puts a number on the do-not-call list, as people write it. Its id, if any lead has it: the floor must be told (a running
+    /// engine also finds out by itself within a second).
+    pub fn number_block(
+        &mut self,
+        written: &str,
+        country: &str,
+        reason: &str,
+    ) -> Result<Option<NumberId>, StoreError> {
+        let value = |expected| StoreError::Value {
+            what: "a number",
+            expected,
+        };
+        let reader = RowReader::new(ListRules {
+            campaigns: Vec::new(),
+            skills: Vec::new(),
+            campaign: None,
+            country: country.to_owned(),
+            zone: "UTC".to_owned(),
+        })
+        .map_err(value)?;
+        let e164 = reader
+            .number(written)
+            .map_err(|reason| value(format!("one that can be dialled: {reason}")))?;
+        let doing = failed("block the number");
+        self.in_one(|db| {
+            block_number(db, &e164, reason, orders::now(db)?)?;
+            db.query_row("SELECT id FROM number WHERE e164 = ?1", [&e164], |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()
+        })
+        .map(|id| id.map(|id| NumberId(id as u64)))
+        .map_err(doing)
+    }
+
+    /// Keeps a person from being dialled on every list, until a time or for good.
+    pub fn person_block(
+        &mut self,
+        cif: &str,
+        reason: &str,
+        until: Option<UnixMs>,
+    ) -> Result<PersonId, StoreError> {
+        self.in_one(|db| {
+            let person: Option<i64> = db
+                .query_row("SELECT id FROM person WHERE cif = ?1", [cif], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            if let Some(person) = person {
+                block_person(db, person, reason, orders::now(db)?, until)?;
+            }
+            Ok(person)
+        })
+        .map_err(failed("block the person"))?
+        .map(|id| PersonId(id as u64))
+        .ok_or_else(|| StoreError::Unknown {
+            what: "customer",
+            name: "(the number given)".to_owned(),
+        })
+    }
+
+    fn in_one<T>(
+        &mut self,
+        act: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = act(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}

@@ -1,0 +1,556 @@
+//! What each order writes. Told an open transaction; decides nothing about leads that the floor did not decide.
+
+use super::names::Names;
+use crate::core::dispositions::Disposition;
+use crate::core::effect::{AttemptClosed, DialOrder, DoneWhy, LeadNext, OutcomeKept};
+use crate::core::results::SystemResult;
+use crate::ids::{AttemptId, LeadId};
+use crate::shell::store::{
+    CallIdentity, Committed, DialogRow, OutcomeDetail, PromiseDetail, StoreNews, StoreOrder,
+};
+use crate::time::UnixMs;
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+const DAY_MS: i64 = 86_400_000;
+/// Time that a complaint or a hardship case keeps a person from being dialled (domain.md, "Agent outcome codes").
+const HOLD_MS: i64 = 7 * DAY_MS;
+
+/// Why an order was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OrderFault {
+    /// It contradicts what is kept, or names what is not there.
+    #[error("{0}")]
+    Refused(String),
+    /// The database said so.
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+}
+
+type Applied = Result<(), OrderFault>;
+
+/// Applies one order; news and returned leads are added to `done`.
+pub(super) fn apply(
+    db: &Connection,
+    names: &Names,
+    order: &StoreOrder,
+    done: &mut Committed,
+) -> Applied {
+    match order {
+        StoreOrder::Intent(dial, identity, at) => intent(db, names, dial, identity, *at, done),
+        StoreOrder::Dialog(row) => dialog(db, row, done),
+        StoreOrder::Closed(closed) => close(db, names, closed, done),
+        StoreOrder::Outcome(kept, detail) => outcome(db, kept, detail, done),
+        StoreOrder::LeadReturned { lead, next } => {
+            if let Some(next) = next {
+                lead_next(db, *lead, next, 0)?;
+            }
+            done.returned.push(*lead);
+            Ok(())
+        }
+        StoreOrder::BlockNumber { number, reason } => {
+            block_number(db, number.expose(), reason, now(db)?)?;
+            Ok(())
+        }
+    }
+}
+
+/// What to tell whoever ordered something that was not kept.
+pub(super) fn refused(order: &StoreOrder, done: &mut Committed) {
+    done.refused += 1;
+    done.news.extend(failure_of(order));
+}
+
+/// The news of an order's failure, if anybody waits for it.
+pub(in crate::shell::store) fn failure_of(order: &StoreOrder) -> Option<StoreNews> {
+    match order {
+        StoreOrder::Intent(dial, ..) => Some(StoreNews::IntentFailed(dial.attempt, dial.route_try)),
+        StoreOrder::Outcome(kept, _) => Some(StoreNews::OutcomeFailed {
+            agent: kept.agent,
+            attempt: kept.attempt,
+            request: kept.request,
+        }),
+        StoreOrder::Dialog(_)
+        | StoreOrder::Closed(_)
+        | StoreOrder::LeadReturned { .. }
+        | StoreOrder::BlockNumber { .. } => None,
+    }
+}
+
+/// The database's clock, for orders that carry no time.
+pub(super) fn now(db: &Connection) -> rusqlite::Result<UnixMs> {
+    db.prepare_cached("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)")?
+        .query_row([], |row| row.get(0).map(UnixMs))
+}
+
+fn row_of(id: u64) -> i64 {
+    id as i64
+}
+
+fn campaign_row(names: &Names, id: crate::ids::CampaignId) -> Result<i64, OrderFault> {
+    names
+        .campaign_row(id)
+        .ok_or_else(|| OrderFault::Refused(format!("no campaign {id}")))
+}
+
+fn trunk_row(names: &Names, id: crate::ids::TrunkId) -> Result<i64, OrderFault> {
+    names
+        .trunk_row(id)
+        .ok_or_else(|| OrderFault::Refused(format!("no trunk {id}")))
+}
+
+/// Written twice it is written once: an intent that is repeated after a doubt must not count as a second try.
+fn intent(
+    db: &Connection,
+    names: &Names,
+    dial: &DialOrder,
+    identity: &CallIdentity,
+    at: UnixMs,
+    done: &mut Committed,
+) -> Applied {
+    let trunk = trunk_row(names, dial.trunk)?;
+    db.prepare_cached(
+        "INSERT INTO attempt (id, campaign, lead, person, number, trunk, route_tries, decided_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO NOTHING",
+    )?
+    .execute((
+        row_of(dial.attempt.0),
+        campaign_row(names, dial.campaign)?,
+        row_of(dial.lead.0),
+        row_of(dial.person.0),
+        row_of(dial.number.0),
+        trunk,
+        dial.route_try,
+        at.0,
+    ))?;
+    db.prepare_cached(
+        "INSERT INTO route_try (attempt, n, trunk, call_id, from_tag, branch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute((
+        row_of(dial.attempt.0),
+        dial.route_try,
+        trunk,
+        &identity.call_id,
+        &identity.from_tag,
+        &identity.branch,
+    ))?;
+    done.news
+        .push(StoreNews::IntentDurable(dial.attempt, dial.route_try));
+    Ok(())
+}
+
+fn dialog(db: &Connection, row: &DialogRow, done: &mut Committed) -> Applied {
+    let route_set = serde_json::to_string(&row.route_set)
+        .map_err(|fault| OrderFault::Refused(fault.to_string()))?;
+    let changed = db
+        .prepare_cached(
+            "UPDATE route_try SET remote_tag = ?3, remote_target = ?4, route_set = ?5, cseq = ?6
+             WHERE attempt = ?1 AND n = ?2",
+        )?
+        .execute((
+            row_of(row.attempt.0),
+            row.route_try,
+            &row.remote_tag,
+            &row.remote_target,
+            route_set,
+            row.local_cseq,
+        ))?;
+    if changed == 0 {
+        return Err(OrderFault::Refused(format!(
+            "no route try {} of attempt {}",
+            row.route_try, row.attempt
+        )));
+    }
+    done.news
+        .push(StoreNews::DialogDurable(row.attempt, row.route_try));
+    Ok(())
+}
+
+fn close(db: &Connection, names: &Names, closed: &AttemptClosed, done: &mut Committed) -> Applied {
+    let has_outcome =
+        matches!(closed.next, LeadNext::AwaitsOutcome) || closed.result == SystemResult::Connected;
+    let has_outcome = has_outcome && outcome_exists(db, closed.attempt)?;
+    let awaits = closed.result == SystemResult::Connected && !has_outcome;
+    let changed = write_end(db, names, closed, awaits)?;
+    done.news.push(StoreNews::Closed(closed.attempt));
+    if changed == 0 {
+        // It has its one result already.
+        done.refused += 1;
+        return Ok(());
+    }
+    if closed.result == SystemResult::Invalid {
+        mark_number(db, row_of(closed.number.0), "INVALID", closed.ended_at)?;
+    }
+    let counted = u16::from(closed.counts);
+    match &closed.next {
+        LeadNext::AwaitsOutcome => {
+            count_attempt(db, closed.lead, counted)?;
+            // The agent may have been quicker than the hang-up: then nothing more is to come.
+            if has_outcome {
+                done.returned.push(closed.lead);
+            }
+        }
+        // What the agent said stands over what the line did.
+        LeadNext::Again { .. } if has_outcome => {
+            count_attempt(db, closed.lead, counted)?;
+            done.returned.push(closed.lead);
+        }
+        next => {
+            lead_next(db, closed.lead, next, counted)?;
+            done.returned.push(closed.lead);
+        }
+    }
+    Ok(())
+}
+
+/// Also inserts: an attempt whose intent could not be kept still gets its one result, NOT_SENT.
+fn write_end(
+    db: &Connection,
+    names: &Names,
+    closed: &AttemptClosed,
+    awaits: bool,
+) -> Result<usize, OrderFault> {
+    let at = |time: Option<UnixMs>| time.map(|at| at.0);
+    Ok(db
+        .prepare_cached(
+            "INSERT INTO attempt (id, campaign, lead, person, number, trunk, route_tries, decided_at, released_at,
+                rang_at, answered_at, matched_at, ended_at, ring_ms, talk_ms, result, counts, wire_status, wire_cause,
+                agent, awaits_outcome)
+             VALUES (:id, :campaign, :lead, :person, :number, :trunk, :route_tries, :decided_at, :released_at,
+                :rang_at, :answered_at, :matched_at, :ended_at, :ring_ms, :talk_ms, :result, :counts, :wire_status,
+                :wire_cause, :agent, :awaits)
+             ON CONFLICT (id) DO UPDATE SET trunk = excluded.trunk, route_tries = excluded.route_tries,
+                released_at = excluded.released_at, rang_at = excluded.rang_at, answered_at = excluded.answered_at,
+                matched_at = excluded.matched_at, ended_at = excluded.ended_at, ring_ms = excluded.ring_ms,
+                talk_ms = excluded.talk_ms, result = excluded.result, counts = excluded.counts,
+                wire_status = excluded.wire_status, wire_cause = excluded.wire_cause, agent = excluded.agent,
+                awaits_outcome = excluded.awaits_outcome
+             WHERE attempt.result IS NULL",
+        )?
+        .execute(named_params! {
+            ":id": row_of(closed.attempt.0),
+            ":campaign": campaign_row(names, closed.campaign)?,
+            ":lead": row_of(closed.lead.0),
+            ":person": row_of(closed.person.0),
+            ":number": row_of(closed.number.0),
+            ":trunk": trunk_row(names, closed.trunk)?,
+            ":route_tries": closed.route_tries,
+            ":decided_at": closed.decided_at.0,
+            ":released_at": at(closed.released_at),
+            ":rang_at": at(closed.rang_at),
+            ":answered_at": at(closed.answered_at),
+            ":matched_at": at(closed.matched_at),
+            ":ended_at": closed.ended_at.0,
+            ":ring_ms": closed.ring_ms.map(row_of),
+            ":talk_ms": closed.talk_ms.map(row_of),
+            ":result": closed.result.code(),
+            ":counts": closed.counts,
+            ":wire_status": closed.wire.map(|(status, _)| status),
+            ":wire_cause": closed.wire.and_then(|(_, cause)| cause),
+            ":agent": closed.agent.map(|agent| agent.0),
+            ":awaits": awaits,
+        })?)
+}
+
+fn outcome_exists(db: &Connection, attempt: AttemptId) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM outcome WHERE attempt = ?1)")?
+        .query_row([row_of(attempt.0)], |row| row.get(0))
+}
+
+fn outcome(
+    db: &Connection,
+    kept: &OutcomeKept,
+    detail: &OutcomeDetail,
+    done: &mut Committed,
+) -> Applied {
+    let durable = StoreNews::OutcomeDurable {
+        agent: kept.agent,
+        attempt: kept.attempt,
+        request: kept.request,
+    };
+    let inserted = db
+        .prepare_cached(
+            "INSERT INTO outcome (attempt, agent, code, at, by_system, note, reason, amount, follow_up, cooperation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (attempt) DO NOTHING",
+        )?
+        .execute((
+            row_of(kept.attempt.0),
+            kept.agent.0,
+            kept.disposition.code(),
+            kept.at.0,
+            kept.request.is_none(),
+            detail.note.as_ref().map(|note| note.expose()),
+            &detail.reason,
+            detail.amount,
+            detail.follow_up.map(|at| at.0),
+            &detail.cooperation,
+        ))?;
+    if inserted == 0 {
+        return repeated(db, kept, durable, done);
+    }
+    let ended: Option<(i64, bool)> = db
+        .prepare_cached(
+            "UPDATE attempt SET awaits_outcome = 0 WHERE id = ?1 RETURNING number, result IS NOT NULL",
+        )?
+        .query_row([row_of(kept.attempt.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((number, ended)) = ended else {
+        return Err(OrderFault::Refused(format!("no attempt {}", kept.attempt)));
+    };
+    if let Some(promise) = &detail.promise {
+        keep_promise(db, kept, promise)?;
+    }
+    follow(db, kept, number)?;
+    lead_next(db, kept.lead, &kept.next, 0)?;
+    // While the conversation goes on the lead stays out, or the person could be dialled while on the phone with us.
+    if ended {
+        done.returned.push(kept.lead);
+    }
+    done.news.push(durable);
+    Ok(())
+}
+
+/// The same outcome again is saved; another one for the same call is not.
+fn repeated(
+    db: &Connection,
+    kept: &OutcomeKept,
+    durable: StoreNews,
+    done: &mut Committed,
+) -> Applied {
+    let same: bool = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outcome WHERE attempt = ?1 AND agent IS ?2 AND code = ?3)",
+        )?
+        .query_row(
+            (row_of(kept.attempt.0), kept.agent.0, kept.disposition.code()),
+            |row| row.get(0),
+        )?;
+    if !same {
+        return Err(OrderFault::Refused(format!(
+            "attempt {} has its outcome already",
+            kept.attempt
+        )));
+    }
+    done.news.push(durable);
+    Ok(())
+}
+
+/// One open promise per lead: a new one replaces the one before it.
+fn keep_promise(db: &Connection, kept: &OutcomeKept, promise: &PromiseDetail) -> Applied {
+    db.prepare_cached(
+        "UPDATE promise SET state = 'RESCHEDULED' WHERE lead = ?1 AND state = 'OPEN'",
+    )?
+    .execute([row_of(kept.lead.0)])?;
+    db.prepare_cached(
+        "INSERT INTO promise (attempt, lead, person, amount, due, method, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
+        row_of(kept.attempt.0),
+        row_of(kept.lead.0),
+        row_of(kept.person.0),
+        promise.amount,
+        &promise.due,
+        &promise.method,
+        kept.at.0,
+    ))?;
+    Ok(())
+}
+
+/// What a disposition asks beyond its own lead: the number, or the person on every list (domain.md, column "next").
+fn follow(db: &Connection, kept: &OutcomeKept, number: i64) -> Applied {
+    use Disposition as D;
+    let person = row_of(kept.person.0);
+    let code = kept.disposition.code();
+    match kept.disposition {
+        D::WrongNumber => mark_number(db, number, "WRONG", kept.at)?,
+        D::TpcRefuses => {
+            let e164: String = db
+                .prepare_cached("SELECT e164 FROM number WHERE id = ?1")?
+                .query_row([number], |row| row.get(0))?;
+            block_number(db, &e164, code, kept.at)?;
+        }
+        D::Deceased | D::LegalRepresentative | D::RpcDispute => {
+            block_person(db, person, code, kept.at, None)?;
+        }
+        D::Complaint | D::RpcHardship => {
+            block_person(db, person, code, kept.at, Some(UnixMs(kept.at.0 + HOLD_MS)))?;
+        }
+        D::RpcPtp
+        | D::RpcPaid
+        | D::RpcPaynow
+        | D::RpcPartialPlan
+        | D::RpcCallback
+        | D::RpcRefuse
+        | D::RpcNoCommit
+        | D::BrokenPromise
+        | D::TpcMessage
+        | D::NoSpeech
+        | D::Hangup
+        | D::Language
+        | D::Escalate
+        | D::FieldVisit
+        | D::VoicemailAgent
+        | D::NotRecorded => {}
+    }
+    Ok(())
+}
+
+fn log_block(
+    db: &Connection,
+    number: Option<i64>,
+    person: Option<i64>,
+    reason: &str,
+    at: UnixMs,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO block_log (number, person, reason, at) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((number, person, reason, at.0))?;
+    Ok(())
+}
+
+/// Puts a number on the do-not-call list, known or not. Its row, if it is known and was not on the list.
+pub(super) fn block_number(
+    db: &Connection,
+    e164: &str,
+    reason: &str,
+    at: UnixMs,
+) -> rusqlite::Result<Option<i64>> {
+    let added = db
+        .prepare_cached(
+            "INSERT INTO dnc (e164, reason, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?
+        .execute((e164, reason, at.0))?;
+    if added == 0 {
+        return Ok(None);
+    }
+    let number: Option<i64> = db
+        .prepare_cached("SELECT id FROM number WHERE e164 = ?1")?
+        .query_row([e164], |row| row.get(0))
+        .optional()?;
+    if number.is_some() {
+        log_block(db, number, None, reason, at)?;
+    }
+    Ok(number)
+}
+
+/// Keeps a person from being dialled until a time, or for good; never shortens a block that is there.
+pub(super) fn block_person(
+    db: &Connection,
+    person: i64,
+    reason: &str,
+    at: UnixMs,
+    until: Option<UnixMs>,
+) -> rusqlite::Result<()> {
+    let changed = db
+        .prepare_cached(
+            "INSERT INTO person_block (person, reason, at, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (person) DO UPDATE SET reason = excluded.reason, at = excluded.at, until = excluded.until
+             WHERE person_block.until IS NOT NULL
+                AND (excluded.until IS NULL OR excluded.until > person_block.until)",
+        )?
+        .execute((person, reason, at.0, until.map(|until| until.0)))?;
+    if changed > 0 {
+        log_block(db, None, Some(person), reason, at)?;
+    }
+    if let Some(until) = until {
+        db.prepare_cached(
+            "UPDATE lead SET not_before = max(not_before, ?2) WHERE person = ?1 AND done IS NULL",
+        )?
+        .execute((person, until.0))?;
+    }
+    Ok(())
+}
+
+/// When the block ends that ended a lead; `None` if it has no end. The floor knows only that there is one.
+fn block_ends(db: &Connection, lead: i64) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached(
+        "SELECT person_block.until FROM lead
+         JOIN number ON number.id = lead.number
+         JOIN person_block ON person_block.person = lead.person
+         WHERE lead.id = ?1 AND number.status = 'VALID'
+            AND NOT EXISTS (SELECT 1 FROM dnc WHERE dnc.e164 = number.e164)",
+    )?
+    .query_row([lead], |row| row.get(0))
+    .optional()
+    .map(Option::flatten)
+}
+
+fn mark_number(db: &Connection, number: i64, status: &str, at: UnixMs) -> rusqlite::Result<()> {
+    let changed = db
+        .prepare_cached(
+            "UPDATE number SET status = ?2, status_at = ?3 WHERE id = ?1 AND status = 'VALID'",
+        )?
+        .execute((number, status, at.0))?;
+    if changed > 0 {
+        log_block(db, Some(number), None, status, at)?;
+    }
+    Ok(())
+}
+
+fn count_attempt(db: &Connection, lead: LeadId, counted: u16) -> rusqlite::Result<()> {
+    if counted > 0 {
+        db.prepare_cached("UPDATE lead SET attempts = attempts + ?2 WHERE id = ?1")?
+            .execute((row_of(lead.0), counted))?;
+    }
+    Ok(())
+}
+
+/// Sets a lead's future. A lead that is done stays done, whatever comes late.
+fn lead_next(db: &Connection, lead: LeadId, next: &LeadNext, counted: u16) -> rusqlite::Result<()> {
+    let id = row_of(lead.0);
+    match next {
+        LeadNext::AwaitsOutcome => count_attempt(db, lead, counted)?,
+        LeadNext::Again {
+            not_before,
+            callback,
+            sticky,
+        } => {
+            db.prepare_cached(
+                "UPDATE lead SET attempts = attempts + ?2, not_before = ?3, callback = ?4, sticky = ?5
+                 WHERE id = ?1 AND done IS NULL",
+            )?
+            .execute((
+                id,
+                counted,
+                not_before.0,
+                callback,
+                sticky.map(|agent| agent.0),
+            ))?;
+        }
+        LeadNext::Done(why) => {
+            let ends = match why {
+                DoneWhy::Blocked => block_ends(db, id)?,
+                _ => None,
+            };
+            if let Some(until) = ends {
+                db.prepare_cached(
+                    "UPDATE lead SET attempts = attempts + ?2, not_before = max(not_before, ?3)
+                     WHERE id = ?1 AND done IS NULL",
+                )?
+                .execute((id, counted, until))?;
+                return Ok(());
+            }
+            db.prepare_cached(
+                "UPDATE lead SET attempts = attempts + ?2, done = ?3, done_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+                 WHERE id = ?1 AND done IS NULL",
+            )?
+            .execute((id, counted, done_code(*why)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The code of an end, in records.
+const fn done_code(why: DoneWhy) -> &'static str {
+    match why {
+        DoneWhy::Disposition => "DISPOSITION",
+        DoneWhy::AttemptsUsed => "ATTEMPTS_USED",
+        DoneWhy::Invalid => "INVALID",
+        DoneWhy::Rule => "RULE",
+        DoneWhy::Blocked => "BLOCKED",
+    }
+}
