@@ -1,9 +1,9 @@
 //! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
 
 pub mod api;
-pub mod floor_thread;
 pub mod cards;
 pub mod desks;
+pub mod floor_thread;
 pub mod lanes;
 pub mod media;
 pub mod metrics;

@@ -179,10 +179,11 @@ impl Driver {
                 Duration::ZERO
             };
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != ErrorKind::Interrupted {
-                    tracing::error!(%error, "The simulated network cannot poll its sockets; it stops.");
-                    break;
-                }
+                && error.kind() != ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "The simulated network cannot poll its sockets; it stops.");
+                break;
+            }
             let now = self.clock.now();
             self.lines.set_now(now.mono);
             let earlier = std::mem::take(&mut unread);
@@ -464,34 +465,6 @@ fn bind_udp(listen: SocketAddr) -> std::io::Result<UdpSocket> {
 /// With SO_REUSEADDR: a restart must not wait for connections of the earlier run to be forgotten.
 fn bind_tcp(listen: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(listen)
-}
-
-/// Stops on SIGTERM and SIGINT; the second one stops at once.
-pub fn stop_on_signals(stop: Arc<Stopper>) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let (mut terminate, mut interrupt) = {
-        let _inside = runtime.enter();
-        use tokio::signal::unix::{SignalKind, signal};
-        (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        )
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                loop {
-                    tokio::select! {
-                        _ = terminate.recv() => stop.stop(),
-                        _ = interrupt.recv() => stop.stop(),
-                    }
-                }
-            });
-        })?;
-    Ok(())
 }
 
 /// Stops when standard input ends: a parent that is killed takes us along.
