@@ -1,13 +1,14 @@
 //! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
 
 pub mod api;
-pub mod floor_thread;
 pub mod cards;
 pub mod desks;
+pub mod floor_thread;
 pub mod lanes;
 pub mod media;
 pub mod metrics;
 pub mod replay;
 pub mod router;
 pub mod serve;
+pub mod sip;
 pub mod store;

@@ -74,18 +74,42 @@ impl Route for Router {
         }
         match effect {
             Effect::Dial(order) => self.dial(order, now),
-            Effect::Release { attempt, route_try, trunk } => {
+            Effect::Release {
+                attempt,
+                route_try,
+                trunk,
+            } => {
                 let order = self.calls.get(&attempt).map(|entry| {
-                    (entry.identity.clone(), entry.number.clone(), usize::from(entry.lead.campaign.0))
+                    (
+                        entry.identity.clone(),
+                        entry.number.clone(),
+                        usize::from(entry.lead.campaign.0),
+                    )
                 });
                 let sent = order.is_some_and(|(identity, number, campaign)| {
                     let caller_id = self.caller_ids.get(campaign).cloned().unwrap_or_default();
-                    self.sip.try_order(SipOrder::Invite { attempt, route_try, trunk, identity, number, caller_id })
+                    self.sip.try_order(SipOrder::Invite {
+                        attempt,
+                        route_try,
+                        trunk,
+                        identity,
+                        number,
+                        caller_id,
+                    })
                 });
                 if !sent {
-                    let failure = LegFailure { status: 0, q850: None, retry_after_s: None };
+                    let failure = LegFailure {
+                        status: 0,
+                        q850: None,
+                        retry_after_s: None,
+                    };
                     let event = LegEvent::Failed(failure);
-                    self.tell(Input::Leg { attempt, route_try, at: now.mono, event });
+                    self.tell(Input::Leg {
+                        attempt,
+                        route_try,
+                        at: now.mono,
+                        event,
+                    });
                 }
             }
             // A full SIP lane loses these; each phase that waits for their end has a deadline of its own.
@@ -95,7 +119,9 @@ impl Route for Router {
             Effect::Bridge { attempt, agent } => self.media.bridge(attempt, agent),
             Effect::Close(closed) => {
                 if let Some(ring_ms) = closed.ring_ms {
-                    self.metrics.timing(TimingName::Ring).record(Duration::from_millis(ring_ms));
+                    self.metrics
+                        .timing(TimingName::Ring)
+                        .record(Duration::from_millis(ring_ms));
                 }
                 if closed.result == SystemResult::Connected {
                     self.half_done(closed.attempt);
@@ -125,13 +151,18 @@ impl Route for Router {
             Effect::Decided(decision) => {
                 tracing::debug!(campaign = %decision.campaign, launched = decision.launched, bound = ?decision.bound, "Pacing.");
             }
-            Effect::Show { .. } | Effect::Agent(_) | Effect::CallEnded { .. } | Effect::Refuse { .. } => {}
+            Effect::Show { .. }
+            | Effect::Agent(_)
+            | Effect::CallEnded { .. }
+            | Effect::Refuse { .. } => {}
         }
     }
 
     fn turn_over(&mut self) {
         while let Some(order) = self.books.owed.pop_front() {
-            if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = self.store.try_send(order) {
+            if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
+                self.store.try_send(order)
+            {
                 self.books.owed.push_front(order);
                 return;
             }
@@ -151,14 +182,23 @@ impl Router {
             return self.tell(Input::IntentFailed(attempt, route_try));
         };
         if route_try == 1 {
-            let entry = CallEntry { identity: identity.clone(), number: lead.e164.clone(), lead, card: None };
+            let entry = CallEntry {
+                identity: identity.clone(),
+                number: lead.e164.clone(),
+                lead,
+                card: None,
+            };
             self.calls.insert(attempt, entry);
             self.cards.stage(attempt);
         } else if let Some(mut entry) = self.calls.get_mut(&attempt) {
             entry.identity = identity.clone();
         }
         self.ordered.insert(attempt, now.mono);
-        if self.store.try_send(StoreOrder::Intent(order, identity, now.unix)).is_err() {
+        if self
+            .store
+            .try_send(StoreOrder::Intent(order, identity, now.unix))
+            .is_err()
+        {
             // The store is behind by its whole lane: nothing is sent that is not on disk.
             self.tell(Input::IntentFailed(attempt, route_try));
         }
@@ -166,7 +206,9 @@ impl Router {
 
     fn tell(&self, input: Input) {
         if self.floor.urgent(input).is_err() {
-            self.metrics.counter(CounterName::FloorRefusedInputs, &["urgent"]).increment(1);
+            self.metrics
+                .counter(CounterName::FloorRefusedInputs, &["urgent"])
+                .increment(1);
         }
     }
 
@@ -175,7 +217,9 @@ impl Router {
             self.books.owed.push_back(order);
             return;
         }
-        if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = self.store.try_send(order) {
+        if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
+            self.store.try_send(order)
+        {
             self.books.owed.push_back(order);
         }
     }
@@ -197,17 +241,23 @@ impl Router {
     fn note_times(&mut self, now: Now, effect: &Effect) {
         match effect {
             Effect::Show { answered, .. } => {
-                self.metrics.timing(TimingName::AnswerToMatch).record(now.mono.since(*answered));
+                self.metrics
+                    .timing(TimingName::AnswerToMatch)
+                    .record(now.mono.since(*answered));
             }
             Effect::CallEnded { talk_ms, .. } => {
-                self.metrics.timing(TimingName::Talk).record(Duration::from_millis(*talk_ms));
+                self.metrics
+                    .timing(TimingName::Talk)
+                    .record(Duration::from_millis(*talk_ms));
             }
             Effect::Agent(news) if news.state == AgentState::Wrap => {
                 self.books.wraps.entry(news.agent).or_insert(now.mono);
             }
             Effect::Agent(news) => {
                 if let Some(since) = self.books.wraps.remove(&news.agent) {
-                    self.metrics.timing(TimingName::Wrap).record(now.mono.since(since));
+                    self.metrics
+                        .timing(TimingName::Wrap)
+                        .record(now.mono.since(since));
                 }
             }
             _ => {}
@@ -219,7 +269,12 @@ impl Router {
 fn new_identity() -> Option<CallIdentity> {
     let mut random = [0u8; 48];
     getrandom::fill(&mut random).ok()?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     Some(CallIdentity {
         call_id: hex(&random[..16]),
         from_tag: hex(&random[16..32]),

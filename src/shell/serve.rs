@@ -8,7 +8,9 @@ use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::ids::CampaignId;
-use crate::shell::api::{self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError};
+use crate::shell::api::{
+    self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
+};
 use crate::shell::cards::Cards;
 use crate::shell::desks::{
     self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn, LoginRefused,
@@ -72,7 +74,9 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// The floor's thread ended by itself: a defect of ours. A restart ends the legs and goes on.
-    #[error("the floor stopped; start again: what was in the air will be ended and kept as INTERRUPTED")]
+    #[error(
+        "the floor stopped; start again: what was in the air will be ended and kept as INTERRUPTED"
+    )]
     FloorStopped,
 }
 
@@ -89,7 +93,8 @@ pub fn store_path(config: &Config) -> PathBuf {
 /// Runs the engine until it is told to stop. `ready` is called once it serves.
 pub fn serve(config: &Config, ready: impl FnOnce(&Recovery)) -> Result<(), ServeError> {
     config.may_serve()?;
-    std::fs::create_dir_all(&config.data_dir).map_err(io(format!("data_dir {}", config.data_dir.display())))?;
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(io(format!("data_dir {}", config.data_dir.display())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("shell")
@@ -137,17 +142,35 @@ impl Engine {
         let ordered: OrderedAt = Arc::default();
         let outlets: Arc<OnceLock<(SipHandle, Arc<Desks>)>> = Arc::default();
         let returned = ReturnedLeads::default();
-        let news = news_sink(lane.clone(), Arc::clone(&outlets), Arc::clone(&ordered), clock, Arc::clone(&metrics));
-        let writer = Writer::start(Box::new(store), &config.store, returned.clone(), news).map_err(io("the store's thread"))?;
+        let news = news_sink(
+            lane.clone(),
+            Arc::clone(&outlets),
+            Arc::clone(&ordered),
+            clock,
+            Arc::clone(&metrics),
+        );
+        let writer = Writer::start(Box::new(store), &config.store, returned.clone(), news)
+            .map_err(io("the store's thread"))?;
 
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
-        if !recovery.orphans.is_empty() && !sip.try_order(SipOrder::Orphans(recovery.orphans.clone())) {
-            tracing::error!(orphans = recovery.orphans.len(), "Legs of the last run could not be ended.");
+        if !recovery.orphans.is_empty()
+            && !sip.try_order(SipOrder::Orphans(recovery.orphans.clone()))
+        {
+            tracing::error!(
+                orphans = recovery.orphans.len(),
+                "Legs of the last run could not be ended."
+            );
         }
         let source = SqliteLeads::open(&path, &names)?;
-        let hopper = Hopper::start(Box::new(source), returned, Arc::clone(&leads), lane.clone(), clock)
-            .map_err(io("the hopper's thread"))?;
+        let hopper = Hopper::start(
+            Box::new(source),
+            returned,
+            Arc::clone(&leads),
+            lane.clone(),
+            clock,
+        )
+        .map_err(io("the hopper's thread"))?;
         let board = desks::board(desks::campaign_board(config));
         let cards = Cards::start(board, Arc::clone(&calls)).map_err(io("the cards' thread"))?;
         let parts = DeskParts {
@@ -155,7 +178,10 @@ impl Engine {
             lane: lane.clone(),
             calls: Arc::clone(&calls),
             cards: Arc::clone(&cards),
-            directory: Arc::new(Directory { office: Mutex::new(BackOffice::open(&path)?), names }),
+            directory: Arc::new(Directory {
+                office: Mutex::new(BackOffice::open(&path)?),
+                names,
+            }),
             times: Arc::new(Times(Arc::clone(&metrics))),
         };
         let desks = Desks::new(DeskSettings::from_config(config), parts);
@@ -182,7 +208,11 @@ impl Engine {
             None => None,
         };
         let (stop_floor, floor_stops) = bounded(1);
-        let caller_ids = config.campaigns.iter().map(|campaign| campaign.caller_id.clone()).collect();
+        let caller_ids = config
+            .campaigns
+            .iter()
+            .map(|campaign| campaign.caller_id.clone())
+            .collect();
         let shell = FloorShell {
             floor: Floor::new(settings),
             inbox,
@@ -209,11 +239,27 @@ impl Engine {
             stop: floor_stops,
         };
         let floor = shell.spawn().map_err(io("the floor's thread"))?;
-        Ok(Engine { recovery, lane, picture, readiness, floor, stop_floor, writer, sip, media, stop_tasks, tasks })
+        Ok(Engine {
+            recovery,
+            lane,
+            picture,
+            readiness,
+            floor,
+            stop_floor,
+            writer,
+            sip,
+            media,
+            stop_tasks,
+            tasks,
+        })
     }
 
     /// Serves until a signal, drains, closes. A second signal ends the drain.
-    fn run(self, signals: &Receiver<()>, runtime: &tokio::runtime::Runtime) -> Result<(), ServeError> {
+    fn run(
+        self,
+        signals: &Receiver<()>,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), ServeError> {
         let outcome = loop {
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
@@ -222,9 +268,13 @@ impl Engine {
             }
         };
         if outcome.is_ok() {
-            tracing::info!("Draining: no new calls, conversations go on. A second signal ends them.");
+            tracing::info!(
+                "Draining: no new calls, conversations go on. A second signal ends them."
+            );
             self.readiness.set_draining();
-            let _ = self.lane.urgent(Input::StopDialling { cancel_ringing: false });
+            let _ = self.lane.urgent(Input::StopDialling {
+                cancel_ringing: false,
+            });
             // The picture that says so must be newer than the stop.
             std::thread::sleep(Duration::from_millis(600));
             if !wait_for_drain(&self.picture, DRAIN_MAX, signals) {
@@ -243,9 +293,16 @@ impl Engine {
             }
         });
         if lost > 0 {
-            tracing::error!(lost, "Orders could not be kept; the next start settles what they were about.");
+            tracing::error!(
+                lost,
+                "Orders could not be kept; the next start settles what they were about."
+            );
         }
-        if floor_ended_well { outcome } else { Err(ServeError::FloorStopped) }
+        if floor_ended_well {
+            outcome
+        } else {
+            Err(ServeError::FloorStopped)
+        }
     }
 }
 
@@ -267,11 +324,15 @@ fn news_sink(
         match news {
             StoreNews::IntentDurable(attempt, route_try) => {
                 if let Some((_, at)) = ordered.remove(&attempt) {
-                    metrics.timing(TimingName::IntentCommit).record(clock.mono().since(at));
+                    metrics
+                        .timing(TimingName::IntentCommit)
+                        .record(clock.mono().since(at));
                 }
                 tell(Input::IntentDurable(attempt, route_try));
             }
-            StoreNews::IntentFailed(attempt, route_try) => tell(Input::IntentFailed(attempt, route_try)),
+            StoreNews::IntentFailed(attempt, route_try) => {
+                tell(Input::IntentFailed(attempt, route_try))
+            }
             StoreNews::Ready(ready) => tell(Input::StoreReady(ready)),
             StoreNews::Closed(_) => {}
             StoreNews::DialogDurable(attempt, route_try) => {
@@ -280,12 +341,20 @@ fn news_sink(
                     sip.try_order(SipOrder::ConfirmDialog(attempt, route_try));
                 }
             }
-            StoreNews::OutcomeDurable { agent, attempt, request } => {
+            StoreNews::OutcomeDurable {
+                agent,
+                attempt,
+                request,
+            } => {
                 if let Some((_, desks)) = outlets.get() {
                     desks.outcome_saved(agent, attempt, request);
                 }
             }
-            StoreNews::OutcomeFailed { agent, attempt, request } => {
+            StoreNews::OutcomeFailed {
+                agent,
+                attempt,
+                request,
+            } => {
                 if let Some((_, desks)) = outlets.get() {
                     desks.outcome_failed(agent, attempt, request);
                 }
@@ -307,7 +376,12 @@ impl AgentDirectory for Directory {
         match office.agent_by_token(name, token) {
             Ok(Some(record)) => {
                 let seat = record.seat(&self.names);
-                Ok(LoggedIn { agent: seat.agent, name: record.name, campaigns: seat.campaigns, skills: seat.skills })
+                Ok(LoggedIn {
+                    agent: seat.agent,
+                    name: record.name,
+                    campaigns: seat.campaigns,
+                    skills: seat.skills,
+                })
             }
             Ok(None) => Err(LoginRefused::Wrong),
             Err(error) => {
@@ -333,14 +407,23 @@ impl DeskTimes for Times {
 
 fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignId> {
     let ids = (0..).map(CampaignId);
-    config.campaigns.iter().map(|campaign| campaign.settings.name.clone()).zip(ids).collect()
+    config
+        .campaigns
+        .iter()
+        .map(|campaign| campaign.settings.name.clone())
+        .zip(ids)
+        .collect()
 }
 
 fn backlogs(lane: &FloorLane, writer: &Writer) -> Arc<dyn Fn() -> Backlogs + Send + Sync> {
     let (lane, store) = (lane.clone(), writer.lane());
     Arc::new(move || {
         let (urgent, bulk) = lane.waiting();
-        Backlogs { urgent, bulk, store: store.len() }
+        Backlogs {
+            urgent,
+            bulk,
+            store: store.len(),
+        }
     })
 }
 
@@ -352,7 +435,9 @@ async fn open_sockets(
     stopping: tokio::sync::watch::Receiver<bool>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, ServeError> {
     let listen = config.desk.listen;
-    let sockets = tokio::net::TcpListener::bind(listen).await.map_err(io(format!("desk.listen {listen}")))?;
+    let sockets = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(io(format!("desk.listen {listen}")))?;
     let http = api::bind(&config.api).await?;
     let mut api_stops = stopping.clone();
     let desks = tokio::spawn(desks.serve(sockets, stopping));
