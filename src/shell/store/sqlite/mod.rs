@@ -146,3 +146,180 @@ impl Store for SqliteStore {
         self.checkpointer.between_commits(&self.connection, idle);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::effect::{DialOrder, LeadNext};
+    use crate::ids::{AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+    use crate::shell::store::lead_rows::ListRules;
+    use crate::shell::store::{CallIdentity, CampaignName, StoreNews};
+    use std::time::Duration;
+
+    fn names() -> StoreNames {
+        StoreNames {
+            campaigns: vec![CampaignName {
+                name: "PL-B2-HCM".to_owned(),
+                caller_id: "+842412345678".to_owned(),
+                gap: Duration::from_secs(7_200),
+            }],
+            trunks: vec!["north".to_owned()],
+            skills: Vec::new(),
+            zones: vec!["Asia/Ho_Chi_Minh".to_owned()],
+        }
+    }
+
+    /// A store with one lead.
+    fn store(dir: &Path) -> SqliteStore {
+        let list = dir.join("list.csv");
+        std::fs::write(&list, "cif,number\n1,+84900000412\n").expect("a list");
+        let rules = ListRules {
+            campaigns: vec!["PL-B2-HCM".to_owned()],
+            skills: Vec::new(),
+            campaign: Some("PL-B2-HCM".to_owned()),
+            country: "VN".to_owned(),
+            zone: "Asia/Ho_Chi_Minh".to_owned(),
+        };
+        let report = BackOffice::open(&dir.join("t.db"))
+            .expect("it opens")
+            .import_leads(&list, rules, None, &mut |_| {})
+            .expect("it imports");
+        assert_eq!(report.imported, 1);
+        SqliteStore::open(&dir.join("t.db"), &names(), UnixMs(0))
+            .expect("it opens")
+            .0
+    }
+
+    fn intent(attempt: u64) -> StoreOrder {
+        StoreOrder::Intent(
+            DialOrder {
+                attempt: AttemptId(attempt),
+                route_try: 1,
+                campaign: CampaignId(0),
+                lead: LeadId(1),
+                person: PersonId(1),
+                number: NumberId(1),
+                trunk: TrunkId(0),
+            },
+            CallIdentity {
+                call_id: format!("call-{attempt}"),
+                from_tag: "tag".to_owned(),
+                branch: "z9hG4bK".to_owned(),
+            },
+            UnixMs(5),
+        )
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_a_broken_one_and_ends_when_there_is_room() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = store(dir.path());
+        let pages: i64 = store
+            .connection
+            .query_row("PRAGMA page_count", [], |row| row.get(0))
+            .expect("a number of pages");
+        let limit = |store: &SqliteStore, most: i64| {
+            store
+                .connection
+                .query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))
+                .expect("the pragma answers");
+        };
+        limit(&store, pages);
+        let many: Vec<StoreOrder> = (1..=500).map(intent).collect();
+        let fault = store.commit(&many).expect_err("there is no room");
+        assert!(matches!(fault, StoreFault::Full(_)), "{fault}");
+        limit(&store, 1 << 30);
+        let done = store.commit(&many).expect("there is room again");
+        assert_eq!((done.news.len(), done.refused), (500, 0));
+    }
+
+    #[test]
+    fn an_order_that_contradicts_the_store_falls_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = store(dir.path());
+        let nobody = StoreOrder::Intent(
+            DialOrder {
+                attempt: AttemptId(2),
+                route_try: 1,
+                campaign: CampaignId(0),
+                lead: LeadId(999),
+                person: PersonId(999),
+                number: NumberId(999),
+                trunk: TrunkId(0),
+            },
+            CallIdentity {
+                call_id: String::new(),
+                from_tag: String::new(),
+                branch: String::new(),
+            },
+            UnixMs(5),
+        );
+        let returned = StoreOrder::LeadReturned {
+            lead: LeadId(1),
+            next: Some(LeadNext::Again {
+                not_before: UnixMs(77),
+                callback: false,
+                sticky: None,
+            }),
+        };
+        let done = store
+            .commit(&[intent(1), nobody, intent(3), returned])
+            .expect("the others are kept");
+        let said: Vec<String> = done.news.iter().map(|news| format!("{news:?}")).collect();
+        assert_eq!(
+            said,
+            [
+                "IntentDurable(AttemptId(1), 1)",
+                "IntentFailed(AttemptId(2), 1)",
+                "IntentDurable(AttemptId(3), 1)"
+            ]
+        );
+        assert_eq!(done.returned, [LeadId(1)]);
+    }
+
+    #[test]
+    fn the_wal_starts_anew_although_the_writer_never_rests() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = store(dir.path());
+        let wal = dir.path().join("t.db-wal");
+        let length = || wal.metadata().expect("a WAL").len();
+        let mut attempt = 0;
+        let mut begins_anew = false;
+        // A WAL that starts anew is written from its beginning: its salt, bytes 16..24 of the header, changes (SQLite file
+        // format s.4.1).
+        let salt = || {
+            use std::io::Read;
+            let mut header = [0; 24];
+            let mut file = File::open(&wal).expect("a WAL");
+            file.read_exact(&mut header).expect("a header");
+            header[16..].to_vec()
+        };
+        let first = salt();
+        while !begins_anew {
+            for _ in 0..50 {
+                let batch: Vec<StoreOrder> = (0..4)
+                    .map(|_| {
+                        attempt += 1;
+                        intent(attempt)
+                    })
+                    .collect();
+                let done = store.commit(&batch).expect("it commits");
+                assert!(matches!(done.news[0], StoreNews::IntentDurable(..)));
+                store.maintain(false);
+            }
+            begins_anew = salt() != first;
+            assert!(length() < 256 << 20, "the WAL only grows");
+        }
+        assert!(store.checkpointer.passes() > 0);
+    }
+
+    #[test]
+    fn a_second_engine_on_the_same_file_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = store(dir.path());
+        let second = SqliteStore::open(&dir.path().join("t.db"), &names(), UnixMs(0));
+        assert!(matches!(second, Err(StoreError::InUse { .. })));
+        drop(first);
+        assert!(SqliteStore::open(&dir.path().join("t.db"), &names(), UnixMs(0)).is_ok());
+    }
+}

@@ -1,0 +1,367 @@
+//! The books: one result per attempt, one outcome per conversation, whatever is said twice; and what outcomes ask of the store.
+
+use super::*;
+use tandem::core::effect::DoneWhy;
+use tandem::pii::Pii;
+use tandem::shell::store::sqlite::{ExportFilter, NumbersShown};
+use tandem::shell::store::{PromiseDetail, Store, StoreError};
+
+#[test]
+fn what_is_ordered_twice_is_kept_once() {
+    let place = Place::new();
+    place.leads(1);
+    let (mut store, _) = place.open(NOW);
+    let once = [
+        intent(1, 1),
+        closed(1, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+        outcome(1, 1, Disposition::RpcRefuse, again(7)),
+    ];
+    store.commit(&once).unwrap();
+    let second = store.commit(&once).unwrap();
+    assert!(
+        matches!(
+            second.news[..],
+            [
+                StoreNews::IntentDurable(..),
+                StoreNews::Closed(_),
+                StoreNews::OutcomeDurable { .. }
+            ]
+        ),
+        "whoever asks again is told again: {:?}",
+        second.news
+    );
+    let another = store
+        .commit(&[outcome(1, 1, Disposition::RpcPtp, again(9))])
+        .unwrap();
+    assert!(matches!(
+        another.news[..],
+        [StoreNews::OutcomeFailed { .. }]
+    ));
+    let late = store
+        .commit(&[closed(1, 1, SystemResult::NoAnswer, again(11))])
+        .unwrap();
+    assert_eq!(late.refused, 1);
+    assert_eq!(
+        place.ask("SELECT (SELECT result FROM attempt) || (SELECT code FROM outcome) || attempts || not_before FROM lead"),
+        "CONNECTEDRPC_REFUSE17"
+    );
+    assert_eq!(place.ask("SELECT count(*) FROM route_try"), "1");
+}
+
+#[test]
+fn an_attempt_whose_intent_was_not_kept_still_gets_its_one_result() {
+    let place = Place::new();
+    place.leads(1);
+    let (mut store, _) = place.open(NOW);
+    store
+        .commit(&[closed(4, 1, SystemResult::NotSent, again(5))])
+        .unwrap();
+    assert_eq!(
+        place.ask("SELECT result || counts FROM attempt"),
+        "NOT_SENT0"
+    );
+    assert_eq!(
+        place.ask("SELECT attempts || ' ' || not_before FROM lead"),
+        "0 5"
+    );
+    drop(store);
+    assert_eq!(place.open(NOW).1.first_attempt, 5);
+}
+
+#[test]
+fn an_outcome_reaches_as_far_as_its_code_says() {
+    use Disposition as D;
+    let place = Place::new();
+    place.leads(9);
+    place.list(&format!(
+        "campaign,cif,number\nCC-B1-HN,C6,{}\nCC-B1-HN,C7,{}\n",
+        number(16),
+        number(17)
+    ));
+    let (mut store, _) = place.open(NOW);
+    let done = LeadNext::Done(DoneWhy::Disposition);
+    let mut orders = Vec::new();
+    for (n, code) in [
+        (1, D::WrongNumber),
+        (2, D::TpcRefuses),
+        (3, D::Deceased),
+        (4, D::LegalRepresentative),
+        (5, D::RpcDispute),
+        (6, D::Complaint),
+        (7, D::RpcHardship),
+        (8, D::RpcRefuse),
+    ] {
+        orders.push(intent(n, n));
+        orders.push(outcome(n, n, code, done.clone()));
+        orders.push(closed(
+            n,
+            n,
+            SystemResult::Connected,
+            LeadNext::AwaitsOutcome,
+        ));
+    }
+    orders.push(intent(9, 9));
+    orders.push(closed(
+        9,
+        9,
+        SystemResult::Invalid,
+        LeadNext::Done(DoneWhy::Invalid),
+    ));
+    store.commit(&orders).unwrap();
+    assert_eq!(
+        place.ask("SELECT group_concat(id || status) FROM number WHERE status <> 'VALID'"),
+        "1WRONG,9INVALID"
+    );
+    assert_eq!(
+        place.ask("SELECT e164 || reason FROM dnc"),
+        format!("{}TPC_REFUSES", number(2))
+    );
+    let week = NOW.0 + 60_000 + 7 * 24 * HOUR;
+    assert_eq!(
+        place.ask(
+            "SELECT group_concat(person || reason || coalesce(until, ''), ' ') FROM person_block"
+        ),
+        format!("3DECEASED 4LEGAL_REP 5RPC_DISPUTE 6COMPLAINT{week} 7RPC_HARDSHIP{week}")
+    );
+    assert_eq!(
+        place.ask("SELECT count(*) FROM lead WHERE done = 'DISPOSITION'"),
+        "8"
+    );
+    // A hold of some days is one on every list, and no end.
+    assert_eq!(
+        place.ask("SELECT group_concat(not_before) FROM lead WHERE campaign = 2"),
+        format!("{week},{week}")
+    );
+    // The floor sees a block and knows no end of it: the store does.
+    store
+        .commit(&[StoreOrder::LeadReturned {
+            lead: LeadId(10),
+            next: Some(LeadNext::Done(DoneWhy::Blocked)),
+        }])
+        .unwrap();
+    assert_eq!(
+        place.ask("SELECT coalesce(done, 'open') FROM lead WHERE id = 10"),
+        "open"
+    );
+    place.office().person_block("C6", "paid", None).unwrap();
+    store
+        .commit(&[StoreOrder::LeadReturned {
+            lead: LeadId(10),
+            next: Some(LeadNext::Done(DoneWhy::Blocked)),
+        }])
+        .unwrap();
+    assert_eq!(place.ask("SELECT done FROM lead WHERE id = 10"), "BLOCKED");
+}
+
+#[test]
+fn a_lead_that_is_done_stays_done() {
+    let place = Place::new();
+    place.leads(1);
+    let (mut store, _) = place.open(NOW);
+    store
+        .commit(&[
+            intent(1, 1),
+            outcome(
+                1,
+                1,
+                Disposition::WrongNumber,
+                LeadNext::Done(DoneWhy::Disposition),
+            ),
+            closed(1, 1, SystemResult::Connected, again(5)),
+            StoreOrder::LeadReturned {
+                lead: LeadId(1),
+                next: Some(again(6)),
+            },
+        ])
+        .unwrap();
+    drop(store);
+    place.list(&format!("cif,number,priority\nC1,{},9\n", number(1)));
+    assert_eq!(
+        place.ask("SELECT done || priority FROM lead"),
+        "DISPOSITION9"
+    );
+}
+
+#[test]
+fn a_new_promise_replaces_the_one_before_it_and_words_come_back_as_they_were_written() {
+    let place = Place::new();
+    place.leads(1);
+    let (mut store, _) = place.open(NOW);
+    let note = "Hứa trả 3tr ngày 25, \"chuyển khoản\"\n=HYPERLINK(\"x\")";
+    for (attempt, amount) in [(1, 3_000_000), (2, 1_500_000)] {
+        let detail = OutcomeDetail {
+            note: Some(Pii::new(note.to_owned())),
+            promise: Some(PromiseDetail {
+                amount,
+                due: "2026-11-25".to_owned(),
+                method: Some("MOMO".to_owned()),
+            }),
+            follow_up: Some(UnixMs(NOW.0 + HOUR)),
+            ..OutcomeDetail::default()
+        };
+        store
+            .commit(&[
+                intent(attempt, 1),
+                closed(attempt, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+                StoreOrder::Outcome(said(attempt, 1, Disposition::RpcPtp, again(0)), detail),
+            ])
+            .unwrap();
+    }
+    assert_eq!(
+        place.ask("SELECT group_concat(amount || state || due || method, ' ') FROM promise"),
+        "3000000RESCHEDULED2026-11-25MOMO 1500000OPEN2026-11-25MOMO"
+    );
+    assert_eq!(place.ask("SELECT note FROM outcome"), note);
+    let mut csv = Vec::new();
+    let rows = place
+        .office()
+        .outcomes_export(&mut csv, &ExportFilter::default(), NumbersShown::Masked)
+        .unwrap();
+    assert_eq!(rows, 2);
+    let mut reader = csv::Reader::from_reader(&csv[..]);
+    let header = reader.headers().unwrap().clone();
+    let row = reader.records().next().unwrap().unwrap();
+    let cell = |name: &str| {
+        let index = header.iter().position(|column| column == name).unwrap();
+        row[index].to_owned()
+    };
+    assert_eq!(cell("note"), note);
+    assert_eq!(cell("number"), "+84*******01");
+    assert_eq!(cell("decided_at"), "2026-11-24T02:00:00Z");
+    assert_eq!(cell("outcome"), "RPC_PTP");
+    assert_eq!(cell("promise_amount"), "3000000");
+}
+
+#[test]
+fn an_export_is_cut_by_time_and_campaign_and_opens_as_text() {
+    let place = Place::new();
+    place.leads(3);
+    let (mut store, _) = place.open(NOW);
+    let formula = OutcomeDetail {
+        reason: Some("=1+1".to_owned()),
+        ..OutcomeDetail::default()
+    };
+    store
+        .commit(&[
+            intent(1, 1),
+            closed(1, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+            StoreOrder::Outcome(said(1, 1, Disposition::RpcRefuse, again(0)), formula),
+            StoreOrder::Intent(dial(2, 2), identity(2), UnixMs(NOW.0 + HOUR)),
+        ])
+        .unwrap();
+    let export = |filter: ExportFilter, numbers| {
+        let mut csv = Vec::new();
+        let rows = place
+            .office()
+            .outcomes_export(&mut csv, &filter, numbers)
+            .unwrap();
+        (rows, String::from_utf8(csv).unwrap())
+    };
+    let all = export(ExportFilter::default(), NumbersShown::Clear);
+    assert_eq!(all.0, 2);
+    assert!(
+        all.1.contains(&number(1)) && all.1.contains("'=1+1"),
+        "{}",
+        all.1
+    );
+    let late = ExportFilter {
+        since: Some(UnixMs(NOW.0 + 1)),
+        ..ExportFilter::default()
+    };
+    assert_eq!(export(late, NumbersShown::Masked).0, 1);
+    let early = ExportFilter {
+        until: Some(UnixMs(NOW.0 + 1)),
+        ..ExportFilter::default()
+    };
+    assert_eq!(export(early, NumbersShown::Masked).0, 1);
+    let other = ExportFilter {
+        campaign: Some("CC-B1-HN".to_owned()),
+        ..ExportFilter::default()
+    };
+    assert_eq!(export(other, NumbersShown::Masked).0, 0);
+}
+
+#[test]
+fn totals_show_when_the_books_do_not_balance() {
+    let place = Place::new();
+    place.leads(3);
+    let (mut store, _) = place.open(NOW);
+    store
+        .commit(&[
+            intent(1, 1),
+            closed(1, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+            intent(2, 2),
+            closed(2, 2, SystemResult::Busy, again(0)),
+            intent(3, 3),
+        ])
+        .unwrap();
+    let totals = place.office().store_totals().unwrap();
+    assert_eq!(
+        (totals.attempts, totals.in_air, totals.awaiting_outcome),
+        (3, 1, 1)
+    );
+    assert_eq!(totals.result(SystemResult::Busy), 1);
+    assert!(totals.balance());
+    place.sql("UPDATE attempt SET awaits_outcome = 0");
+    assert!(
+        !place.office().store_totals().unwrap().balance(),
+        "an outcome is missing"
+    );
+    place.sql("UPDATE attempt SET awaits_outcome = (result IS 'CONNECTED'), person = 1, result = NULL WHERE id > 1");
+    assert!(
+        !place.office().store_totals().unwrap().balance(),
+        "one person on two calls"
+    );
+}
+
+#[test]
+fn an_agent_logs_in_with_the_token_that_was_shown_once() {
+    let place = Place::new();
+    let mut office = place.office();
+    let token = office
+        .agent_add(
+            "Minh",
+            &[("PL-B2-HCM".to_owned(), 10), ("old".to_owned(), 1)],
+            &[("vietnamese".to_owned(), 7)],
+        )
+        .unwrap();
+    let other = office.agent_add("Lan", &[], &[]).unwrap();
+    assert_eq!(token.len(), 64);
+    assert_ne!(token, other);
+    let minh = office.agent_by_token("Minh", &token).unwrap().unwrap();
+    let seat = minh.seat(&names());
+    assert_eq!(
+        seat.campaigns,
+        [(CampaignId(0), 10)],
+        "a campaign that is not configured is left out"
+    );
+    assert_eq!(seat.skills, [(tandem::ids::SkillId(0), 7)]);
+    for (name, token) in [
+        ("Minh", &other[..]),
+        ("Lan", &token),
+        ("Nobody", &token),
+        ("Minh", ""),
+        ("minh", &token),
+    ] {
+        assert_eq!(office.agent_by_token(name, token).unwrap(), None, "{name}");
+    }
+    let kept = std::fs::read(place.path("tandem.db-wal")).unwrap();
+    let shown = |needle: &[u8]| kept.windows(needle.len()).any(|window| window == needle);
+    assert!(
+        shown(b"Minh") && !shown(token.as_bytes()),
+        "the token itself is not kept"
+    );
+    office.agent_disable("Minh", true).unwrap();
+    assert_eq!(office.agent_by_token("Minh", &token).unwrap(), None);
+    office.agent_disable("Minh", false).unwrap();
+    assert!(office.agent_by_token("Minh", &token).unwrap().is_some());
+    assert!(matches!(
+        office.agent_add("Minh", &[], &[]),
+        Err(StoreError::Taken { .. })
+    ));
+    assert!(matches!(
+        office.agent_disable("Nobody", true),
+        Err(StoreError::Unknown { .. })
+    ));
+    assert_eq!(office.agent_list().unwrap().len(), 2);
+}
