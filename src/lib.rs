@@ -16,4 +16,5 @@ pub mod pii;
 pub mod shell;
 pub mod sim;
 pub mod time;
+pub mod trace;
 pub mod wire;

@@ -136,7 +136,8 @@ pub struct TrunkConfig {
     pub realms: Vec<String>,
     /// Where its signalling may come from, beside `address`.
     pub signalling_ranges: Vec<IpNet>,
-    /// Where its RTP may come from; empty: the signalling ranges and the SDP's address.
+    /// Where its RTP may come from and go to; empty: `address` and the signalling ranges. An SDP that names another place
+    /// gets no packet (reliability.md S33).
     pub media_ranges: Vec<IpNet>,
     /// Time between OPTIONS. Default 10 s; three unanswered mean DOWN.
     pub keep_alive: Duration,

@@ -1,13 +1,30 @@
 //! The floor: decides. Pure: no clock, socket, thread or randomness of its own; same inputs, same decisions.
 //!
-//! Shells see [`floor::Floor`], [`input::Input`], [`effect::Effect`], [`picture::Picture`] and [`settings`]; the rest is private to deciding.
-
-#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+//! Shells see [`floor::Floor`], [`input::Input`], [`effect::Effect`], [`picture::Picture`] and [`settings`]; the rooms
+//! behind them are private to deciding. Rooms import downward only: `floor` routes and imports the rooms, no room imports it.
+#![deny(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros
+)]
 
 pub mod dispositions;
 pub mod effect;
+pub mod floor;
 pub mod input;
 pub mod picture;
 pub mod results;
 pub mod rules;
 pub mod settings;
+
+mod agents;
+mod calls;
+mod invariants;
+mod leads;
+mod pacing;
+mod reading;
+mod timers;
+mod trunks;
+
+/// A map whose behaviour depends on its history alone (std's is seeded at random, which would break replay).
+pub(crate) type Map<K, V> = rustc_hash::FxHashMap<K, V>;

@@ -1,6 +1,15 @@
-//! The gate: may we dial this lead now? First failing rule and the next lawful instant.
+//! The gate: may we dial this lead now? Answers with the first failing rule and the next lawful instant.
+//!
+//! Owns the ledger of attempts per person (over all campaigns and numbers) and what is in the air. A person has one
+//! home floor, so the caps are exact. Asked twice: when the attempt is reserved, and when its INVITE is released.
 
+use crate::core::Map;
+use crate::core::settings::{GateSettings, ZoneTable};
+use crate::ids::{AttemptId, NumberId, PersonId, ZoneId};
+use crate::time::{Mono, Now, UnixMs};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A rule that holds a lead back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -9,14 +18,14 @@ pub enum Gate {
     Blocked,
     /// An attempt at this person or number is in the air.
     InAir,
+    /// The lead has used all its attempts.
+    AttemptsUsed,
     /// Outside the calling window in the person's time zone.
     Window,
     /// The person has had today's attempts.
     DayCap,
     /// The last attempt at this person is too recent.
     Gap,
-    /// The lead has used all its attempts.
-    AttemptsUsed,
 }
 
 impl Gate {
@@ -34,10 +43,518 @@ impl Gate {
         match self {
             Self::Blocked => "DNC",
             Self::InAir => "IN_AIR",
+            Self::AttemptsUsed => "ATTEMPTS_USED",
             Self::Window => "WINDOW",
             Self::DayCap => "CAPPED",
             Self::Gap => "GAP",
-            Self::AttemptsUsed => "ATTEMPTS_USED",
         }
+    }
+}
+
+/// What holds a lead, and when it may be tried again; `None`: never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) gate: Gate,
+    pub(crate) next: Option<UnixMs>,
+}
+
+/// Whom the gate is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) person: PersonId,
+    pub(crate) number: NumberId,
+    pub(crate) zone: ZoneId,
+    /// Attempts of the lead so far, and how many it may have.
+    pub(crate) attempts: u16,
+    pub(crate) attempts_max: u16,
+    /// The attempt that asks for the second time: it does not hold itself.
+    pub(crate) own: Option<AttemptId>,
+}
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+/// How long a person without a lead in memory is remembered: longer than any reply of the store can be on its way.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+/// Attempts kept per person; a daily cap above it cannot be configured.
+const ATTEMPTS_KEPT: usize = 32;
+
+#[derive(Debug, Default)]
+struct Person {
+    in_air: Option<AttemptId>,
+    blocked: bool,
+    /// Leads of this person in the hot window.
+    leads: u32,
+    /// Attempts that counted, newest last.
+    attempts: Vec<UnixMs>,
+}
+
+/// The gate and its ledger.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    zones: Vec<ZoneTable>,
+    persons: Map<PersonId, Person>,
+    numbers_in_air: Map<NumberId, AttemptId>,
+    blocked_numbers: Map<NumberId, ()>,
+    retiring: VecDeque<(Mono, PersonId)>,
+}
+
+impl Rules {
+    pub(crate) fn new(zones: Vec<ZoneTable>) -> Self {
+        Rules {
+            zones,
+            persons: Map::default(),
+            numbers_in_air: Map::default(),
+            blocked_numbers: Map::default(),
+            retiring: VecDeque::new(),
+        }
+    }
+
+    /// A lead of this person entered the hot window. `attempts` is what the store knew, newest first.
+    pub(crate) fn admit(
+        &mut self,
+        person: PersonId,
+        number: NumberId,
+        attempts: &[UnixMs],
+        blocked: bool,
+    ) {
+        if blocked {
+            self.blocked_numbers.insert(number, ());
+        }
+        let entry = self.persons.entry(person).or_default();
+        entry.leads += 1;
+        // What this floor has counted itself is newer than what the store could read.
+        for at in attempts.iter().rev() {
+            if !entry.attempts.contains(at) {
+                entry.attempts.push(*at);
+            }
+        }
+        entry.attempts.sort_unstable();
+        trim(&mut entry.attempts);
+    }
+
+    /// A lead of this person left the hot window.
+    pub(crate) fn dismiss(&mut self, person: PersonId, now: Mono) {
+        if let Some(entry) = self.persons.get_mut(&person) {
+            entry.leads = entry.leads.saturating_sub(1);
+            if entry.leads == 0 {
+                self.retiring.push_back((now + FORGET_AFTER, person));
+            }
+        }
+    }
+
+    /// Forgets at most a handful of persons whose leads are gone; called once per tick.
+    pub(crate) fn forget_some(&mut self, now: Mono) {
+        for _ in 0..64 {
+            match self.retiring.front() {
+                Some((at, _)) if *at <= now => {}
+                _ => return,
+            }
+            let Some((_, person)) = self.retiring.pop_front() else {
+                return;
+            };
+            if let Some(entry) = self.persons.get(&person)
+                && entry.leads == 0
+                && entry.in_air.is_none()
+                && !entry.blocked
+            {
+                self.persons.remove(&person);
+            }
+        }
+    }
+
+    /// No call may go to this number any more.
+    pub(crate) fn block_number(&mut self, number: NumberId) -> Option<AttemptId> {
+        self.blocked_numbers.insert(number, ());
+        self.numbers_in_air.get(&number).copied()
+    }
+
+    /// No call may go to this person any more.
+    pub(crate) fn block_person(&mut self, person: PersonId) -> Option<AttemptId> {
+        let entry = self.persons.entry(person).or_default();
+        entry.blocked = true;
+        entry.in_air
+    }
+
+    /// May this person be dialled now?
+    pub(crate) fn ask(&self, who: Candidate, gate: &GateSettings, now: Now) -> Result<(), Held> {
+        let person = self.persons.get(&who.person);
+        if self.blocked_numbers.contains_key(&who.number)
+            || person.is_some_and(|person| person.blocked)
+        {
+            return Err(Held {
+                gate: Gate::Blocked,
+                next: None,
+            });
+        }
+        let others =
+            |holder: Option<&AttemptId>| holder.is_some_and(|holder| Some(*holder) != who.own);
+        if others(self.numbers_in_air.get(&who.number))
+            || others(person.and_then(|person| person.in_air.as_ref()))
+        {
+            return Err(Held {
+                gate: Gate::InAir,
+                next: Some(now.unix + Duration::from_secs(5)),
+            });
+        }
+        if who.attempts >= who.attempts_max {
+            return Err(Held {
+                gate: Gate::AttemptsUsed,
+                next: None,
+            });
+        }
+        let Some(zone) = self.zones.get(usize::from(who.zone.0)) else {
+            return Err(Held {
+                gate: Gate::Window,
+                next: None,
+            });
+        };
+        if let Some(opens) = next_opening(zone, gate, now.unix) {
+            return Err(Held {
+                gate: Gate::Window,
+                next: opens,
+            });
+        }
+        let attempts = person.map_or(&[][..], |person| &person.attempts);
+        let today = local_day(zone, now.unix);
+        let so_far = attempts
+            .iter()
+            .rev()
+            .filter(|at| local_day(zone, **at) == today)
+            .count();
+        if so_far >= usize::from(gate.attempts_per_day) {
+            let tomorrow = start_of_local_day(zone, today + 1, now.unix);
+            let opens = next_opening(zone, gate, tomorrow).unwrap_or(Some(tomorrow));
+            return Err(Held {
+                gate: Gate::DayCap,
+                next: opens,
+            });
+        }
+        if let Some(last) = attempts.last()
+            && now.unix < *last + gate.gap_min
+        {
+            return Err(Held {
+                gate: Gate::Gap,
+                next: Some(*last + gate.gap_min),
+            });
+        }
+        Ok(())
+    }
+
+    /// The attempt is in the air: person and number are taken.
+    pub(crate) fn reserve(&mut self, person: PersonId, number: NumberId, attempt: AttemptId) {
+        self.persons.entry(person).or_default().in_air = Some(attempt);
+        self.numbers_in_air.insert(number, attempt);
+    }
+
+    /// The attempt is over. `counted_at`: when it was made, if it counts against the caps.
+    pub(crate) fn settle(
+        &mut self,
+        person: PersonId,
+        number: NumberId,
+        counted_at: Option<UnixMs>,
+    ) {
+        self.numbers_in_air.remove(&number);
+        let entry = self.persons.entry(person).or_default();
+        entry.in_air = None;
+        if let Some(at) = counted_at {
+            entry.attempts.push(at);
+            trim(&mut entry.attempts);
+        }
+    }
+
+    /// Who is in the air, for `invariants`.
+    pub(crate) fn in_air(&self) -> (usize, usize) {
+        (
+            self.persons
+                .values()
+                .filter(|person| person.in_air.is_some())
+                .count(),
+            self.numbers_in_air.len(),
+        )
+    }
+
+    /// Whether this very attempt holds person and number, for `invariants`.
+    pub(crate) fn holds(&self, person: PersonId, number: NumberId, attempt: AttemptId) -> bool {
+        self.numbers_in_air.get(&number) == Some(&attempt)
+            && self
+                .persons
+                .get(&person)
+                .is_some_and(|person| person.in_air == Some(attempt))
+    }
+}
+
+fn trim(attempts: &mut Vec<UnixMs>) {
+    if attempts.len() > ATTEMPTS_KEPT {
+        attempts.drain(..attempts.len() - ATTEMPTS_KEPT);
+    }
+}
+
+/// Seconds that local time is ahead of UTC at `at`.
+fn offset_s(zone: &ZoneTable, at: UnixMs) -> i64 {
+    let after = zone.offsets.partition_point(|(from, _)| *from <= at);
+    zone.offsets
+        .get(after.saturating_sub(1))
+        .map_or(0, |(_, offset)| i64::from(*offset))
+}
+
+fn local_ms(zone: &ZoneTable, at: UnixMs) -> i64 {
+    at.0 + offset_s(zone, at) * 1_000
+}
+
+/// Days since 1970-01-01 on the local calendar.
+fn local_day(zone: &ZoneTable, at: UnixMs) -> i64 {
+    local_ms(zone, at).div_euclid(DAY_MS)
+}
+
+/// The instant at which a local day begins; where a clock change makes it ambiguous, the later one.
+fn start_of_local_day(zone: &ZoneTable, day: i64, near: UnixMs) -> UnixMs {
+    let guess = UnixMs(day * DAY_MS - offset_s(zone, near) * 1_000);
+    UnixMs(day * DAY_MS - offset_s(zone, guess) * 1_000).max(guess)
+}
+
+/// `None`: the window is open at `at`. `Some(when)`: it is closed; opens at `when`, or never in the next eight days.
+fn next_opening(zone: &ZoneTable, gate: &GateSettings, at: UnixMs) -> Option<Option<UnixMs>> {
+    let is_open = |at: UnixMs| {
+        let minute = local_ms(zone, at).rem_euclid(DAY_MS) / MINUTE_MS;
+        // 1970-01-01 was a Thursday; bit 0 is Monday.
+        let weekday = (local_day(zone, at) + 3).rem_euclid(7);
+        gate.weekdays >> weekday & 1 == 1
+            && (i64::from(gate.window_from_min)..i64::from(gate.window_until_min)).contains(&minute)
+    };
+    if is_open(at) {
+        return None;
+    }
+    let today = local_day(zone, at);
+    Some((today..=today + 8).find_map(|day| {
+        let opens =
+            start_of_local_day(zone, day, at).0 + i64::from(gate.window_from_min) * MINUTE_MS;
+        // On a day on which the clocks change, an hour either way may be needed.
+        [-60, 0, 60]
+            .into_iter()
+            .map(|shift| UnixMs(opens + shift * MINUTE_MS))
+            .find(|when| *when > at && is_open(*when))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HCM: i32 = 7 * 3_600;
+
+    fn zone(offset: i32) -> ZoneTable {
+        ZoneTable {
+            name: "Asia/Ho_Chi_Minh".into(),
+            offsets: vec![(UnixMs(0), offset)],
+        }
+    }
+
+    fn gate() -> GateSettings {
+        GateSettings {
+            window_from_min: 480,
+            window_until_min: 1_200,
+            weekdays: 0x7f,
+            attempts_per_day: 3,
+            gap_min: Duration::from_secs(7_200),
+        }
+    }
+
+    /// 2026-11-23 (a Monday) at local `hour`:`minute` in a zone `offset` seconds ahead.
+    fn monday(hour: i64, minute: i64, offset: i32) -> Now {
+        let midnight = 1_795_392_000_000; // 2026-11-23T00:00:00Z
+        Now {
+            mono: Mono(0),
+            unix: UnixMs(midnight + (hour * 60 + minute) * MINUTE_MS - i64::from(offset) * 1_000),
+        }
+    }
+
+    fn who() -> Candidate {
+        Candidate {
+            person: PersonId(1),
+            number: NumberId(9),
+            zone: ZoneId(0),
+            attempts: 0,
+            attempts_max: 20,
+            own: None,
+        }
+    }
+
+    fn rules() -> Rules {
+        let mut rules = Rules::new(vec![zone(HCM)]);
+        rules.admit(PersonId(1), NumberId(9), &[], false);
+        rules
+    }
+
+    #[test]
+    fn the_window_is_the_borrowers_and_names_the_next_opening() {
+        let rules = rules();
+        assert_eq!(rules.ask(who(), &gate(), monday(8, 0, HCM)), Ok(()));
+        assert_eq!(rules.ask(who(), &gate(), monday(19, 59, HCM)), Ok(()));
+        let early = rules.ask(who(), &gate(), monday(7, 59, HCM));
+        assert_eq!(
+            early,
+            Err(Held {
+                gate: Gate::Window,
+                next: Some(monday(8, 0, HCM).unix)
+            })
+        );
+        let late = rules.ask(who(), &gate(), monday(20, 0, HCM));
+        assert_eq!(
+            late,
+            Err(Held {
+                gate: Gate::Window,
+                next: Some(monday(32, 0, HCM).unix)
+            })
+        );
+    }
+
+    #[test]
+    fn a_day_that_is_not_allowed_is_skipped() {
+        let gate = GateSettings {
+            weekdays: 0b0111_1110,
+            ..gate()
+        }; // not on Monday
+        let held = rules().ask(who(), &gate, monday(10, 0, HCM));
+        assert_eq!(
+            held,
+            Err(Held {
+                gate: Gate::Window,
+                next: Some(monday(32, 0, HCM).unix)
+            })
+        );
+    }
+
+    #[test]
+    fn the_third_attempt_of_a_day_is_the_last_and_midnight_is_local() {
+        let mut rules = rules();
+        for hour in [8, 11, 14] {
+            assert_eq!(rules.ask(who(), &gate(), monday(hour, 0, HCM)), Ok(()));
+            rules.reserve(PersonId(1), NumberId(9), AttemptId(hour as u64));
+            rules.settle(PersonId(1), NumberId(9), Some(monday(hour, 0, HCM).unix));
+        }
+        let held = rules.ask(who(), &gate(), monday(19, 0, HCM));
+        assert_eq!(
+            held,
+            Err(Held {
+                gate: Gate::DayCap,
+                next: Some(monday(32, 0, HCM).unix)
+            })
+        );
+        assert_eq!(rules.ask(who(), &gate(), monday(32, 0, HCM)), Ok(()));
+    }
+
+    #[test]
+    fn the_gap_holds_over_campaigns_and_numbers() {
+        let mut rules = rules();
+        rules.reserve(PersonId(1), NumberId(9), AttemptId(1));
+        rules.settle(PersonId(1), NumberId(9), Some(monday(9, 0, HCM).unix));
+        let other_number = Candidate {
+            number: NumberId(10),
+            ..who()
+        };
+        let held = rules.ask(other_number, &gate(), monday(10, 59, HCM));
+        assert_eq!(
+            held,
+            Err(Held {
+                gate: Gate::Gap,
+                next: Some(monday(11, 0, HCM).unix)
+            })
+        );
+        assert_eq!(rules.ask(other_number, &gate(), monday(11, 0, HCM)), Ok(()));
+    }
+
+    #[test]
+    fn one_attempt_in_the_air_per_person_and_number() {
+        let mut rules = rules();
+        rules.reserve(PersonId(1), NumberId(9), AttemptId(7));
+        let same_person = Candidate {
+            number: NumberId(10),
+            ..who()
+        };
+        let same_number = Candidate {
+            person: PersonId(2),
+            ..who()
+        };
+        for other in [same_person, same_number] {
+            assert_eq!(
+                rules
+                    .ask(other, &gate(), monday(9, 0, HCM))
+                    .map_err(|held| held.gate),
+                Err(Gate::InAir)
+            );
+        }
+        let itself = Candidate {
+            own: Some(AttemptId(7)),
+            ..who()
+        };
+        assert_eq!(
+            rules.ask(itself, &gate(), monday(9, 0, HCM)),
+            Ok(()),
+            "an attempt does not hold itself at release"
+        );
+    }
+
+    #[test]
+    fn what_the_floor_counted_outlives_a_stale_answer_of_the_store() {
+        let mut rules = rules();
+        rules.settle(PersonId(1), NumberId(9), Some(monday(9, 0, HCM).unix));
+        rules.dismiss(PersonId(1), Mono(0));
+        rules.admit(PersonId(1), NumberId(9), &[], false); // read before the attempt was written
+        assert_eq!(
+            rules
+                .ask(who(), &gate(), monday(9, 30, HCM))
+                .map_err(|held| held.gate),
+            Err(Gate::Gap)
+        );
+        rules.dismiss(PersonId(1), Mono(0));
+        rules.forget_some(Mono(0) + FORGET_AFTER);
+        assert_eq!(
+            rules.ask(who(), &gate(), monday(9, 30, HCM)),
+            Ok(()),
+            "the store's facts are complete by then"
+        );
+    }
+
+    #[test]
+    fn blocked_numbers_and_persons_are_never_dialled() {
+        let mut rules = rules();
+        rules.reserve(PersonId(1), NumberId(9), AttemptId(7));
+        assert_eq!(
+            rules.block_number(NumberId(9)),
+            Some(AttemptId(7)),
+            "what rings is named"
+        );
+        rules.settle(PersonId(1), NumberId(9), None);
+        let held = Err(Held {
+            gate: Gate::Blocked,
+            next: None,
+        });
+        assert_eq!(rules.ask(who(), &gate(), monday(9, 0, HCM)), held);
+        assert_eq!(rules.block_person(PersonId(2)), None);
+        let person = Candidate {
+            person: PersonId(2),
+            number: NumberId(10),
+            ..who()
+        };
+        assert_eq!(rules.ask(person, &gate(), monday(9, 0, HCM)), held);
+    }
+
+    #[test]
+    fn a_clock_change_moves_the_window_with_local_time() {
+        // America/New_York leaves daylight time on 2026-11-01 at 06:00Z.
+        let zone = ZoneTable {
+            name: "America/New_York".into(),
+            offsets: vec![
+                (UnixMs(0), -4 * 3_600),
+                (UnixMs(1_793_512_800_000), -5 * 3_600),
+            ],
+        };
+        let eight_local = UnixMs(1_793_512_800_000 + 7 * 3_600_000); // 13:00Z = 08:00 EST
+        assert_eq!(next_opening(&zone, &gate(), eight_local), None);
+        let before = UnixMs(eight_local.0 - 12 * 3_600_000); // 01:00Z = 21:00 EDT the evening before
+        assert_eq!(
+            next_opening(&zone, &gate(), before),
+            Some(Some(eight_local))
+        );
     }
 }

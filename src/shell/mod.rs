@@ -1,6 +1,9 @@
 //! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
 
 pub mod api;
+pub mod floor_thread;
 pub mod lanes;
+pub mod media;
 pub mod metrics;
+pub mod replay;
 pub mod store;

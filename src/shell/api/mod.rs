@@ -36,8 +36,8 @@ use tokio::net::TcpListener;
 /// Longest body of a request in bytes: the longest that means anything is below 100.
 const BODY_MAX: usize = 4_096;
 
-/// A floor that has not turned for this long is stuck: it ticks every 50 ms.
-const FLOOR_SILENT_MAX: Duration = Duration::from_secs(1);
+/// A floor that has not turned for this long is stuck: its thread turns at least every 500 ms, with nothing to do too.
+const FLOOR_SILENT_MAX: Duration = Duration::from_secs(2);
 
 /// What the API needs of the engine. Cheap to clone.
 #[derive(Clone)]
@@ -64,7 +64,8 @@ pub struct ApiState {
 #[derive(Debug)]
 pub struct Readiness {
     clock: Clock,
-    floor_turned_us: AtomicU64,
+    /// Monotonic microseconds of the floor's last turn, 0 before the first. Also held by the floor's thread, which writes it.
+    beat: Arc<AtomicU64>,
     sip_bound: AtomicBool,
     draining: AtomicBool,
 }
@@ -74,15 +75,15 @@ impl Readiness {
     pub fn new(clock: Clock) -> Self {
         Readiness {
             clock,
-            floor_turned_us: AtomicU64::new(0),
+            beat: Arc::default(),
             sip_bound: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
     }
 
-    /// The floor has taken a turn. Called by its thread at least once per tick; one relaxed store.
-    pub fn floor_turned(&self, at: Mono) {
-        self.floor_turned_us.store(at.0.max(1), Relaxed);
+    /// Where the floor's thread writes the monotonic microseconds of its last turn (`FloorShell::beat`).
+    pub fn beat(&self) -> Arc<AtomicU64> {
+        self.beat.clone()
     }
 
     /// SIP is bound, or no longer.
@@ -97,7 +98,7 @@ impl Readiness {
 
     /// Why the engine is not ready; empty: it is. Codes are stable.
     pub fn reasons(&self, picture: &Picture) -> Vec<&'static str> {
-        let turned = self.floor_turned_us.load(Relaxed);
+        let turned = self.beat.load(Relaxed);
         let is_turning = turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX;
         [
             (!is_turning, "floor_not_turning"),

@@ -3,6 +3,7 @@
 //! Money is in whole units of the currency (VND has no minor unit), dates are ISO 8601. Every part may be absent: a card
 //! shows what there is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ pub struct CustomerFacts {
 }
 
 /// A loan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoanFacts {
     /// Loans of this customer.
@@ -93,7 +94,7 @@ pub struct LoanFacts {
 }
 
 /// Risk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RiskFacts {
     /// "LOW", "MEDIUM", "HIGH".
@@ -109,7 +110,7 @@ pub struct RiskFacts {
 }
 
 /// An interaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContactFacts {
     /// Date.
@@ -127,7 +128,7 @@ pub struct ContactFacts {
 }
 
 /// A payment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PaymentFacts {
     /// Date.
@@ -139,7 +140,7 @@ pub struct PaymentFacts {
 }
 
 /// A promise.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PromiseFacts {
     /// Id.
@@ -157,7 +158,7 @@ pub struct PromiseFacts {
 }
 
 /// A script, by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScriptFacts {
     /// Id.
@@ -176,7 +177,7 @@ pub struct ScriptFacts {
 }
 
 /// How the customer is to deal with.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MoodFacts {
     /// "COOPERATIVE", "PARTIAL", "UNCOOPERATIVE", "HOSTILE", "UNREACHABLE", "UNKNOWN".

@@ -2,3 +2,17 @@
 //!
 //! [`endpoint::Endpoint`] is the whole surface for callers: told the time, handed datagrams and orders, it returns
 //! datagrams, events and the next time it wants to be woken. It knows calls and trunks by number, and no campaign.
+//!
+//! Bytes come in through [`framing`] (streams only) and [`front_door`], which hands out a checked [`message::Message`];
+//! they leave through [`draft`]. [`uri`] and [`via`] are parsed here because rsip's typed forms refuse IPv6 and folding.
+
+pub mod draft;
+pub mod framing;
+pub mod front_door;
+pub mod headers;
+pub mod message;
+pub mod number;
+pub mod scan;
+pub mod sdp;
+pub mod uri;
+pub mod via;

@@ -1,0 +1,407 @@
+//! Agents: one state each, and the index of who is ready, by what they can do. Owns idle order; never chooses a call.
+//!
+//! Agents of equal abilities form a class. All choosing (pacing, matching) goes over classes, so its cost does not grow
+//! with the number of agents.
+
+use crate::core::Map;
+use crate::core::effect::{AfterCall, AgentNews, AgentState};
+use crate::core::input::AgentSeat;
+use crate::core::settings::SkillNeed;
+use crate::ids::{AgentId, AttemptId, CampaignId, SkillId};
+use crate::time::{Mono, Now, UnixMs};
+use std::collections::BTreeSet;
+
+/// Agents of equal campaigns, weights and skills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ClassId(pub(crate) usize);
+
+/// What the agents of a class can do, who of them is ready, and how many are at work.
+#[derive(Debug)]
+pub(crate) struct Class {
+    campaigns: Vec<(CampaignId, u16)>,
+    skills: Vec<(SkillId, u8)>,
+    /// Longest idle first; the number breaks ties in the order of becoming ready.
+    ready: BTreeSet<(Mono, u64, AgentId)>,
+    /// Ready, reserved, talking or in wrap-up, connected, and not about to leave.
+    at_work: u32,
+}
+
+impl Class {
+    /// The weight of a campaign for these agents; `None` if they do not serve it.
+    pub(crate) fn weight(&self, campaign: CampaignId) -> Option<u16> {
+        self.campaigns
+            .iter()
+            .find(|(served, _)| *served == campaign)
+            .map(|(_, weight)| *weight)
+    }
+    /// Whether all needs are met at their least level.
+    pub(crate) fn meets(&self, needs: &[SkillNeed]) -> bool {
+        needs.iter().all(|need| {
+            self.skills
+                .iter()
+                .any(|(skill, level)| *skill == need.skill && *level >= need.level)
+        })
+    }
+    /// Agents ready.
+    pub(crate) fn free(&self) -> u32 {
+        self.ready.len() as u32
+    }
+    /// Agents ready, reserved, talking or in wrap-up.
+    pub(crate) fn at_work(&self) -> u32 {
+        self.at_work
+    }
+    /// Campaigns served.
+    pub(crate) fn campaigns(&self) -> &[(CampaignId, u16)] {
+        &self.campaigns
+    }
+    fn longest_idle(&self) -> Option<(Mono, u64, AgentId)> {
+        self.ready.first().copied()
+    }
+}
+
+/// Where an agent is. Living states say when they end by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Offline,
+    Break(u8),
+    Ready,
+    /// The call is his: being joined, or (made for him) still in the air. Ends with the attempt's own deadline.
+    Reserved(AttemptId),
+    /// Ends with the attempt.
+    Talking(AttemptId),
+    /// `until` is the end of wrap-up, or, once over it, the end of patience with a missing disposition.
+    Wrap {
+        attempt: AttemptId,
+        until: Mono,
+        overrun: bool,
+    },
+    Manual,
+}
+
+impl Place {
+    pub(crate) fn attempt(self) -> Option<AttemptId> {
+        match self {
+            Place::Reserved(attempt) | Place::Talking(attempt) | Place::Wrap { attempt, .. } => {
+                Some(attempt)
+            }
+            Place::Offline | Place::Break(_) | Place::Ready | Place::Manual => None,
+        }
+    }
+    fn state(self) -> AgentState {
+        match self {
+            Place::Offline => AgentState::Offline,
+            Place::Break(reason) => AgentState::Break(reason),
+            Place::Ready => AgentState::Ready,
+            Place::Reserved(_) => AgentState::Reserved,
+            Place::Talking(_) => AgentState::Talking,
+            Place::Wrap { .. } => AgentState::Wrap,
+            Place::Manual => AgentState::Manual,
+        }
+    }
+    fn is_at_work(self) -> bool {
+        matches!(
+            self,
+            Place::Ready | Place::Reserved(_) | Place::Talking(_) | Place::Wrap { .. }
+        )
+    }
+    const fn index(self) -> usize {
+        match self {
+            Place::Offline => 0,
+            Place::Break(_) => 1,
+            Place::Ready => 2,
+            Place::Reserved(_) => 3,
+            Place::Talking(_) => 4,
+            Place::Wrap { .. } => 5,
+            Place::Manual => 6,
+        }
+    }
+}
+
+/// One agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) id: AgentId,
+    pub(crate) class: ClassId,
+    pub(crate) place: Place,
+    pub(crate) after_call: AfterCall,
+    /// Whether the socket is there; a lost agent keeps the place for the grace time and gets no new call.
+    pub(crate) connected: bool,
+    /// Rises with every change of place: old deadlines are recognised by it.
+    pub(crate) generation: u32,
+    /// Rises with every loss of the socket.
+    pub(crate) losses: u32,
+    /// The last call, its disposition pending or kept, while in conversation or wrap-up.
+    pub(crate) outcome_kept: bool,
+    idle_since: Mono,
+    idle_order: u64,
+    since: UnixMs,
+}
+
+/// All agents of the floor.
+#[derive(Debug, Default)]
+pub(crate) struct Agents {
+    slots: Vec<Agent>,
+    index: Map<AgentId, usize>,
+    classes: Vec<Class>,
+    by_place: [u32; 7],
+    ready_order: u64,
+}
+
+impl Agents {
+    pub(crate) fn get(&self, id: AgentId) -> Option<&Agent> {
+        self.index.get(&id).map(|slot| &self.slots[*slot])
+    }
+    pub(crate) fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+    pub(crate) fn by_place(&self) -> [u32; 7] {
+        self.by_place
+    }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Agent> {
+        self.slots.iter()
+    }
+
+    /// Logs an agent in, or renews abilities and connection of one who is still here. Returns whether he starts anew.
+    pub(crate) fn seat(&mut self, seat: AgentSeat, now: Now) -> bool {
+        let class = self.class_of(seat.campaigns, seat.skills);
+        if let Some(slot) = self.index.get(&seat.agent).copied() {
+            self.leave_counts(slot);
+            let agent = &mut self.slots[slot];
+            agent.class = class;
+            agent.connected = true;
+            agent.losses += 1;
+            let anew = agent.place == Place::Offline;
+            if anew {
+                agent.place = Place::Break(0);
+                agent.after_call = AfterCall::Ready;
+                agent.generation += 1;
+                agent.since = now.unix;
+            }
+            self.enter_counts(slot);
+            return anew;
+        }
+        self.index.insert(seat.agent, self.slots.len());
+        self.slots.push(Agent {
+            id: seat.agent,
+            class,
+            place: Place::Break(0),
+            after_call: AfterCall::Ready,
+            connected: true,
+            generation: 0,
+            losses: 0,
+            outcome_kept: false,
+            idle_since: now.mono,
+            idle_order: 0,
+            since: now.unix,
+        });
+        self.enter_counts(self.slots.len() - 1);
+        true
+    }
+
+    /// Moves an agent. Becoming ready from elsewhere starts the idle clock anew. Returns the new generation.
+    pub(crate) fn move_to(&mut self, id: AgentId, place: Place, now: Now) -> Option<u32> {
+        let slot = *self.index.get(&id)?;
+        self.leave_counts(slot);
+        self.ready_order += 1;
+        let order = self.ready_order;
+        let agent = &mut self.slots[slot];
+        if place == Place::Ready {
+            agent.idle_since = now.mono;
+            agent.idle_order = order;
+        }
+        self.settle(slot, place, now)
+    }
+
+    /// Takes a reservation back: the agent is ready again as if he had never been chosen.
+    pub(crate) fn give_back(&mut self, id: AgentId, now: Now) -> Option<u32> {
+        let slot = *self.index.get(&id)?;
+        self.leave_counts(slot);
+        self.settle(slot, Place::Ready, now)
+    }
+
+    fn settle(&mut self, slot: usize, place: Place, now: Now) -> Option<u32> {
+        let agent = &mut self.slots[slot];
+        agent.place = place;
+        agent.generation += 1;
+        agent.since = now.unix;
+        if matches!(
+            place,
+            Place::Ready | Place::Offline | Place::Break(_) | Place::Manual
+        ) {
+            agent.after_call = AfterCall::Ready;
+        }
+        if matches!(place, Place::Reserved(_)) {
+            agent.outcome_kept = false;
+        }
+        let generation = agent.generation;
+        self.enter_counts(slot);
+        Some(generation)
+    }
+
+    /// Notes the loss or return of the socket. Returns the number of losses, by which a grace time is recognised.
+    pub(crate) fn set_connected(&mut self, id: AgentId, connected: bool) -> Option<u32> {
+        let slot = *self.index.get(&id)?;
+        self.leave_counts(slot);
+        let agent = &mut self.slots[slot];
+        agent.connected = connected;
+        agent.losses += 1;
+        let losses = agent.losses;
+        self.enter_counts(slot);
+        Some(losses)
+    }
+
+    /// What happens after the call.
+    pub(crate) fn set_after_call(&mut self, id: AgentId, after_call: AfterCall) {
+        if let Some(slot) = self.index.get(&id).copied() {
+            self.leave_counts(slot);
+            self.slots[slot].after_call = after_call;
+            self.enter_counts(slot);
+        }
+    }
+
+    /// The disposition of his call is kept.
+    pub(crate) fn set_outcome_kept(&mut self, id: AgentId) {
+        if let Some(slot) = self.index.get(&id) {
+            self.slots[*slot].outcome_kept = true;
+        }
+    }
+
+    /// The longest idle ready agent of the classes that `able` accepts.
+    pub(crate) fn longest_idle(&self, able: impl Fn(ClassId, &Class) -> bool) -> Option<AgentId> {
+        let mut best: Option<(Mono, u64, AgentId)> = None;
+        for (number, class) in self.classes.iter().enumerate() {
+            if let Some(candidate) = class.longest_idle()
+                && best.is_none_or(|chosen| candidate < chosen)
+                && able(ClassId(number), class)
+            {
+                best = Some(candidate);
+            }
+        }
+        best.map(|(_, _, id)| id)
+    }
+
+    /// Whether an agent could take a call this instant.
+    pub(crate) fn is_free(&self, id: AgentId) -> bool {
+        self.get(id)
+            .is_some_and(|agent| agent.connected && agent.place == Place::Ready)
+    }
+
+    /// What others may know.
+    pub(crate) fn news(&self, id: AgentId, now: Now) -> Option<AgentNews> {
+        let agent = self.get(id)?;
+        Some(AgentNews {
+            agent: id,
+            state: agent.place.state(),
+            since: agent.since,
+            until: match agent.place {
+                Place::Wrap {
+                    until,
+                    overrun: false,
+                    ..
+                } => Some(now.unix_of(until)),
+                _ => None,
+            },
+            attempt: agent.place.attempt(),
+            after_call: agent.after_call,
+        })
+    }
+
+    fn class_of(
+        &mut self,
+        mut campaigns: Vec<(CampaignId, u16)>,
+        mut skills: Vec<(SkillId, u8)>,
+    ) -> ClassId {
+        campaigns.sort_unstable();
+        campaigns.dedup_by_key(|(campaign, _)| *campaign);
+        skills.sort_unstable();
+        let known = self
+            .classes
+            .iter()
+            .position(|class| class.campaigns == campaigns && class.skills == skills);
+        ClassId(known.unwrap_or_else(|| {
+            self.classes.push(Class {
+                campaigns,
+                skills,
+                ready: BTreeSet::new(),
+                at_work: 0,
+            });
+            self.classes.len() - 1
+        }))
+    }
+
+    fn leave_counts(&mut self, slot: usize) {
+        let agent = &self.slots[slot];
+        self.by_place[agent.place.index()] -= 1;
+        let class = &mut self.classes[agent.class.0];
+        if counts_as_at_work(agent) {
+            class.at_work -= 1;
+        }
+        class
+            .ready
+            .remove(&(agent.idle_since, agent.idle_order, agent.id));
+    }
+
+    fn enter_counts(&mut self, slot: usize) {
+        let agent = &self.slots[slot];
+        self.by_place[agent.place.index()] += 1;
+        let class = &mut self.classes[agent.class.0];
+        if counts_as_at_work(agent) {
+            class.at_work += 1;
+        }
+        if agent.place == Place::Ready && agent.connected {
+            class
+                .ready
+                .insert((agent.idle_since, agent.idle_order, agent.id));
+        }
+    }
+
+    /// Compares the index with the agents; for `invariants`.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let mut ready = 0;
+        let mut at_work = vec![0u32; self.classes.len()];
+        let mut by_place = [0u32; 7];
+        for agent in &self.slots {
+            by_place[agent.place.index()] += 1;
+            let indexed = self.classes[agent.class.0].ready.contains(&(
+                agent.idle_since,
+                agent.idle_order,
+                agent.id,
+            ));
+            let is_ready = agent.place == Place::Ready && agent.connected;
+            if indexed != is_ready {
+                return Err(format!(
+                    "agent {} is {:?} but the ready index says {indexed}",
+                    agent.id, agent.place
+                ));
+            }
+            ready += usize::from(is_ready);
+            at_work[agent.class.0] += u32::from(counts_as_at_work(agent));
+        }
+        let indexed: usize = self.classes.iter().map(|class| class.ready.len()).sum();
+        if indexed != ready {
+            return Err(format!(
+                "{indexed} agents in the ready index, {ready} ready"
+            ));
+        }
+        if by_place != self.by_place {
+            return Err(format!(
+                "counts by state {:?} should be {by_place:?}",
+                self.by_place
+            ));
+        }
+        if let Some(class) =
+            (0..at_work.len()).find(|class| at_work[*class] != self.classes[*class].at_work)
+        {
+            return Err(format!(
+                "class {class} counts {} at work, has {}",
+                self.classes[class].at_work, at_work[class]
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Somebody who is about to leave is no support for further lines.
+fn counts_as_at_work(agent: &Agent) -> bool {
+    agent.connected && agent.place.is_at_work() && agent.after_call == AfterCall::Ready
+}

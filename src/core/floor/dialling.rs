@@ -1,0 +1,562 @@
+//! From the tick to the released INVITE: pacing, the next lead, the gate, a trunk, the intent, and all of it again at release.
+
+use super::Floor;
+use crate::core::agents::Place;
+use crate::core::calls::{Attempt, CancelWhy, Phase};
+use crate::core::effect::{Bound, DialOrder, Effect, LeadNext, PacingDecision};
+use crate::core::input::LeadFacts;
+use crate::core::leads::StreamId;
+use crate::core::pacing::Plan;
+use crate::core::results::SystemResult;
+use crate::core::rules::{Candidate, Held};
+use crate::core::settings::CampaignState;
+use crate::core::timers::Timer;
+use crate::core::trunks::NoTrunk;
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId};
+use crate::time::{Now, UnixMs};
+use std::time::Duration;
+
+/// Lines that one decision may start: bounds the length of a turn. The next tick goes on.
+const LAUNCHES_MAX: u32 = 256;
+/// Leads that one decision may find held by the gate before it gives the turn back.
+const HELD_MAX: u32 = 512;
+/// A lead that may be tried within this time stays in memory; another goes back to the store.
+const STAYS_WITHIN: Duration = Duration::from_secs(120);
+const REFILL_WAIT: Duration = Duration::from_secs(10);
+
+/// What a campaign did in this decision.
+#[derive(Clone, Copy)]
+struct Tally {
+    launched: u32,
+    bound: Bound,
+}
+
+impl Floor {
+    /// One pacing decision over all campaigns, streams and agents.
+    pub(super) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.rules.forget_some(now.mono);
+        self.refill(now, effects);
+        if self.stopped || !self.store_ready {
+            return;
+        }
+        self.dial_personal(now, effects);
+
+        let mut talking = vec![0; self.leads.streams().len()];
+        let mut is_first = vec![true; self.loads.len()];
+        for (number, stream) in self.leads.streams().iter().enumerate() {
+            let campaign = usize::from(stream.campaign.0);
+            if std::mem::replace(&mut is_first[campaign], false) {
+                talking[number] = self.loads[campaign].talking;
+            }
+        }
+        let mut shares = std::mem::take(&mut self.shares);
+        let mut plan = Plan::new(
+            self.agents.classes(),
+            self.leads.streams(),
+            &self.settings.campaigns,
+            &talking,
+            &mut shares,
+        );
+        let mut tallies = vec![
+            Tally {
+                launched: 0,
+                bound: Bound::Leads
+            };
+            self.loads.len()
+        ];
+        let in_air_before: Vec<u32> = self.loads.iter().map(|load| load.in_air).collect();
+        let mut held_left = HELD_MAX;
+        for _ in 0..LAUNCHES_MAX {
+            let chosen = plan.next(&mut shares, |stream| {
+                let campaign = self.leads.streams()[stream].campaign;
+                let is_running = self.campaign(campaign).state == CampaignState::Running;
+                if is_running {
+                    self.leads.head(StreamId(stream), now.unix)
+                } else {
+                    None
+                }
+            });
+            let Some(stream) = chosen else { break };
+            let campaign = self.leads.streams()[stream].campaign;
+            match self.launch_next(StreamId(stream), campaign, &mut held_left, now, effects) {
+                Ok(()) => tallies[usize::from(campaign.0)].launched += 1,
+                Err(bound) => {
+                    tallies[usize::from(campaign.0)].bound = bound;
+                    plan.close(stream);
+                }
+            }
+        }
+        for stream in 0..talking.len() {
+            let campaign = self.leads.streams()[stream].campaign;
+            let tally = &mut tallies[usize::from(campaign.0)];
+            if tally.bound == Bound::Leads
+                && self.leads.head(StreamId(stream), now.unix).is_some()
+                && plan.room(stream) == 0
+            {
+                tally.bound = Bound::Agents;
+            }
+        }
+        for (number, tally) in tallies.iter().enumerate() {
+            let campaign = CampaignId(number as u16);
+            if self.campaign(campaign).state != CampaignState::Running {
+                continue;
+            }
+            let load = &mut self.loads[number];
+            if tally.launched > 0 || tally.bound != load.bound {
+                load.bound = tally.bound;
+                let streams = (0..talking.len())
+                    .filter(|stream| self.leads.streams()[*stream].campaign == campaign);
+                let (mut free, mut room) = (0, 0u32);
+                for stream in streams {
+                    free = free.max(plan.free(stream));
+                    room = room.max(plan.room(stream));
+                }
+                effects.push(Effect::Decided(PacingDecision {
+                    campaign,
+                    launched: tally.launched,
+                    free_agents: free,
+                    in_air: in_air_before[number],
+                    wanted: tally.launched.saturating_add(room),
+                    bound: tally.bound,
+                }));
+            }
+        }
+        self.shares = shares;
+    }
+
+    /// Calls that only one agent may have: made when this agent is free, who waits for it.
+    fn dial_personal(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for agent in self.leads.agents_with_due(now.unix) {
+            if !self.agents.is_free(agent) {
+                continue;
+            }
+            let mut held_left = 16;
+            while let Some(lead) = self.leads.take_personal(agent, now.unix) {
+                let Some((_, stream)) = self.leads.facts(lead) else {
+                    break;
+                };
+                let campaign = self.leads.streams()[stream.0].campaign;
+                if self.campaign(campaign).state != CampaignState::Running {
+                    self.leads
+                        .put_back(lead, now.unix + Duration::from_secs(5), now.unix);
+                    break;
+                }
+                match self.launch(lead, campaign, Some(agent), now, effects) {
+                    Launch::Done => break,
+                    Launch::Bound(_) => {
+                        self.leads.put_back(lead, now.unix, now.unix);
+                        break;
+                    }
+                    Launch::Held => held_left -= 1,
+                }
+                if held_left == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Starts the next lead of a stream that the gate lets pass.
+    fn launch_next(
+        &mut self,
+        stream: StreamId,
+        campaign: CampaignId,
+        held_left: &mut u32,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Bound> {
+        while *held_left > 0 {
+            let Some(lead) = self.leads.take(stream, now.unix) else {
+                return Err(Bound::Leads);
+            };
+            match self.launch(lead, campaign, None, now, effects) {
+                Launch::Done => return Ok(()),
+                Launch::Bound(bound) => {
+                    let not_before = self
+                        .leads
+                        .facts(lead)
+                        .map_or(now.unix, |(facts, _)| facts.not_before);
+                    self.leads.put_back(lead, not_before, now.unix);
+                    return Err(bound);
+                }
+                Launch::Held => *held_left -= 1,
+            }
+        }
+        Err(Bound::Leads)
+    }
+
+    fn launch(
+        &mut self,
+        lead: LeadId,
+        campaign: CampaignId,
+        made_for: Option<AgentId>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Launch {
+        let Some((facts, stream)) = self.leads.facts(lead) else {
+            return Launch::Held;
+        };
+        let facts = facts.clone();
+        let settings = &self.settings.campaigns[usize::from(campaign.0)];
+        let load = &mut self.loads[usize::from(campaign.0)];
+        if load.in_air + load.talking >= settings.lines_max {
+            return Launch::Bound(Bound::Lines);
+        }
+        if self.attempts.len() as u32 >= self.settings.floor.attempts_max / 4 * 3 {
+            return Launch::Bound(Bound::Lines);
+        }
+        if !load.bucket.has(now.mono) {
+            return Launch::Bound(Bound::Cps);
+        }
+        if let Err(held) = self.rules.ask(
+            candidate(&facts, settings.attempts_max, None),
+            &settings.gate,
+            now,
+        ) {
+            self.hold(lead, campaign, held, now, effects);
+            return Launch::Held;
+        }
+        let trunk = match self.trunks.choose(now.mono, &settings.trunks, &[]) {
+            Ok(trunk) => trunk,
+            Err(NoTrunk::Cps) => return Launch::Bound(Bound::Cps),
+            Err(NoTrunk::Unavailable) => return Launch::Bound(Bound::Trunks),
+        };
+        load.bucket.take();
+        load.in_air += 1;
+        load.launched += 1;
+        self.trunks.take(trunk);
+        let attempt = AttemptId(self.next_attempt);
+        self.next_attempt += 1;
+        self.rules.reserve(facts.person, facts.number, attempt);
+        if made_for.is_none() {
+            self.leads.stream_mut(stream).in_air += 1;
+        }
+        let until = now.mono + self.settings.floor.intent_age_max;
+        self.timers.set(until, Timer::Attempt(attempt, 0));
+        self.attempts.insert(
+            attempt,
+            Attempt {
+                id: attempt,
+                campaign,
+                stream,
+                lead,
+                person: facts.person,
+                number: facts.number,
+                phase: Phase::Queued { until },
+                generation: 0,
+                trunk,
+                route_try: 1,
+                tried: Vec::new(),
+                not_found_once: false,
+                made_for,
+                sticky: facts.sticky,
+                decided: now,
+                released: None,
+                rang: None,
+                answered: None,
+                matched: None,
+                talk_ended: None,
+                agent: None,
+                wire: None,
+                lead_attempts: facts.attempts,
+            },
+        );
+        if let Some(agent) = made_for {
+            self.place_agent(agent, Place::Reserved(attempt), now, effects);
+        }
+        effects.push(dial_order(&self.attempts[&attempt]));
+        Launch::Done
+    }
+
+    /// A lead that the gate holds: stays if it may go soon, else returns to the store with its next lawful instant.
+    fn hold(
+        &mut self,
+        lead: LeadId,
+        campaign: CampaignId,
+        held: Held,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.load(campaign).held[held.gate as usize] += 1;
+        match held.next {
+            Some(next) if next <= now.unix + STAYS_WITHIN => {
+                self.leads.put_back(lead, next, now.unix)
+            }
+            _ => {
+                self.forget_lead(lead, now);
+                effects.push(Effect::ReturnLead {
+                    lead,
+                    campaign,
+                    gate: held.gate,
+                    not_before: held.next,
+                });
+                self.due_again(campaign, held.next);
+            }
+        }
+    }
+
+    /// A lead leaves the hot window.
+    pub(super) fn forget_lead(&mut self, lead: LeadId, now: Now) {
+        if let Some(facts) = self.leads.remove(lead) {
+            self.rules.dismiss(facts.person, now.mono);
+        }
+    }
+
+    /// The store will have a lead of this campaign at `at`: do not sleep past it.
+    pub(super) fn due_again(&mut self, campaign: CampaignId, at: Option<UnixMs>) {
+        if let (Some(dry), Some(at)) = (&mut self.load(campaign).dry_until, at) {
+            *dry = (*dry).min(at);
+        }
+    }
+
+    fn refill(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let want_most = self.settings.floor.hot_leads;
+        for number in 0..self.loads.len() {
+            let campaign = CampaignId(number as u16);
+            let hot = self.leads.hot(campaign);
+            let load = &mut self.loads[number];
+            let is_running = self.settings.campaigns[number].state == CampaignState::Running;
+            if !is_running
+                || hot > want_most / 2
+                || load.refill.is_some()
+                || load.dry_until.is_some_and(|dry| now.unix < dry)
+            {
+                continue;
+            }
+            load.refills += 1;
+            load.refill = Some(load.refills);
+            self.timers.set(
+                now.mono + REFILL_WAIT,
+                Timer::Refill(campaign, load.refills),
+            );
+            effects.push(Effect::Refill {
+                campaign,
+                want: want_most - hot,
+            });
+        }
+    }
+
+    pub(super) fn admit_leads(
+        &mut self,
+        campaign: CampaignId,
+        leads: Vec<LeadFacts>,
+        dry_until: Option<UnixMs>,
+        now: Now,
+    ) {
+        if usize::from(campaign.0) >= self.loads.len() {
+            return;
+        }
+        let is_empty = leads.is_empty();
+        for facts in leads {
+            let needs = &self.settings.campaigns[usize::from(campaign.0)].needs;
+            let (person, number, blocked) = (facts.person, facts.number, facts.blocked);
+            let attempts = facts.person_attempts.clone();
+            if self.leads.admit(
+                campaign,
+                LeadFacts {
+                    person_attempts: Vec::new(),
+                    ..facts
+                },
+                needs,
+                now.unix,
+            ) {
+                self.rules.admit(person, number, &attempts, blocked);
+            }
+        }
+        let load = self.load(campaign);
+        load.refill = None;
+        // An empty answer without a time would be asked again at every tick.
+        load.dry_until = dry_until.or(is_empty.then_some(now.unix + Duration::from_secs(1)));
+    }
+
+    /// The intent is on disk: all is asked again, then the INVITE may leave.
+    pub(super) fn release(
+        &mut self,
+        id: AttemptId,
+        route_try: u8,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(attempt) = self.attempts.get(&id) else {
+            return;
+        };
+        if attempt.route_try != route_try || !matches!(attempt.phase, Phase::Queued { .. }) {
+            return;
+        }
+        let settings = &self.settings.campaigns[usize::from(attempt.campaign.0)];
+        let lawful = self.leads.facts(attempt.lead).is_some_and(|(facts, _)| {
+            self.rules
+                .ask(
+                    candidate(facts, settings.attempts_max, Some(id)),
+                    &settings.gate,
+                    now,
+                )
+                .is_ok()
+        });
+        let still_wanted = attempt.made_for.is_none_or(|agent| {
+            self.agents
+                .get(agent)
+                .is_some_and(|agent| agent.connected && agent.place == Place::Reserved(id))
+        });
+        if self.stopped || !lawful || !still_wanted || settings.state == CampaignState::Paused {
+            self.close_unsent(id, now, effects);
+            return;
+        }
+        let wait = self.settings.floor.first_answer_wait;
+        let trunk = attempt.trunk;
+        // The SIP side measures the wait for the first answer; this deadline is behind it, for a SIP side that is gone.
+        self.set_phase(
+            id,
+            Phase::Dialing {
+                until: now.mono + wait + Duration::from_secs(1),
+            },
+        );
+        if let Some(attempt) = self.attempts.get_mut(&id) {
+            attempt.released.get_or_insert(now.mono);
+        }
+        effects.push(Effect::Release {
+            attempt: id,
+            route_try,
+            trunk,
+        });
+    }
+
+    pub(super) fn intent_failed(
+        &mut self,
+        id: AttemptId,
+        route_try: u8,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_queued = self.attempts.get(&id).is_some_and(|attempt| {
+            attempt.route_try == route_try && matches!(attempt.phase, Phase::Queued { .. })
+        });
+        if is_queued {
+            self.close_unsent(id, now, effects);
+        }
+    }
+
+    /// Ends an attempt whose present route try was never sent.
+    pub(super) fn close_unsent(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+        let earlier_try = self
+            .attempts
+            .get(&id)
+            .is_some_and(|attempt| attempt.route_try > 1);
+        // An earlier route try did leave, and its trunk refused it.
+        let result = if earlier_try {
+            SystemResult::TrunkFail
+        } else {
+            SystemResult::NotSent
+        };
+        self.close(id, result, now, effects);
+    }
+
+    /// Asks the next trunk, where there is one. The intent of the new INVITE must be durable first, like the first one's.
+    pub(super) fn try_next_trunk(
+        &mut self,
+        id: AttemptId,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return false;
+        };
+        if self.stopped || attempt.route_try >= 3 || attempt.rang.is_some() {
+            return false;
+        }
+        let settings = &self.settings.campaigns[usize::from(attempt.campaign.0)];
+        let mut tried = attempt.tried.clone();
+        tried.push(attempt.trunk);
+        let Ok(trunk) = self.trunks.choose(now.mono, &settings.trunks, &tried) else {
+            return false;
+        };
+        self.trunks.release(attempt.trunk);
+        self.trunks.take(trunk);
+        attempt.tried = tried;
+        attempt.trunk = trunk;
+        attempt.route_try += 1;
+        let until = now.mono + self.settings.floor.intent_age_max;
+        self.set_phase(id, Phase::Queued { until });
+        effects.push(dial_order(&self.attempts[&id]));
+        true
+    }
+
+    /// No INVITE leaves from now on.
+    pub(super) fn stop(&mut self, cancel_ringing: bool, now: Now, effects: &mut Vec<Effect>) {
+        self.stopped = true;
+        if !cancel_ringing {
+            return;
+        }
+        let mut ringing: Vec<AttemptId> = self
+            .attempts
+            .values()
+            .filter(|attempt| {
+                matches!(attempt.phase, Phase::Dialing { .. } | Phase::Ringing { .. })
+            })
+            .map(|attempt| attempt.id)
+            .collect();
+        ringing.sort_unstable();
+        for id in ringing {
+            self.cancel(id, CancelWhy::Stopped, now, effects);
+        }
+    }
+
+    /// A rule took the person away while it rang.
+    pub(super) fn cancel_by_rule(
+        &mut self,
+        in_air: Option<AttemptId>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(id) = in_air else { return };
+        match self.attempts.get(&id).map(|attempt| attempt.phase) {
+            Some(Phase::Dialing { .. } | Phase::Ringing { .. } | Phase::Cancelling { .. }) => {
+                self.cancel(id, CancelWhy::Rule, now, effects);
+            }
+            // A queued intent is asked again at its release; a conversation goes on.
+            _ => {}
+        }
+    }
+}
+
+enum Launch {
+    Done,
+    Held,
+    Bound(Bound),
+}
+
+fn candidate(facts: &LeadFacts, attempts_max: u16, own: Option<AttemptId>) -> Candidate {
+    Candidate {
+        person: facts.person,
+        number: facts.number,
+        zone: facts.zone,
+        attempts: facts.attempts,
+        attempts_max,
+        own,
+    }
+}
+
+fn dial_order(attempt: &Attempt) -> Effect {
+    Effect::Dial(DialOrder {
+        attempt: attempt.id,
+        route_try: attempt.route_try,
+        campaign: attempt.campaign,
+        lead: attempt.lead,
+        person: attempt.person,
+        number: attempt.number,
+        trunk: attempt.trunk,
+    })
+}
+
+/// The future of a lead whose attempts are counted.
+pub(super) fn next_for(again_at: UnixMs, attempts_used: bool) -> LeadNext {
+    if attempts_used {
+        LeadNext::Done(crate::core::effect::DoneWhy::AttemptsUsed)
+    } else {
+        LeadNext::Again {
+            not_before: again_at,
+            callback: false,
+            sticky: None,
+        }
+    }
+}

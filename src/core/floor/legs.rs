@@ -1,0 +1,489 @@
+//! What happens on the legs: ringing, answers, failures, ends. Each attempt gets its one result here.
+
+use super::Floor;
+use super::dialling::next_for;
+use crate::core::agents::Place;
+use crate::core::calls::{Act, CancelWhy, Event, Phase, act};
+use crate::core::effect::{AfterCall, AttemptClosed, DoneWhy, Effect, EndedBy, LeadNext};
+use crate::core::input::{LegEvent, LegFailure};
+use crate::core::reading::{self, Reading};
+use crate::core::results::SystemResult;
+use crate::core::settings::Recycle;
+use crate::core::timers::Timer;
+use crate::ids::{AgentId, AttemptId};
+use crate::time::{Mono, Now};
+
+impl Floor {
+    /// Something happened to an attempt at `at` (never later than `now`).
+    pub(super) fn attempt_event(
+        &mut self,
+        id: AttemptId,
+        event: Event,
+        at: Mono,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            self.ignored += 1;
+            return;
+        };
+        if let Event::Leg(LegEvent::Sent) = event {
+            // Dated by the wire from here on; the ring time starts with the INVITE itself.
+            attempt.released = Some(at);
+            return;
+        }
+        let Some(wanted) = act(attempt.phase, event) else {
+            self.ignored += 1;
+            return;
+        };
+        let campaign = attempt.campaign;
+        let settings = &self.settings.campaigns[usize::from(campaign.0)];
+        match wanted {
+            Act::NotSent => {
+                // Told to the SIP side too: an intent that becomes durable later must find nobody waiting.
+                self.close_unsent(id, now, effects);
+            }
+            Act::Rings => {
+                attempt.rang = Some(at);
+                let until = at + settings.ring_timeout;
+                self.trunks.worked(attempt.trunk);
+                self.set_phase(id, Phase::Ringing { until });
+            }
+            Act::Greet => {
+                attempt.answered = Some(at);
+                let until = at + settings.answer_limit;
+                self.trunks.worked(attempt.trunk);
+                self.set_phase(id, Phase::Answered { since: at, until });
+                self.match_answered(id, now, effects);
+            }
+            Act::Unwanted => {
+                attempt.answered = Some(at);
+                self.hang_up(id, SystemResult::Cancelled, now, effects);
+            }
+            Act::Read(failure) => self.read_failure(id, failure, now, effects),
+            Act::Silent => {
+                let trunk = attempt.trunk;
+                self.trunks.failed(trunk, now.mono, None);
+                effects.push(Effect::Abort { attempt: id });
+                if !(self.trunks.failover_on_silence(trunk)
+                    && self.try_next_trunk(id, now, effects))
+                {
+                    // It may be ringing there all the same: the person stays taken until a late answer has been dealt with.
+                    self.end_with(id, SystemResult::Interrupted, now, effects);
+                }
+            }
+            Act::RingOut => self.cancel(id, CancelWhy::RingTimeout, now, effects),
+            Act::Close(result) => self.close(id, result, now, effects),
+            Act::GiveUp(result) => {
+                effects.push(Effect::Abort { attempt: id });
+                self.close(id, result, now, effects);
+            }
+            Act::Abandon => self.hang_up(id, SystemResult::Abandoned, now, effects),
+            Act::Talk => {
+                if let Some(agent) = attempt.phase.agent() {
+                    attempt.matched = attempt.matched.or(Some(now.mono));
+                    let until = now.mono + self.settings.floor.talk_max;
+                    self.set_phase(
+                        id,
+                        Phase::Talking {
+                            agent,
+                            since: now.mono,
+                            until,
+                        },
+                    );
+                    self.place_agent(agent, Place::Talking(id), now, effects);
+                }
+            }
+            Act::PersonLeft => {
+                if let Some(agent) = attempt.phase.agent() {
+                    self.talk_over(id, agent, EndedBy::Customer, at, now, effects);
+                    self.close(id, SystemResult::Connected, now, effects);
+                }
+            }
+            Act::JoinFailed | Act::TooLong => {
+                if let Some(agent) = attempt.phase.agent() {
+                    self.talk_over(id, agent, EndedBy::System, now.mono, now, effects);
+                    self.hang_up(id, SystemResult::Connected, now, effects);
+                }
+            }
+        }
+    }
+
+    /// A person is on the line: the longest idle agent who can take the call, or a place in the wait.
+    fn match_answered(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+        let Some(attempt) = self.attempts.get(&id) else {
+            return;
+        };
+        let stream = &self.leads.streams()[attempt.stream.0];
+        let agent = match attempt.made_for {
+            // Made for one agent, who waits for it.
+            Some(agent) => self
+                .agents
+                .get(agent)
+                .filter(|waiting| waiting.connected && waiting.place == Place::Reserved(id))
+                .map(|waiting| waiting.id),
+            None => attempt
+                .sticky
+                .filter(|agent| self.agents.is_free(*agent) && self.is_able(*agent, attempt.stream))
+                .or_else(|| {
+                    self.agents.longest_idle(|_, class| {
+                        class.weight(stream.campaign).is_some() && class.meets(&stream.needs)
+                    })
+                }),
+        };
+        if let Some(agent) = agent {
+            self.match_to(id, agent, now, effects);
+        }
+    }
+
+    /// An agent became free: the person who has waited longest and whom this agent can serve.
+    pub(super) fn match_free_agent(&mut self, agent: AgentId, now: Now, effects: &mut Vec<Effect>) {
+        if !self.agents.is_free(agent) {
+            return;
+        }
+        let waiting = self.waiting.iter().map(|(_, id)| *id).find(|id| {
+            self.attempts.get(id).is_some_and(|attempt| {
+                attempt.made_for.is_none() && self.is_able(agent, attempt.stream)
+            })
+        });
+        if let Some(id) = waiting {
+            self.match_to(id, agent, now, effects);
+        }
+    }
+
+    fn is_able(&self, agent: AgentId, stream: crate::core::leads::StreamId) -> bool {
+        let stream = &self.leads.streams()[stream.0];
+        self.agents.get(agent).is_some_and(|agent| {
+            let class = &self.agents.classes()[agent.class.0];
+            class.weight(stream.campaign).is_some() && class.meets(&stream.needs)
+        })
+    }
+
+    fn match_to(&mut self, id: AttemptId, agent: AgentId, now: Now, effects: &mut Vec<Effect>) {
+        let until = now.mono + self.settings.floor.bridge_wait;
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        attempt.agent = Some(agent);
+        attempt.matched = Some(now.mono);
+        let answered = attempt.answered.unwrap_or(now.mono);
+        let campaign = attempt.campaign;
+        let was_waiting_for_it = attempt.made_for.is_some();
+        self.set_phase(id, Phase::Joining { agent, until });
+        effects.push(Effect::Bridge { attempt: id, agent });
+        effects.push(Effect::Show {
+            attempt: id,
+            agent,
+            answered,
+        });
+        self.unspoken.insert(
+            id,
+            super::people::Unspoken {
+                agent,
+                campaign,
+                next: None,
+            },
+        );
+        if !was_waiting_for_it {
+            self.place_agent(agent, Place::Reserved(id), now, effects);
+        }
+    }
+
+    /// The conversation is over for the agent: wrap-up begins.
+    pub(super) fn talk_over(
+        &mut self,
+        id: AttemptId,
+        agent: AgentId,
+        by: EndedBy,
+        at: Mono,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        if attempt.talk_ended.is_some() {
+            return;
+        }
+        attempt.talk_ended = Some(at);
+        let talk_ms = attempt
+            .matched
+            .map_or(0, |matched| at.since(matched).as_millis() as u64);
+        let wrap = self.settings.campaigns[usize::from(attempt.campaign.0)].wrap;
+        effects.push(Effect::CallEnded {
+            attempt: id,
+            agent,
+            by,
+            talk_ms,
+        });
+        let until = now.mono + wrap;
+        self.place_agent(
+            agent,
+            Place::Wrap {
+                attempt: id,
+                until,
+                overrun: false,
+            },
+            now,
+            effects,
+        );
+    }
+
+    /// Ends an answered call; the result is known, the leg still has to go.
+    pub(super) fn hang_up(
+        &mut self,
+        id: AttemptId,
+        result: SystemResult,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(Effect::HangUp { attempt: id });
+        self.end_with(id, result, now, effects);
+    }
+
+    /// The result is known; person and number stay taken until the leg is gone.
+    fn end_with(
+        &mut self,
+        id: AttemptId,
+        result: SystemResult,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let until = now.mono + self.settings.floor.end_wait;
+        self.set_phase(id, Phase::Ending { until, result });
+        self.free_who_waited(id, now, effects);
+    }
+
+    /// The agent for whom this very call was made is free again, no younger in the queue than before.
+    fn free_who_waited(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+        let Some(agent) = self.attempts.get(&id).and_then(|attempt| attempt.made_for) else {
+            return;
+        };
+        let waits = self
+            .agents
+            .get(agent)
+            .is_some_and(|waiting| waiting.place == Place::Reserved(id));
+        if !waits {
+            return;
+        }
+        match self.agents.get(agent).map(|waiting| waiting.after_call) {
+            Some(AfterCall::Ready) | None => {
+                self.agents.give_back(agent, now);
+                effects.extend(self.agents.news(agent, now).map(Effect::Agent));
+                self.match_free_agent(agent, now, effects);
+            }
+            Some(_) => self.after_the_call(agent, now, effects),
+        }
+    }
+
+    /// Cancels a call that is not answered.
+    pub(super) fn cancel(
+        &mut self,
+        id: AttemptId,
+        why: CancelWhy,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(attempt) = self.attempts.get(&id) else {
+            return;
+        };
+        let was_cancelling = matches!(attempt.phase, Phase::Cancelling { .. });
+        let until = now.mono + self.settings.floor.end_wait;
+        self.set_phase(id, Phase::Cancelling { until, why });
+        if !was_cancelling {
+            effects.push(Effect::Cancel { attempt: id });
+        }
+    }
+
+    fn read_failure(
+        &mut self,
+        id: AttemptId,
+        failure: LegFailure,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        attempt.wire = Some((failure.status, failure.q850));
+        let trunk = attempt.trunk;
+        match reading::read(failure, attempt.rang.is_some()) {
+            Reading::Final(result) => {
+                self.trunks.worked(trunk);
+                self.close(id, result, now, effects);
+            }
+            Reading::Trunk => {
+                self.trunks.failed(trunk, now.mono, failure.retry_after_s);
+                if !self.try_next_trunk(id, now, effects) {
+                    self.close(id, SystemResult::TrunkFail, now, effects);
+                }
+            }
+            Reading::NotFound => {
+                self.trunks.worked(trunk);
+                let second = std::mem::replace(&mut attempt.not_found_once, true);
+                if second {
+                    self.close(id, SystemResult::Invalid, now, effects);
+                } else if !self.try_next_trunk(id, now, effects) {
+                    // One trunk alone does not condemn a number: it counts as a try, and the lead returns.
+                    self.close(id, SystemResult::NoAnswer, now, effects);
+                }
+            }
+        }
+    }
+
+    /// The one end of an attempt: everything that it holds is given back.
+    pub(super) fn close(
+        &mut self,
+        id: AttemptId,
+        result: SystemResult,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.free_who_waited(id, now, effects);
+        self.leave_phase(id);
+        let Some(attempt) = self.attempts.remove(&id) else {
+            return;
+        };
+        self.trunks.release(attempt.trunk);
+        let rang = attempt.rang.is_some();
+        let counts = result.counts_as_attempt(rang);
+        let made_at = attempt.released.map(|at| now.unix_of(at));
+        self.rules.settle(
+            attempt.person,
+            attempt.number,
+            counts.then_some(made_at.unwrap_or(attempt.decided.unix)),
+        );
+        self.load(attempt.campaign).results[result as usize] += 1;
+
+        let settings = &self.settings.campaigns[usize::from(attempt.campaign.0)];
+        let used = attempt.lead_attempts + u16::from(counts);
+        let next = if result == SystemResult::Connected {
+            match self
+                .unspoken
+                .get(&id)
+                .and_then(|unspoken| unspoken.next.clone())
+            {
+                Some(decided) => decided,
+                None => LeadNext::AwaitsOutcome,
+            }
+        } else {
+            match settings.recycle_after(result) {
+                Recycle::Never if result == SystemResult::Invalid => {
+                    LeadNext::Done(DoneWhy::Invalid)
+                }
+                Recycle::Never => LeadNext::Done(DoneWhy::Rule),
+                Recycle::After(wait) => {
+                    let wait = if counts {
+                        wait.max(settings.gate.gap_min)
+                    } else {
+                        wait
+                    };
+                    next_for(now.unix + wait, used >= settings.attempts_max)
+                }
+            }
+        };
+        match &next {
+            // The disposition comes first or is to come; the lead stays out of all queues until both are known.
+            LeadNext::AwaitsOutcome => {}
+            LeadNext::Again { not_before, .. } => {
+                self.due_again(attempt.campaign, Some(*not_before))
+            }
+            LeadNext::Done(_) => {}
+        }
+        match self
+            .unspoken
+            .get(&id)
+            .map(|unspoken| unspoken.next.is_some())
+        {
+            Some(true) => {
+                self.unspoken.remove(&id);
+            }
+            Some(false) => {
+                self.closed_calls.insert(id, (attempt.lead, attempt.person));
+            }
+            None => {}
+        }
+        self.forget_lead(attempt.lead, now);
+
+        let unix = |at: Option<Mono>| at.map(|at| now.unix_of(at));
+        let ring_end = attempt.answered.unwrap_or(now.mono);
+        effects.push(Effect::Close(Box::new(AttemptClosed {
+            attempt: id,
+            campaign: attempt.campaign,
+            lead: attempt.lead,
+            person: attempt.person,
+            number: attempt.number,
+            trunk: attempt.trunk,
+            route_tries: attempt.route_try,
+            result,
+            counts,
+            wire: attempt.wire,
+            agent: attempt.agent,
+            decided_at: attempt.decided.unix,
+            released_at: made_at,
+            rang_at: unix(attempt.rang),
+            answered_at: unix(attempt.answered),
+            matched_at: unix(attempt.matched),
+            ended_at: now.unix,
+            ring_ms: attempt
+                .released
+                .map(|released| ring_end.since(released).as_millis() as u64),
+            talk_ms: attempt.matched.map(|matched| {
+                attempt
+                    .talk_ended
+                    .unwrap_or(now.mono)
+                    .since(matched)
+                    .as_millis() as u64
+            }),
+            next,
+        })));
+    }
+
+    /// Enters a phase: deadline, counts, and the wait for an agent.
+    pub(super) fn set_phase(&mut self, id: AttemptId, phase: Phase) {
+        self.leave_phase(id);
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        attempt.phase = phase;
+        attempt.generation += 1;
+        let (campaign, stream, personal) =
+            (attempt.campaign, attempt.stream, attempt.made_for.is_some());
+        self.timers
+            .set(phase.until(), Timer::Attempt(id, attempt.generation));
+        let load = self.load(campaign);
+        load.in_air += u32::from(phase.is_in_air());
+        load.talking += u32::from(phase.is_talking());
+        load.ringing += u32::from(matches!(phase, Phase::Ringing { .. }));
+        load.waiting += u32::from(matches!(phase, Phase::Answered { .. }));
+        if phase.is_in_air() && !personal {
+            self.leads.stream_mut(stream).in_air += 1;
+        }
+        if let Phase::Answered { since, .. } = phase {
+            self.waiting.insert((since, id));
+        }
+    }
+
+    fn leave_phase(&mut self, id: AttemptId) {
+        let Some(attempt) = self.attempts.get(&id) else {
+            return;
+        };
+        let (phase, campaign, stream, personal) = (
+            attempt.phase,
+            attempt.campaign,
+            attempt.stream,
+            attempt.made_for.is_some(),
+        );
+        let load = self.load(campaign);
+        load.in_air -= u32::from(phase.is_in_air());
+        load.talking -= u32::from(phase.is_talking());
+        load.ringing -= u32::from(matches!(phase, Phase::Ringing { .. }));
+        load.waiting -= u32::from(matches!(phase, Phase::Answered { .. }));
+        if phase.is_in_air() && !personal {
+            self.leads.stream_mut(stream).in_air -= 1;
+        }
+        if let Phase::Answered { since, .. } = phase {
+            self.waiting.remove(&(since, id));
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The floor: one writer over agents, campaigns and calls. Routes each input to its room; decides nothing itself.
+//!
+//! `handle` never waits, never fails and never allocates without bound. Same settings and inputs, same effects.
+
+mod dialling;
+mod legs;
+mod people;
+mod snapshot;
+
+use crate::core::Map;
+use crate::core::agents::{Agents, Place};
+use crate::core::calls::{Attempts, Event};
+use crate::core::effect::{Bound, Effect};
+use crate::core::input::Input;
+use crate::core::leads::Leads;
+use crate::core::pacing::Shares;
+use crate::core::picture::Picture;
+use crate::core::rules::Rules;
+use crate::core::settings::{CampaignSettings, CampaignState, Settings};
+use crate::core::timers::{Timer, Timers};
+use crate::core::trunks::{Bucket, Trunks};
+use crate::ids::{AttemptId, CampaignId, LeadId, PersonId};
+use crate::time::{Mono, Now, UnixMs};
+use std::collections::BTreeSet;
+
+/// What a campaign has going on and has done.
+#[derive(Debug)]
+struct Load {
+    bucket: Bucket,
+    /// Lines in the air, all streams and personal calls: intent to answer.
+    in_air: u32,
+    ringing: u32,
+    waiting: u32,
+    talking: u32,
+    launched: u64,
+    results: [u64; 12],
+    outcomes: u64,
+    held: [u64; 6],
+    /// A refill is on its way; the number recognises its deadline.
+    refill: Option<u32>,
+    refills: u32,
+    /// The store has nothing more before this time.
+    dry_until: Option<UnixMs>,
+    bound: Bound,
+}
+
+impl Load {
+    fn new(settings: &CampaignSettings) -> Self {
+        Load {
+            bucket: Bucket::new(settings.cps_max),
+            in_air: 0,
+            ringing: 0,
+            waiting: 0,
+            talking: 0,
+            launched: 0,
+            results: [0; 12],
+            outcomes: 0,
+            held: [0; 6],
+            refill: None,
+            refills: 0,
+            dry_until: None,
+            bound: Bound::Nothing,
+        }
+    }
+}
+
+/// A set of agents, the campaigns that they serve, and every call between them and the world.
+#[derive(Debug)]
+pub struct Floor {
+    settings: Settings,
+    agents: Agents,
+    leads: Leads,
+    rules: Rules,
+    trunks: Trunks,
+    attempts: Attempts,
+    loads: Vec<Load>,
+    timers: Timers,
+    shares: Shares,
+    /// Answered people without an agent, longest wait first.
+    waiting: BTreeSet<(Mono, AttemptId)>,
+    /// Conversations whose disposition, or whose attempt's end, is still to come.
+    unspoken: Map<AttemptId, people::Unspoken>,
+    /// Lead and person of those whose attempt is closed.
+    closed_calls: Map<AttemptId, (LeadId, PersonId)>,
+    next_attempt: u64,
+    next_tick: Option<Mono>,
+    stopped: bool,
+    store_ready: bool,
+    wrap_overruns: u64,
+    invariant_faults: u64,
+    /// Inputs that the protocol allows and that changed nothing (a 180 after the 200, a late deadline).
+    ignored: u64,
+    /// The latest instant seen: time never runs backwards here.
+    latest: Mono,
+}
+
+impl Floor {
+    /// A floor with these settings: nobody logged in, all trunks down until they answer, the store taken as ready.
+    pub fn new(settings: Settings) -> Self {
+        Floor {
+            agents: Agents::default(),
+            leads: Leads::default(),
+            rules: Rules::new(settings.zones.clone()),
+            trunks: Trunks::new(&settings.trunks, &settings.floor),
+            attempts: Attempts::default(),
+            loads: settings.campaigns.iter().map(Load::new).collect(),
+            timers: Timers::default(),
+            shares: Shares::default(),
+            waiting: BTreeSet::new(),
+            unspoken: Map::default(),
+            closed_calls: Map::default(),
+            next_attempt: settings.first_attempt,
+            next_tick: None,
+            stopped: false,
+            store_ready: true,
+            wrap_overruns: 0,
+            invariant_faults: 0,
+            ignored: 0,
+            latest: Mono(0),
+            settings,
+        }
+    }
+
+    /// Takes a fact in at `now` and appends the orders that follow from it to `effects`.
+    ///
+    /// Deadlines that have come are carried out first, so that a late caller changes nothing but the delay.
+    pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        let now = Now {
+            mono: now.mono.max(self.latest),
+            unix: now.unix,
+        };
+        self.latest = now.mono;
+        self.wake(now, effects);
+        match input {
+            Input::Wake => {}
+            Input::Campaign(id, settings) => self.set_campaign(id, settings),
+            Input::CampaignState(id, state) => {
+                if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
+                    campaign.state = state;
+                }
+            }
+            Input::CampaignMode(id, mode) => {
+                if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
+                    campaign.mode = mode;
+                }
+            }
+            Input::Trunk(id, settings) => self.trunks.set(id, settings),
+            Input::TrunkUp(id, up) => self.trunks.set_up(id, up),
+            Input::StopDialling { cancel_ringing } => self.stop(cancel_ringing, now, effects),
+            Input::ResumeDialling => self.stopped = false,
+            Input::StoreReady(ready) => self.store_ready = ready,
+
+            Input::AgentSeated(seat) => self.seat(seat, now, effects),
+            Input::AgentWants(agent, wanted) => self.agent_wants(agent, wanted, now, effects),
+            Input::AgentLost(agent) => self.agent_lost(agent, now),
+            Input::AgentBack(agent) => self.agent_back(agent, now, effects),
+            Input::AgentHangUp(agent, attempt) => self.agent_hangs_up(agent, attempt, now, effects),
+            Input::AgentOutcome {
+                agent,
+                attempt,
+                request,
+                disposition,
+                follow_up,
+            } => {
+                self.agent_outcome(
+                    (agent, attempt, request),
+                    disposition,
+                    follow_up,
+                    now,
+                    effects,
+                );
+            }
+
+            Input::Leads {
+                campaign,
+                leads,
+                exhausted_until,
+            } => {
+                self.admit_leads(campaign, leads, exhausted_until, now);
+            }
+            Input::LeadsChanged(campaign) => {
+                if let Some(load) = self.loads.get_mut(usize::from(campaign.0)) {
+                    load.dry_until = None;
+                }
+            }
+            Input::NumberBlocked(number) => {
+                let in_air = self.rules.block_number(number);
+                self.cancel_by_rule(in_air, now, effects);
+            }
+            Input::PersonBlocked(person) => {
+                let in_air = self.rules.block_person(person);
+                self.cancel_by_rule(in_air, now, effects);
+            }
+
+            Input::IntentDurable(attempt, route_try) => {
+                self.release(attempt, route_try, now, effects)
+            }
+            Input::IntentFailed(attempt, route_try) => {
+                self.intent_failed(attempt, route_try, now, effects)
+            }
+            Input::Leg {
+                attempt,
+                route_try,
+                at,
+                event,
+            } => {
+                let current = self
+                    .attempts
+                    .get(&attempt)
+                    .is_some_and(|attempt| attempt.route_try == route_try);
+                if current {
+                    self.attempt_event(attempt, Event::Leg(event), at.min(now.mono), now, effects);
+                } else {
+                    self.ignored += 1;
+                }
+            }
+            Input::Bridged(attempt) => {
+                self.attempt_event(attempt, Event::Joined, now.mono, now, effects)
+            }
+        }
+        self.arm_tick(now);
+    }
+
+    /// When `handle` wants to be called again at the latest (with [`Input::Wake`], if there is nothing else).
+    pub fn next_deadline(&self) -> Option<Mono> {
+        match (self.timers.next(), self.next_tick) {
+            (Some(timer), Some(tick)) => Some(timer.min(tick)),
+            (timer, tick) => timer.or(tick),
+        }
+    }
+
+    /// A snapshot for wallboards and metrics.
+    pub fn picture(&self, now: Now) -> Picture {
+        snapshot::picture(self, now)
+    }
+
+    /// Checks the truths of the whole floor; an error names the first that does not hold. Costs a walk over everything:
+    /// after every step in simulation, once a second live.
+    pub fn check(&mut self) -> Result<(), String> {
+        let verdict = crate::core::invariants::check(self);
+        if verdict.is_err() {
+            self.invariant_faults += 1;
+        }
+        verdict
+    }
+
+    /// Attempts without a result, and dispositions without which a lead waits: both zero once all is drained.
+    pub fn unfinished(&self) -> (usize, usize) {
+        (self.attempts.len(), self.unspoken.len())
+    }
+
+    /// Carries out every deadline that has come, then the pacing decision if it is due.
+    fn wake(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while let Some(timer) = self.timers.pop_due(now.mono) {
+            match timer {
+                Timer::Attempt(id, generation) => {
+                    if self
+                        .attempts
+                        .get(&id)
+                        .is_some_and(|attempt| attempt.generation == generation)
+                    {
+                        self.attempt_event(id, Event::Deadline, now.mono, now, effects);
+                    }
+                }
+                Timer::Agent(id, generation) => {
+                    if self
+                        .agents
+                        .get(id)
+                        .is_some_and(|agent| agent.generation == generation)
+                    {
+                        self.wrap_over(id, now, effects);
+                    }
+                }
+                Timer::Grace(id, losses) => {
+                    if self
+                        .agents
+                        .get(id)
+                        .is_some_and(|agent| agent.losses == losses && !agent.connected)
+                    {
+                        self.grace_over(id, now, effects);
+                    }
+                }
+                Timer::Refill(campaign, number) => {
+                    if let Some(load) = self.loads.get_mut(usize::from(campaign.0))
+                        && load.refill == Some(number)
+                    {
+                        load.refill = None;
+                    }
+                }
+            }
+        }
+        if self.next_tick.is_some_and(|tick| tick <= now.mono) {
+            self.next_tick = None;
+            self.tick(now, effects);
+        }
+    }
+
+    /// Ticks go on while somebody is at work and a campaign runs; an idle floor sleeps.
+    fn arm_tick(&mut self, now: Now) {
+        let is_wanted = !self.stopped
+            && self.agents.by_place()[2..=5]
+                .iter()
+                .any(|agents| *agents > 0)
+            && self
+                .settings
+                .campaigns
+                .iter()
+                .any(|campaign| campaign.state == CampaignState::Running);
+        if !is_wanted {
+            self.next_tick = None;
+        } else if self.next_tick.is_none() {
+            self.next_tick = Some(now.mono + self.settings.floor.tick);
+        }
+    }
+
+    fn set_campaign(&mut self, id: CampaignId, settings: CampaignSettings) {
+        let number = usize::from(id.0);
+        if let Some(campaign) = self.settings.campaigns.get_mut(number) {
+            self.loads[number].bucket.set_rate(settings.cps_max);
+            *campaign = settings;
+        } else if number == self.loads.len() {
+            self.loads.push(Load::new(&settings));
+            self.settings.campaigns.push(settings);
+        }
+    }
+
+    fn load(&mut self, campaign: CampaignId) -> &mut Load {
+        &mut self.loads[usize::from(campaign.0)]
+    }
+
+    fn campaign(&self, campaign: CampaignId) -> &CampaignSettings {
+        &self.settings.campaigns[usize::from(campaign.0)]
+    }
+
+    /// Moves an agent, sets the deadline of the new place, and tells everybody.
+    fn place_agent(
+        &mut self,
+        agent: crate::ids::AgentId,
+        place: Place,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(generation) = self.agents.move_to(agent, place, now) {
+            if let Place::Wrap { until, .. } = place {
+                self.timers.set(until, Timer::Agent(agent, generation));
+            }
+            effects.extend(self.agents.news(agent, now).map(Effect::Agent));
+        }
+    }
+
+    /// What `invariants` looks at.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            agents: &self.agents,
+            attempts: &self.attempts,
+            rules: &self.rules,
+            leads: &self.leads,
+            trunks: self
+                .trunks
+                .each(self.latest)
+                .map(|(_, _, _, in_use)| in_use)
+                .collect(),
+            streams: self
+                .leads
+                .streams()
+                .iter()
+                .map(|stream| stream.in_air)
+                .collect(),
+            loads: self
+                .loads
+                .iter()
+                .map(|load| (load.in_air, load.talking))
+                .collect(),
+            unspoken: self.unspoken.keys().copied().collect(),
+            waiting: self.waiting.len(),
+            latest: self.latest,
+        }
+    }
+}
+
+/// The floor, laid open for `invariants`.
+pub(crate) struct View<'a> {
+    pub(crate) agents: &'a Agents,
+    pub(crate) attempts: &'a Attempts,
+    pub(crate) rules: &'a Rules,
+    pub(crate) leads: &'a Leads,
+    pub(crate) trunks: Vec<u32>,
+    pub(crate) streams: Vec<u32>,
+    /// In the air and talking, per campaign.
+    pub(crate) loads: Vec<(u32, u32)>,
+    pub(crate) unspoken: BTreeSet<AttemptId>,
+    pub(crate) waiting: usize,
+    pub(crate) latest: Mono,
+}

@@ -1,0 +1,58 @@
+//! Copies the floor's figures for those who only look.
+
+use super::Floor;
+use crate::core::picture::{CampaignPicture, Picture, TrunkPicture};
+use crate::ids::CampaignId;
+use crate::time::Now;
+
+pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
+    let campaigns = floor
+        .settings
+        .campaigns
+        .iter()
+        .zip(&floor.loads)
+        .enumerate();
+    Picture {
+        agents: floor.agents.by_place(),
+        campaigns: campaigns
+            .map(|(number, (settings, load))| {
+                let campaign = CampaignId(number as u16);
+                let serving = floor
+                    .agents
+                    .classes()
+                    .iter()
+                    .filter(|class| class.weight(campaign).is_some());
+                CampaignPicture {
+                    name: settings.name.clone(),
+                    state: settings.state,
+                    mode: settings.mode,
+                    agents_serving: serving.map(|class| class.at_work()).sum(),
+                    in_air: load.in_air,
+                    ringing: load.ringing,
+                    waiting: load.waiting,
+                    talking: load.talking,
+                    launched: load.launched,
+                    results: load.results,
+                    outcomes: load.outcomes,
+                    hot_leads: floor.leads.hot(campaign),
+                    held: load.held,
+                }
+            })
+            .collect(),
+        trunks: floor
+            .trunks
+            .each(now.mono)
+            .map(|(name, up, breaker_open, in_use)| TrunkPicture {
+                name: name.to_owned(),
+                up,
+                breaker_open,
+                in_use,
+            })
+            .collect(),
+        stopped: floor.stopped,
+        store_ready: floor.store_ready,
+        attempts_alive: floor.attempts.len() as u32,
+        wrap_overruns: floor.wrap_overruns,
+        invariant_faults: floor.invariant_faults,
+    }
+}

@@ -1,0 +1,298 @@
+//! The hot window of the lead queues: who is next. Owns order and not-before; asks no rule and dials nobody.
+//!
+//! Leads of one campaign that need the same skills form a stream. Pacing chooses a stream, the stream gives its next lead.
+
+use crate::core::Map;
+use crate::core::input::LeadFacts;
+use crate::core::settings::SkillNeed;
+use crate::ids::{AgentId, CampaignId, LeadId};
+use crate::time::UnixMs;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// Leads of one campaign with equal needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct StreamId(pub(crate) usize);
+
+/// Higher priority first, then who has waited longer, then the older id.
+type Rank = (i32, Reverse<UnixMs>, Reverse<LeadId>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    due: BinaryHeap<Rank>,
+    later: BinaryHeap<Reverse<(UnixMs, LeadId)>>,
+}
+
+/// A stream and the lines that serve it now.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) campaign: CampaignId,
+    /// The campaign's needs and the lead's, sorted.
+    pub(crate) needs: Vec<SkillNeed>,
+    /// Lines in the air: intents, ringing, answered and waiting. Not those made for one agent.
+    pub(crate) in_air: u32,
+    queue: Queue,
+}
+
+#[derive(Debug)]
+struct Hot {
+    facts: LeadFacts,
+    stream: StreamId,
+    campaign: CampaignId,
+    /// In the air: in no queue.
+    out: bool,
+}
+
+/// All leads in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Leads {
+    hot: Map<LeadId, Hot>,
+    streams: Vec<Stream>,
+    /// Leads that only one agent may have.
+    personal: BTreeMap<AgentId, Queue>,
+    per_campaign: Map<CampaignId, u32>,
+}
+
+impl Leads {
+    pub(crate) fn streams(&self) -> &[Stream] {
+        &self.streams
+    }
+    pub(crate) fn stream_mut(&mut self, id: StreamId) -> &mut Stream {
+        &mut self.streams[id.0]
+    }
+    /// Leads in memory of a campaign.
+    pub(crate) fn hot(&self, campaign: CampaignId) -> u32 {
+        self.per_campaign.get(&campaign).copied().unwrap_or(0)
+    }
+    pub(crate) fn facts(&self, lead: LeadId) -> Option<(&LeadFacts, StreamId)> {
+        self.hot.get(&lead).map(|hot| (&hot.facts, hot.stream))
+    }
+    pub(crate) fn is_out(&self, lead: LeadId) -> bool {
+        self.hot.get(&lead).is_some_and(|hot| hot.out)
+    }
+    /// Leads in the air, for `invariants`.
+    pub(crate) fn out(&self) -> usize {
+        self.hot.values().filter(|hot| hot.out).count()
+    }
+
+    /// Takes a lead in. Returns false if it is here already.
+    pub(crate) fn admit(
+        &mut self,
+        campaign: CampaignId,
+        facts: LeadFacts,
+        campaign_needs: &[SkillNeed],
+        now: UnixMs,
+    ) -> bool {
+        if self.hot.contains_key(&facts.lead) {
+            return false;
+        }
+        let stream = self.stream_of(campaign, campaign_needs, &facts.needs);
+        let lead = facts.lead;
+        self.hot.insert(
+            lead,
+            Hot {
+                facts,
+                stream,
+                campaign,
+                out: false,
+            },
+        );
+        *self.per_campaign.entry(campaign).or_default() += 1;
+        self.enqueue(lead, now);
+        true
+    }
+
+    /// Puts a lead that was taken back into its queue, not before `not_before`.
+    pub(crate) fn put_back(&mut self, lead: LeadId, not_before: UnixMs, now: UnixMs) {
+        if let Some(hot) = self.hot.get_mut(&lead) {
+            hot.out = false;
+            hot.facts.not_before = not_before;
+            self.enqueue(lead, now);
+        }
+    }
+
+    /// Forgets a lead that is in no queue (it was taken).
+    pub(crate) fn remove(&mut self, lead: LeadId) -> Option<LeadFacts> {
+        let hot = self.hot.remove(&lead)?;
+        if let Some(count) = self.per_campaign.get_mut(&hot.campaign) {
+            *count = count.saturating_sub(1);
+        }
+        Some(hot.facts)
+    }
+
+    /// The priority of a stream's next lead; `None` if no lead is due.
+    pub(crate) fn head(&mut self, stream: StreamId, now: UnixMs) -> Option<i32> {
+        let queue = &mut self.streams[stream.0].queue;
+        ripen(queue, &self.hot, now);
+        queue.due.peek().map(|(priority, _, _)| *priority)
+    }
+
+    /// Takes a stream's next lead out of its queue.
+    pub(crate) fn take(&mut self, stream: StreamId, now: UnixMs) -> Option<LeadId> {
+        let queue = &mut self.streams[stream.0].queue;
+        ripen(queue, &self.hot, now);
+        let (_, _, Reverse(lead)) = queue.due.pop()?;
+        self.mark_out(lead)
+    }
+
+    /// Agents for whom a call of their own is due.
+    pub(crate) fn agents_with_due(&mut self, now: UnixMs) -> Vec<AgentId> {
+        let hot = &self.hot;
+        self.personal
+            .iter_mut()
+            .filter_map(|(agent, queue)| {
+                ripen(queue, hot, now);
+                (!queue.due.is_empty()).then_some(*agent)
+            })
+            .collect()
+    }
+
+    /// Takes the next lead that only `agent` may have.
+    pub(crate) fn take_personal(&mut self, agent: AgentId, now: UnixMs) -> Option<LeadId> {
+        let queue = self.personal.get_mut(&agent)?;
+        ripen(queue, &self.hot, now);
+        let (_, _, Reverse(lead)) = queue.due.pop()?;
+        self.mark_out(lead)
+    }
+
+    fn mark_out(&mut self, lead: LeadId) -> Option<LeadId> {
+        let hot = self.hot.get_mut(&lead)?;
+        hot.out = true;
+        Some(lead)
+    }
+
+    fn enqueue(&mut self, lead: LeadId, now: UnixMs) {
+        let Some(hot) = self.hot.get(&lead) else {
+            return;
+        };
+        let queue = match hot.facts.reserved_for {
+            Some(agent) => self.personal.entry(agent).or_default(),
+            None => &mut self.streams[hot.stream.0].queue,
+        };
+        if hot.facts.not_before <= now {
+            queue.due.push(rank(&hot.facts));
+        } else {
+            queue.later.push(Reverse((hot.facts.not_before, lead)));
+        }
+    }
+
+    fn stream_of(
+        &mut self,
+        campaign: CampaignId,
+        base: &[SkillNeed],
+        own: &[SkillNeed],
+    ) -> StreamId {
+        let mut needs: Vec<SkillNeed> = base.iter().chain(own).copied().collect();
+        needs.sort_unstable_by_key(|need| (need.skill, Reverse(need.level)));
+        needs.dedup_by_key(|need| need.skill);
+        let known = self
+            .streams
+            .iter()
+            .position(|stream| stream.campaign == campaign && stream.needs == needs);
+        StreamId(known.unwrap_or_else(|| {
+            self.streams.push(Stream {
+                campaign,
+                needs,
+                in_air: 0,
+                queue: Queue::default(),
+            });
+            self.streams.len() - 1
+        }))
+    }
+}
+
+fn rank(facts: &LeadFacts) -> Rank {
+    (
+        facts.priority,
+        Reverse(facts.not_before),
+        Reverse(facts.lead),
+    )
+}
+
+/// Moves what has come due.
+fn ripen(queue: &mut Queue, hot: &Map<LeadId, Hot>, now: UnixMs) {
+    while let Some(Reverse((not_before, lead))) = queue.later.peek().copied() {
+        if not_before > now {
+            return;
+        }
+        queue.later.pop();
+        if let Some(hot) = hot.get(&lead) {
+            queue.due.push(rank(&hot.facts));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{NumberId, PersonId, SkillId, ZoneId};
+
+    fn lead(id: u64, priority: i32, not_before: i64) -> LeadFacts {
+        LeadFacts {
+            lead: LeadId(id),
+            person: PersonId(id),
+            number: NumberId(id),
+            zone: ZoneId(0),
+            priority,
+            not_before: UnixMs(not_before),
+            attempts: 0,
+            needs: Vec::new(),
+            sticky: None,
+            reserved_for: None,
+            person_attempts: Vec::new(),
+            blocked: false,
+        }
+    }
+
+    #[test]
+    fn priority_then_patience_then_age_decide_who_is_next() {
+        let mut leads = Leads::default();
+        for facts in [
+            lead(1, 5, 10),
+            lead(2, 9, 20),
+            lead(3, 5, 5),
+            lead(4, 5, 10),
+            lead(5, 99, 1_000),
+        ] {
+            assert!(leads.admit(CampaignId(0), facts, &[], UnixMs(50)));
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| leads.take(StreamId(0), UnixMs(50)))
+            .map(|lead| lead.0)
+            .collect();
+        assert_eq!(taken, [2, 3, 1, 4]);
+        assert_eq!(
+            leads.take(StreamId(0), UnixMs(1_000)),
+            Some(LeadId(5)),
+            "due at its time"
+        );
+        assert!(
+            !leads.admit(CampaignId(0), lead(5, 1, 1), &[], UnixMs(0)),
+            "still here while in the air"
+        );
+    }
+
+    #[test]
+    fn leads_with_other_needs_wait_in_their_own_stream() {
+        let mut leads = Leads::default();
+        let need = SkillNeed {
+            skill: SkillId(1),
+            level: 3,
+        };
+        leads.admit(CampaignId(0), lead(1, 1, 0), &[], UnixMs(0));
+        leads.admit(
+            CampaignId(0),
+            LeadFacts {
+                needs: vec![need],
+                ..lead(2, 9, 0)
+            },
+            &[],
+            UnixMs(0),
+        );
+        assert_eq!(leads.streams().len(), 2);
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), Some(LeadId(1)));
+        assert_eq!(leads.take(StreamId(1), UnixMs(0)), Some(LeadId(2)));
+        leads.put_back(LeadId(2), UnixMs(100), UnixMs(0));
+        assert_eq!(leads.head(StreamId(1), UnixMs(99)), None);
+        assert_eq!(leads.head(StreamId(1), UnixMs(100)), Some(9));
+    }
+}

@@ -1,0 +1,135 @@
+//! The one thread that owns the floor: takes inputs from the lanes, hands effects to the router, publishes the picture.
+//!
+//! It never waits for anybody but its lanes and its next deadline. Urgent before bulk: an answer never waits behind an
+//! import by more than the one input that is being handled.
+
+use crate::core::effect::Effect;
+use crate::core::floor::Floor;
+use crate::core::input::Input;
+use crate::core::picture::Picture;
+use crate::shell::lanes::{Clock, FloorInbox};
+use crate::shell::metrics::{Metrics, input_kind};
+use crate::shell::replay::InputLog;
+use crate::time::{Mono, Now};
+use arc_swap::ArcSwap;
+use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError, select};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How old the picture may be, and how often the invariants are checked.
+const PICTURE_EVERY: Duration = Duration::from_millis(250);
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// Longest sleep: the heartbeat that `/healthz` looks at.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// What the floor's thread needs.
+pub struct FloorShell<R> {
+    /// The floor, fresh.
+    pub floor: Floor,
+    /// Its lanes.
+    pub inbox: FloorInbox,
+    /// The clocks.
+    pub clock: Clock,
+    /// Carries an effect out. Must not wait.
+    pub route: R,
+    /// Records inputs for `tandem replay`.
+    pub log: Option<InputLog>,
+    /// Turn times.
+    pub metrics: Arc<Metrics>,
+    /// Where the picture is published.
+    pub picture: Arc<ArcSwap<Picture>>,
+    /// Microseconds of the monotonic clock at the last turn: shared with `/healthz`.
+    pub beat: Arc<AtomicU64>,
+    /// Ends the thread when its sender is dropped.
+    pub stop: Receiver<()>,
+}
+
+impl<R: FnMut(Now, Effect) + Send + 'static> FloorShell<R> {
+    /// Starts the thread. It ends when `stop` is disconnected.
+    pub fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name("floor".to_owned())
+            .spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        let mut effects = Vec::with_capacity(256);
+        let (mut picture_at, mut check_at) = (Mono(0), Mono(0));
+        loop {
+            let Some(input) = self.next_input() else {
+                return;
+            };
+            let now = self.clock.now();
+            let kind = input_kind(&input);
+            if let Some(log) = &mut self.log {
+                log.input(now, &input);
+            }
+            self.floor.handle(now, input, &mut effects);
+            for effect in effects.drain(..) {
+                if let Some(log) = &mut self.log {
+                    log.effect(now, &effect);
+                }
+                (self.route)(now, effect);
+            }
+            let done = self.clock.mono();
+            self.metrics.floor_turn(kind, done.since(now.mono));
+            self.beat.store(done.0, Ordering::Relaxed);
+            if done >= check_at {
+                check_at = done + CHECK_EVERY;
+                if let Err(what) = self.floor.check() {
+                    tracing::error!(what, "The floor broke one of its own truths.");
+                }
+            }
+            if done >= picture_at {
+                picture_at = done + PICTURE_EVERY;
+                self.picture.store(Arc::new(self.floor.picture(now)));
+            }
+        }
+    }
+
+    /// The next fact: urgent, then bulk, then the floor's own deadline. `None`: the engine stops.
+    fn next_input(&self) -> Option<Input> {
+        match self.inbox.urgent.try_recv() {
+            Ok(input) => return Some(input),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {}
+        }
+        let now = self.clock.mono();
+        let deadline = self.floor.next_deadline();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Some(Input::Wake);
+        }
+        let wait = deadline.map_or(BEAT, |deadline| deadline.since(now).min(BEAT));
+        select! {
+            recv(self.inbox.urgent) -> input => input.ok(),
+            recv(self.inbox.bulk) -> input => Some(input.unwrap_or(Input::Wake)),
+            recv(self.stop) -> _ => None,
+            default(wait) => Some(Input::Wake),
+        }
+    }
+}
+
+/// Waits until the floor has no attempt and no missing disposition left, or until `limit`. Returns whether it drained.
+pub fn wait_for_drain(
+    picture: &ArcSwap<Picture>,
+    limit: Duration,
+    stop_waiting: &Receiver<()>,
+) -> bool {
+    let started = std::time::Instant::now();
+    loop {
+        let seen = picture.load();
+        let in_calls: u32 = seen.agents[3..=5].iter().sum();
+        if seen.attempts_alive == 0 && in_calls == 0 {
+            return true;
+        }
+        if started.elapsed() >= limit {
+            return false;
+        }
+        match stop_waiting.recv_timeout(Duration::from_millis(100)) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+}

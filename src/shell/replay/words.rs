@@ -1,0 +1,321 @@
+//! Decisions in words, for people who ask why. Ids and names of campaigns and trunks only; never a person.
+
+use crate::core::effect::{AgentState, Bound, DoneWhy, Effect, EndedBy, LeadNext, PacingDecision};
+use crate::core::input::{Input, LegEvent, Wanted};
+use crate::core::settings::{DialMode, Settings};
+use crate::ids::{AttemptId, CampaignId, TrunkId};
+use crate::time::{Now, UnixMs};
+
+/// Names of what the ids stand for.
+pub(super) struct Names {
+    campaigns: Vec<String>,
+    trunks: Vec<String>,
+}
+
+/// "17:21:02.318" in UTC, with the seconds since the engine's start.
+pub(super) fn time(now: Now) -> String {
+    format!("{} +{:.3}s", clock(now.unix), now.mono.0 as f64 / 1e6)
+}
+
+fn clock(at: UnixMs) -> String {
+    let in_day = at.0.rem_euclid(86_400_000);
+    let (hours, minutes) = (in_day / 3_600_000, in_day / 60_000 % 60);
+    format!(
+        "{hours:02}:{minutes:02}:{:02}.{:03}Z",
+        in_day / 1_000 % 60,
+        in_day % 1_000
+    )
+}
+
+fn day_and_clock(at: UnixMs) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(
+        |_| "at no time".to_owned(),
+        |at| at.strftime("%F %H:%MZ").to_string(),
+    )
+}
+
+impl Names {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Names {
+            campaigns: settings
+                .campaigns
+                .iter()
+                .map(|campaign| campaign.name.clone())
+                .collect(),
+            trunks: settings
+                .trunks
+                .iter()
+                .map(|trunk| trunk.name.clone())
+                .collect(),
+        }
+    }
+
+    fn campaign(&self, id: CampaignId) -> String {
+        self.campaigns
+            .get(usize::from(id.0))
+            .cloned()
+            .unwrap_or_else(|| format!("campaign {id}"))
+    }
+
+    fn trunk(&self, id: TrunkId) -> String {
+        self.trunks
+            .get(usize::from(id.0))
+            .cloned()
+            .unwrap_or_else(|| format!("trunk {id}"))
+    }
+
+    /// What came in; `None` for what is not worth a line (deadlines, durable intents), or is about another attempt.
+    pub(super) fn input(&self, input: &Input, only: Option<AttemptId>) -> Option<String> {
+        let about = match input {
+            Input::Leg { attempt, .. }
+            | Input::AgentHangUp(_, attempt)
+            | Input::AgentOutcome { attempt, .. } => Some(*attempt),
+            _ => None,
+        };
+        if only.is_some() && about != only {
+            return None;
+        }
+        Some(match input {
+            Input::Wake | Input::IntentDurable(..) | Input::Bridged(_) => return None,
+            Input::Leg {
+                attempt,
+                route_try,
+                event,
+                ..
+            } => match event {
+                LegEvent::Sent | LegEvent::Trying => return None,
+                LegEvent::Ringing => format!("attempt {attempt}: it rings"),
+                LegEvent::Answered => format!("attempt {attempt}: answered"),
+                LegEvent::Ended => format!("attempt {attempt}: the far end is gone"),
+                LegEvent::Silent => {
+                    format!("attempt {attempt}: nobody said anything (route try {route_try})")
+                }
+                LegEvent::Failed(failure) => {
+                    let cause = failure
+                        .q850
+                        .map_or_else(String::new, |cause| format!(", Q.850 cause {cause}"));
+                    format!(
+                        "attempt {attempt}: failed with {}{cause} (route try {route_try})",
+                        failure.status
+                    )
+                }
+            },
+            Input::Campaign(id, _) => format!("new rules for {}", self.campaign(*id)),
+            Input::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
+            Input::CampaignMode(id, mode) => {
+                format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
+            }
+            Input::Trunk(id, _) => format!("new limits for {}", self.trunk(*id)),
+            Input::StopDialling {
+                cancel_ringing: true,
+            } => "stop all dialling and cancel what rings".to_owned(),
+            Input::StopDialling {
+                cancel_ringing: false,
+            } => "stop all dialling".to_owned(),
+            Input::ResumeDialling => "dialling may go on".to_owned(),
+            Input::AgentSeated(seat) => format!("agent {} logged in", seat.agent),
+            Input::AgentWants(agent, wanted) => {
+                format!("agent {agent} asks for {}", wanted_words(*wanted))
+            }
+            Input::AgentLost(agent) => format!("the socket of agent {agent} is gone"),
+            Input::AgentBack(agent) => format!("agent {agent} is back"),
+            Input::AgentHangUp(agent, attempt) => {
+                format!("agent {agent} hangs up attempt {attempt}")
+            }
+            Input::AgentOutcome {
+                agent,
+                attempt,
+                disposition,
+                ..
+            } => {
+                format!(
+                    "agent {agent} says {} of attempt {attempt}",
+                    disposition.code()
+                )
+            }
+            Input::Leads {
+                campaign, leads, ..
+            } => format!("{} leads for {}", leads.len(), self.campaign(*campaign)),
+            Input::LeadsChanged(campaign) => {
+                format!("there may be new leads for {}", self.campaign(*campaign))
+            }
+            Input::NumberBlocked(number) => format!("number {number} must not be dialled"),
+            Input::PersonBlocked(person) => format!("person {person} must not be dialled"),
+            Input::IntentFailed(attempt, _) => {
+                format!("attempt {attempt}: the store could not keep the intent")
+            }
+            Input::StoreReady(true) => "the store keeps up".to_owned(),
+            Input::StoreReady(false) => "the store does not keep up: no dialling".to_owned(),
+            Input::TrunkUp(id, true) => format!("{} is up", self.trunk(*id)),
+            Input::TrunkUp(id, false) => format!("{} is down", self.trunk(*id)),
+        })
+    }
+
+    /// What was decided; `None` for what only carries a decision out, or is about another attempt.
+    pub(super) fn effect(&self, effect: &Effect, only: Option<AttemptId>) -> Option<String> {
+        let about = match effect {
+            Effect::Dial(order) => Some(order.attempt),
+            Effect::Release { attempt, .. }
+            | Effect::Cancel { attempt }
+            | Effect::HangUp { attempt }
+            | Effect::Abort { attempt }
+            | Effect::Bridge { attempt, .. }
+            | Effect::Show { attempt, .. }
+            | Effect::CallEnded { attempt, .. } => Some(*attempt),
+            Effect::Close(closed) => Some(closed.attempt),
+            Effect::KeepOutcome(kept) => Some(kept.attempt),
+            Effect::Agent(_)
+            | Effect::Refuse { .. }
+            | Effect::Refill { .. }
+            | Effect::ReturnLead { .. }
+            | Effect::Decided(_) => None,
+        };
+        if only.is_some() && about != only {
+            return None;
+        }
+        Some(match effect {
+            Effect::Show { .. } | Effect::Refill { .. } => return None,
+            Effect::Dial(order) => format!(
+                "attempt {}: dial lead {} of {} over {} (route try {}), once the intent is on disk",
+                order.attempt,
+                order.lead,
+                self.campaign(order.campaign),
+                self.trunk(order.trunk),
+                order.route_try
+            ),
+            Effect::Release { attempt, trunk, .. } => {
+                format!(
+                    "attempt {attempt}: asked again and still lawful; INVITE over {}",
+                    self.trunk(*trunk)
+                )
+            }
+            Effect::Cancel { attempt } => format!("attempt {attempt}: cancel"),
+            Effect::HangUp { attempt } => format!("attempt {attempt}: hang up"),
+            Effect::Abort { attempt } => format!("attempt {attempt}: get rid of the leg"),
+            Effect::Bridge { attempt, agent } => {
+                format!("attempt {attempt}: to agent {agent}, longest idle of those who can")
+            }
+            Effect::CallEnded {
+                attempt,
+                agent,
+                by,
+                talk_ms,
+            } => {
+                let by = match by {
+                    EndedBy::Customer => "the customer",
+                    EndedBy::Agent => "the agent",
+                    EndedBy::System => "a limit",
+                };
+                format!(
+                    "attempt {attempt}: {by} ended it after {:.1} s; wrap-up for agent {agent}",
+                    *talk_ms as f64 / 1e3
+                )
+            }
+            Effect::Close(closed) => {
+                let next = next_words(&closed.next);
+                format!(
+                    "attempt {}: {}; the lead {next}",
+                    closed.attempt,
+                    closed.result.code()
+                )
+            }
+            Effect::KeepOutcome(kept) => {
+                let by = if kept.request.is_some() {
+                    "agent"
+                } else {
+                    "the system, for agent"
+                };
+                let next = next_words(&kept.next);
+                format!(
+                    "attempt {}: {} by {by} {}; the lead {next}",
+                    kept.attempt,
+                    kept.disposition.code(),
+                    kept.agent
+                )
+            }
+            Effect::Agent(news) => format!("agent {} is {}", news.agent, state_words(news.state)),
+            Effect::Refuse { agent, why, .. } => {
+                format!("agent {agent} is refused: {}", why.code())
+            }
+            Effect::ReturnLead {
+                lead,
+                gate,
+                not_before,
+                ..
+            } => {
+                let next = not_before.map_or("never again".to_owned(), |at| {
+                    format!("not before {}", day_and_clock(at))
+                });
+                format!("lead {lead} is held by {}: {next}", gate.code())
+            }
+            Effect::Decided(decision) => self.decision(decision),
+        })
+    }
+
+    fn decision(&self, decision: &PacingDecision) -> String {
+        let bound = match decision.bound {
+            Bound::Nothing => "nothing held it back",
+            Bound::Agents => "no further agent is free",
+            Bound::Leads => "no further lead is due",
+            Bound::Lines => "all its lines are in use",
+            Bound::Cps => "calls per second are used up",
+            Bound::Trunks => "no trunk is up with a free channel",
+            Bound::Stopped => "dialling is stopped",
+        };
+        format!(
+            "{}: {} lines started; {} agents free, {} lines in the air before, {} wanted; {bound}",
+            self.campaign(decision.campaign),
+            decision.launched,
+            decision.free_agents,
+            decision.in_air,
+            decision.wanted
+        )
+    }
+}
+
+fn mode_words(mode: DialMode) -> String {
+    match mode {
+        DialMode::Progressive => "one line per free agent".to_owned(),
+        DialMode::LinesPerAgent { milli } => format!("{} lines per agent", f64::from(milli) / 1e3),
+        DialMode::LinesPerFreeAgent { milli } => {
+            format!("{} lines per free agent", f64::from(milli) / 1e3)
+        }
+    }
+}
+
+fn wanted_words(wanted: Wanted) -> String {
+    match wanted {
+        Wanted::Ready => "the next call".to_owned(),
+        Wanted::Break(reason) => format!("a break (reason {reason})"),
+        Wanted::Manual => "manual mode".to_owned(),
+        Wanted::Offline => "the end of the shift".to_owned(),
+    }
+}
+
+fn state_words(state: AgentState) -> String {
+    match state {
+        AgentState::Offline => "offline".to_owned(),
+        AgentState::Break(reason) => format!("on break (reason {reason})"),
+        AgentState::Ready => "ready".to_owned(),
+        AgentState::Reserved => "reserved".to_owned(),
+        AgentState::Talking => "talking".to_owned(),
+        AgentState::Wrap => "in wrap-up".to_owned(),
+        AgentState::Manual => "manual".to_owned(),
+    }
+}
+
+fn next_words(next: &LeadNext) -> String {
+    match next {
+        LeadNext::AwaitsOutcome => "waits for its disposition".to_owned(),
+        LeadNext::Again { not_before, .. } => {
+            format!("returns not before {}", day_and_clock(*not_before))
+        }
+        LeadNext::Done(why) => match why {
+            DoneWhy::Disposition => "is done: its disposition".to_owned(),
+            DoneWhy::AttemptsUsed => "is done: all attempts used".to_owned(),
+            DoneWhy::Invalid => "is done: the number does not exist".to_owned(),
+            DoneWhy::Rule => "is done: its campaign's rule".to_owned(),
+            DoneWhy::Blocked => "is done: must not be dialled".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,392 @@
+//! Watches the orders that leave a floor and holds them against the promises. Keeps its own books; trusts none of the floor's.
+
+use crate::core::effect::{Effect, LeadNext};
+use crate::core::results::SystemResult;
+use crate::ids::{AgentId, AttemptId, LeadId, NumberId, PersonId};
+use crate::time::{Now, UnixMs};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the judge knows of an attempt.
+#[derive(Clone, Debug)]
+struct Case {
+    person: PersonId,
+    number: NumberId,
+    lead: LeadId,
+    route_try: u8,
+    durable: BTreeSet<u8>,
+    released: u32,
+    rang: bool,
+    shown: Option<AgentId>,
+    ended_talk: bool,
+    result: Option<SystemResult>,
+    outcomes: u32,
+}
+
+/// The rules that the judge applies to persons, the same for all campaigns of its world.
+#[derive(Clone, Copy, Debug)]
+pub struct PersonRules {
+    /// Most attempts per local day.
+    pub per_day: usize,
+    /// Least time between two attempts, in milliseconds.
+    pub gap_ms: i64,
+    /// Local time is UTC plus this, in milliseconds.
+    pub offset_ms: i64,
+    /// Calling window in minutes of the local day.
+    pub window_min: (i64, i64),
+}
+
+/// The judge.
+#[derive(Debug)]
+pub struct Judge {
+    rules: PersonRules,
+    cases: BTreeMap<AttemptId, Case>,
+    persons_in_air: BTreeMap<PersonId, AttemptId>,
+    numbers_in_air: BTreeMap<NumberId, AttemptId>,
+    agent_call: BTreeMap<AgentId, AttemptId>,
+    attempts_of: BTreeMap<PersonId, Vec<UnixMs>>,
+    blocked_persons: BTreeSet<PersonId>,
+    blocked_numbers: BTreeSet<NumberId>,
+    stopped: bool,
+    last_attempt: u64,
+    faults: Vec<String>,
+}
+
+impl Judge {
+    /// A judge for these rules.
+    pub fn new(rules: PersonRules) -> Self {
+        Judge {
+            rules,
+            cases: BTreeMap::new(),
+            persons_in_air: BTreeMap::new(),
+            numbers_in_air: BTreeMap::new(),
+            agent_call: BTreeMap::new(),
+            attempts_of: BTreeMap::new(),
+            blocked_persons: BTreeSet::new(),
+            blocked_numbers: BTreeSet::new(),
+            stopped: false,
+            last_attempt: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Broken promises so far.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
+    /// Attempts seen, attempts with a result, conversations shown, dispositions kept.
+    pub fn totals(&self) -> (usize, usize, usize, usize) {
+        let cases = self.cases.values();
+        (
+            self.cases.len(),
+            cases.clone().filter(|case| case.result.is_some()).count(),
+            cases.clone().filter(|case| case.shown.is_some()).count(),
+            cases.map(|case| case.outcomes as usize).sum(),
+        )
+    }
+
+    /// Results so far, with their counts.
+    pub fn results(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for result in self.cases.values().filter_map(|case| case.result) {
+            *counts.entry(result.code()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The world told the floor that an intent is on disk.
+    pub fn durable(&mut self, attempt: AttemptId, route_try: u8) {
+        if let Some(case) = self.cases.get_mut(&attempt) {
+            case.durable.insert(route_try);
+        }
+    }
+    /// The world told the floor that it rings.
+    pub fn rang(&mut self, attempt: AttemptId) {
+        if let Some(case) = self.cases.get_mut(&attempt) {
+            case.rang = true;
+        }
+    }
+    /// The world told the floor that somebody must not be called.
+    pub fn block(&mut self, person: Option<PersonId>, number: Option<NumberId>) {
+        self.blocked_persons.extend(person);
+        self.blocked_numbers.extend(number);
+    }
+    /// The world told the floor to stop, or to go on.
+    pub fn stop(&mut self, stopped: bool) {
+        self.stopped = stopped;
+    }
+
+    fn fault(&mut self, now: Now, what: String) {
+        if self.faults.len() < 20 {
+            self.faults
+                .push(format!("at {:.3} s: {what}", now.mono.0 as f64 / 1e6));
+        }
+    }
+
+    /// Holds one order against the promises.
+    pub fn see(&mut self, now: Now, effect: &Effect) {
+        match effect {
+            Effect::Dial(order) => {
+                if order.route_try == 1 {
+                    if order.attempt.0 <= self.last_attempt {
+                        self.fault(now, format!("attempt id {} is not new", order.attempt));
+                    }
+                    self.last_attempt = order.attempt.0;
+                    if let Some(other) = self.persons_in_air.insert(order.person, order.attempt) {
+                        self.fault(
+                            now,
+                            format!(
+                                "person {} has attempts {other} and {} in the air",
+                                order.person, order.attempt
+                            ),
+                        );
+                    }
+                    if let Some(other) = self.numbers_in_air.insert(order.number, order.attempt) {
+                        self.fault(
+                            now,
+                            format!(
+                                "number {} has attempts {other} and {} in the air",
+                                order.number, order.attempt
+                            ),
+                        );
+                    }
+                    let case = Case {
+                        person: order.person,
+                        number: order.number,
+                        lead: order.lead,
+                        route_try: 1,
+                        durable: BTreeSet::new(),
+                        released: 0,
+                        rang: false,
+                        shown: None,
+                        ended_talk: false,
+                        result: None,
+                        outcomes: 0,
+                    };
+                    self.cases.insert(order.attempt, case);
+                } else if let Some(case) = self.cases.get_mut(&order.attempt) {
+                    let (rang, expected) = (case.rang, case.route_try + 1);
+                    case.route_try = order.route_try;
+                    if rang || order.route_try != expected {
+                        self.fault(
+                            now,
+                            format!(
+                                "attempt {} goes to another trunk after ringing",
+                                order.attempt
+                            ),
+                        );
+                    }
+                }
+            }
+            Effect::Release {
+                attempt, route_try, ..
+            } => self.see_release(now, *attempt, *route_try),
+            Effect::Show { attempt, agent, .. } => {
+                if let Some(other) = self.agent_call.insert(*agent, *attempt) {
+                    self.fault(
+                        now,
+                        format!("agent {agent} got attempt {attempt} during {other}"),
+                    );
+                }
+                match self.cases.get_mut(attempt) {
+                    Some(case) if case.shown.is_none() && case.result.is_none() => {
+                        case.shown = Some(*agent)
+                    }
+                    _ => self.fault(
+                        now,
+                        format!("attempt {attempt} was shown twice, or after its end"),
+                    ),
+                }
+            }
+            Effect::CallEnded { attempt, agent, .. } => {
+                if self.agent_call.remove(agent) != Some(*attempt) {
+                    self.fault(
+                        now,
+                        format!("agent {agent} ended attempt {attempt}, which he did not have"),
+                    );
+                }
+                if let Some(case) = self.cases.get_mut(attempt) {
+                    case.ended_talk = true;
+                }
+            }
+            Effect::Close(closed) => {
+                let known = self.cases.get_mut(&closed.attempt).map(|case| {
+                    let before = case.result.replace(closed.result);
+                    (before, case.clone())
+                });
+                let Some((before, case)) = known else {
+                    return self.fault(
+                        now,
+                        format!("attempt {} ended and never began", closed.attempt),
+                    );
+                };
+                if before.is_some() {
+                    self.fault(now, format!("attempt {} has two results", closed.attempt));
+                }
+                if (closed.result == SystemResult::Connected) != case.shown.is_some() {
+                    self.fault(
+                        now,
+                        format!(
+                            "attempt {} is {} and was shown to {:?}",
+                            closed.attempt,
+                            closed.result.code(),
+                            case.shown
+                        ),
+                    );
+                }
+                if case.shown.is_some() && !case.ended_talk {
+                    self.fault(
+                        now,
+                        format!(
+                            "attempt {} closed while its agent still has it",
+                            closed.attempt
+                        ),
+                    );
+                }
+                if (closed.result == SystemResult::NotSent) != (case.released == 0) {
+                    self.fault(
+                        now,
+                        format!(
+                            "attempt {} is {} after {} INVITEs",
+                            closed.attempt,
+                            closed.result.code(),
+                            case.released
+                        ),
+                    );
+                }
+                if closed.result == SystemResult::Connected
+                    && (closed.next == LeadNext::AwaitsOutcome) != (case.outcomes == 0)
+                {
+                    self.fault(
+                        now,
+                        format!(
+                            "attempt {}: the lead's future is {:?} with {} outcomes",
+                            closed.attempt, closed.next, case.outcomes
+                        ),
+                    );
+                }
+                self.persons_in_air.remove(&case.person);
+                self.numbers_in_air.remove(&case.number);
+                if closed.counts {
+                    let at = closed.released_at.unwrap_or(now.unix);
+                    self.attempts_of.entry(case.person).or_default().push(at);
+                }
+                if closed.lead != case.lead {
+                    self.fault(now, format!("attempt {} changed its lead", closed.attempt));
+                }
+            }
+            Effect::KeepOutcome(kept) => {
+                match self.cases.get_mut(&kept.attempt) {
+                    Some(case) => {
+                        case.outcomes += 1;
+                        let (outcomes, shown) = (case.outcomes, case.shown);
+                        if outcomes > 1 || shown != Some(kept.agent) {
+                            self.fault(now, format!("outcome {outcomes} of attempt {} by agent {}, shown to {shown:?}", kept.attempt, kept.agent));
+                        }
+                    }
+                    None => self.fault(
+                        now,
+                        format!("an outcome for attempt {}, which never began", kept.attempt),
+                    ),
+                }
+            }
+            Effect::Cancel { .. }
+            | Effect::HangUp { .. }
+            | Effect::Abort { .. }
+            | Effect::Bridge { .. }
+            | Effect::Agent(_)
+            | Effect::Refuse { .. }
+            | Effect::Refill { .. }
+            | Effect::ReturnLead { .. }
+            | Effect::Decided(_) => {}
+        }
+    }
+
+    fn see_release(&mut self, now: Now, attempt: AttemptId, route_try: u8) {
+        let Some(case) = self.cases.get_mut(&attempt) else {
+            return self.fault(now, format!("INVITE without an intent: {attempt}"));
+        };
+        case.released += 1;
+        let case = case.clone();
+        if !case.durable.contains(&route_try) {
+            self.fault(
+                now,
+                format!(
+                    "the INVITE {route_try} of attempt {attempt} left before its intent was durable"
+                ),
+            );
+        }
+        if self.stopped {
+            self.fault(
+                now,
+                format!("attempt {attempt} left although dialling is stopped"),
+            );
+        }
+        if self.blocked_persons.contains(&case.person)
+            || self.blocked_numbers.contains(&case.number)
+        {
+            self.fault(
+                now,
+                format!("attempt {attempt} went to somebody who is blocked"),
+            );
+        }
+        let rules = self.rules;
+        let day = |at: UnixMs| (at.0 + rules.offset_ms).div_euclid(86_400_000);
+        let minute = (now.unix.0 + rules.offset_ms).rem_euclid(86_400_000) / 60_000;
+        if !(rules.window_min.0..rules.window_min.1).contains(&minute) {
+            self.fault(
+                now,
+                format!("attempt {attempt} left at minute {minute} of the day"),
+            );
+        }
+        let before = self
+            .attempts_of
+            .get(&case.person)
+            .cloned()
+            .unwrap_or_default();
+        if before
+            .iter()
+            .filter(|at| day(**at) == day(now.unix))
+            .count()
+            >= rules.per_day
+        {
+            self.fault(
+                now,
+                format!(
+                    "person {} was called more than {} times today",
+                    case.person, rules.per_day
+                ),
+            );
+        }
+        if before.iter().any(|at| now.unix.0 - at.0 < rules.gap_ms) {
+            self.fault(
+                now,
+                format!("person {} was called again too soon", case.person),
+            );
+        }
+    }
+
+    /// Once all is drained: every attempt has its result, every conversation its disposition.
+    pub fn close(&mut self, now: Now) {
+        let open: Vec<String> = self
+            .cases
+            .iter()
+            .filter(|(_, case)| {
+                case.result.is_none() || (case.shown.is_some() && case.outcomes != 1)
+            })
+            .map(|(id, case)| {
+                format!(
+                    "attempt {id} ended as {:?} with {} outcomes",
+                    case.result, case.outcomes
+                )
+            })
+            .collect();
+        for what in open {
+            self.fault(now, what);
+        }
+        if let Some((agent, attempt)) = self.agent_call.iter().next() {
+            let what = format!("agent {agent} still has attempt {attempt}");
+            self.fault(now, what);
+        }
+    }
+}
