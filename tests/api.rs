@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tandem::config::ApiConfig;
 use tandem::core::input::Input;
@@ -410,8 +409,7 @@ fn readiness_names_what_is_missing() {
     // The floor turns while we ask, as its thread would.
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let turned = house.clock.mono().0;
-        house.readiness.beat().store(turned, Ordering::Relaxed);
+        house.readiness.floor_turned(house.clock.mono());
         if reasons().is_empty() {
             break;
         }

@@ -64,8 +64,8 @@ pub struct ApiState {
 #[derive(Debug)]
 pub struct Readiness {
     clock: Clock,
-    /// Monotonic microseconds of the floor's last turn, 0 before the first. Also held by the floor's thread, which writes it.
-    beat: Arc<AtomicU64>,
+    /// Monotonic microseconds of the floor's last turn, 0 before the first.
+    floor_turned_us: AtomicU64,
     sip_bound: AtomicBool,
     draining: AtomicBool,
 }
@@ -75,15 +75,15 @@ impl Readiness {
     pub fn new(clock: Clock) -> Self {
         Readiness {
             clock,
-            beat: Arc::default(),
+            floor_turned_us: AtomicU64::new(0),
             sip_bound: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
     }
 
-    /// Where the floor's thread writes the monotonic microseconds of its last turn (`FloorShell::beat`).
-    pub fn beat(&self) -> Arc<AtomicU64> {
-        self.beat.clone()
+    /// The floor has taken a turn. Called by its thread at least every 500 ms; one relaxed store.
+    pub fn floor_turned(&self, at: Mono) {
+        self.floor_turned_us.store(at.0.max(1), Relaxed);
     }
 
     /// SIP is bound, or no longer.
@@ -98,7 +98,7 @@ impl Readiness {
 
     /// Why the engine is not ready; empty: it is. Codes are stable.
     pub fn reasons(&self, picture: &Picture) -> Vec<&'static str> {
-        let turned = self.beat.load(Relaxed);
+        let turned = self.floor_turned_us.load(Relaxed);
         let is_turning = turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX;
         [
             (!is_turning, "floor_not_turning"),
