@@ -32,7 +32,12 @@ struct Cli {
 #[derive(Args)]
 struct ConfigArg {
     /// The engine's configuration file
-    #[arg(long, short, env = "TANDEM_CONFIG", default_value = "config/tandem.toml")]
+    #[arg(
+        long,
+        short,
+        env = "TANDEM_CONFIG",
+        default_value = "config/tandem.toml"
+    )]
     config: PathBuf,
 }
 
@@ -217,7 +222,9 @@ fn main() -> ExitCode {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -229,30 +236,63 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { file } => {
             let (report, is_sound) = check_report(&file);
             print!("{report}");
-            return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if is_sound {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
-        Command::Import { file, config, campaign, do_not_call, rejects } => {
+        Command::Import {
+            file,
+            config,
+            campaign,
+            do_not_call,
+            rejects,
+        } => {
             let config = load(&config.config)?;
             import(&config, &file, campaign, do_not_call, rejects.as_deref())?;
         }
         Command::Agent(command) => agent(command)?,
         Command::Campaign(command) => campaign(command)?,
-        Command::Stop { config, cancel_ringing, resume } => {
+        Command::Stop {
+            config,
+            cancel_ringing,
+            resume,
+        } => {
             let client = client(&config)?;
             if resume {
                 client.resume()?;
                 println!("Dialling goes on.");
             } else {
                 client.stop(cancel_ringing)?;
-                let ringing = if cancel_ringing { " What rings is cancelled." } else { "" };
+                let ringing = if cancel_ringing {
+                    " What rings is cancelled."
+                } else {
+                    ""
+                };
                 println!("Dialling is stopped.{ringing} `tandem stop --resume` lets it go on.");
             }
         }
         Command::Outcomes(command) => outcomes(command)?,
-        Command::Replay { file, attempt, quiet } => {
+        Command::Replay {
+            file,
+            attempt,
+            quiet,
+        } => {
             let mut out = std::io::stdout().lock();
-            let told = replay(&file, Telling { attempt: attempt.map(AttemptId), quiet }, &mut out)?;
-            let lost = if told.lost > 0 { format!(", {} inputs were lost by the recording", told.lost) } else { String::new() };
+            let told = replay(
+                &file,
+                Telling {
+                    attempt: attempt.map(AttemptId),
+                    quiet,
+                },
+                &mut out,
+            )?;
+            let lost = if told.lost > 0 {
+                format!(", {} inputs were lost by the recording", told.lost)
+            } else {
+                String::new()
+            };
             writeln!(
                 out,
                 "{} inputs, {} decisions, {} recorded checks met{lost}; trace {:016x}",
@@ -264,7 +304,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn load(path: &Path) -> anyhow::Result<Config> {
-    Config::load(path).map_err(|faults| anyhow::anyhow!("the configuration cannot be used\n{faults}"))
+    Config::load(path)
+        .map_err(|faults| anyhow::anyhow!("the configuration cannot be used\n{faults}"))
 }
 
 fn client(config: &ConfigArg) -> anyhow::Result<ApiClient> {
@@ -273,13 +314,18 @@ fn client(config: &ConfigArg) -> anyhow::Result<ApiClient> {
 
 fn office(config: &Config) -> anyhow::Result<BackOffice> {
     let path = store_path(config);
-    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {}", config.data_dir.display()))?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {}", config.data_dir.display()))?;
     Ok(BackOffice::open(&path)?)
 }
 
 fn run_engine(path: &Path) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let config = load(path)?;
     serve(&config, |recovery| {
         if recovery.interrupted + recovery.connected > 0 {
@@ -320,7 +366,11 @@ fn import(
         office.import_dnc(file, &config.default_country, rejects, &mut progress)?
     } else {
         let rules = ListRules {
-            campaigns: config.campaigns.iter().map(|campaign| campaign.settings.name.clone()).collect(),
+            campaigns: config
+                .campaigns
+                .iter()
+                .map(|campaign| campaign.settings.name.clone())
+                .collect(),
             skills: config.skills.clone(),
             campaign: campaign.clone(),
             country: config.default_country.clone(),
@@ -333,11 +383,19 @@ fn import(
     }
     println!(
         "{} read: {} new, {} known already ({} of them brought something new), {} rejected; {:.1} s",
-        report.read, report.imported, report.duplicates, report.updated, report.rejected, report.seconds
+        report.read,
+        report.imported,
+        report.duplicates,
+        report.updated,
+        report.rejected,
+        report.seconds
     );
     if report.rejected > 0 {
         match rejects {
-            Some(path) => println!("Line and reason of each rejected record: {}", path.display()),
+            Some(path) => println!(
+                "Line and reason of each rejected record: {}",
+                path.display()
+            ),
             None => println!("Name a file with --rejects to see line and reason of each."),
         }
     }
@@ -349,8 +407,14 @@ fn import(
 }
 
 /// "name:7" as name and number; the number is `default` where there is none.
-fn name_and_number<T: std::str::FromStr + PartialOrd>(text: &str, default: T, most: T) -> anyhow::Result<(String, T)> {
-    let Some((name, number)) = text.rsplit_once(':') else { return Ok((text.to_owned(), default)) };
+fn name_and_number<T: std::str::FromStr + PartialOrd>(
+    text: &str,
+    default: T,
+    most: T,
+) -> anyhow::Result<(String, T)> {
+    let Some((name, number)) = text.rsplit_once(':') else {
+        return Ok((text.to_owned(), default));
+    };
     match number.parse::<T>() {
         Ok(number) if number >= default && number <= most => Ok((name.to_owned(), number)),
         _ => bail!("{text}: expected a whole number in range after the colon"),
@@ -359,18 +423,30 @@ fn name_and_number<T: std::str::FromStr + PartialOrd>(text: &str, default: T, mo
 
 fn agent(command: AgentCommand) -> anyhow::Result<()> {
     match command {
-        AgentCommand::Add { name, config, campaigns, skills } => {
+        AgentCommand::Add {
+            name,
+            config,
+            campaigns,
+            skills,
+        } => {
             let config = load(&config.config)?;
             let mut serves = Vec::new();
             for text in &campaigns {
                 serves.push(name_and_number(text, 1u16, 100)?);
             }
             if serves.is_empty() {
-                serves = config.campaigns.iter().map(|campaign| (campaign.settings.name.clone(), 1)).collect();
+                serves = config
+                    .campaigns
+                    .iter()
+                    .map(|campaign| (campaign.settings.name.clone(), 1))
+                    .collect();
             }
-            if let Some((unknown, _)) =
-                serves.iter().find(|(name, _)| !config.campaigns.iter().any(|campaign| campaign.settings.name == *name))
-            {
+            if let Some((unknown, _)) = serves.iter().find(|(name, _)| {
+                !config
+                    .campaigns
+                    .iter()
+                    .any(|campaign| campaign.settings.name == *name)
+            }) {
                 bail!("there is no campaign named \"{unknown}\" in the configuration");
             }
             let mut can = Vec::new();
@@ -383,22 +459,58 @@ fn agent(command: AgentCommand) -> anyhow::Result<()> {
             }
             let token = office(&config)?.agent_add(&name, &serves, &can)?;
             println!("{token}");
-            eprintln!("The token of {name}; it is not shown again. Socket: ws://{}/agent", config.desk.listen);
+            eprintln!(
+                "The token of {name}; it is not shown again. Socket: ws://{}/agent",
+                config.desk.listen
+            );
         }
         AgentCommand::List { config } => {
             let agents = office(&load(&config.config)?)?.agent_list()?;
             println!("{:<20} {:<9} {:<40} SKILLS", "NAME", "LOG-IN", "CAMPAIGNS");
-            let list = |items: Vec<String>| if items.is_empty() { "-".to_owned() } else { items.join(" ") };
+            let list = |items: Vec<String>| {
+                if items.is_empty() {
+                    "-".to_owned()
+                } else {
+                    items.join(" ")
+                }
+            };
             for agent in agents {
-                let login = if agent.disabled { "disabled" } else { "allowed" };
-                let serves = list(agent.campaigns.iter().map(|(name, weight)| format!("{name}:{weight}")).collect());
-                let can = list(agent.skills.iter().map(|(name, level)| format!("{name}:{level}")).collect());
+                let login = if agent.disabled {
+                    "disabled"
+                } else {
+                    "allowed"
+                };
+                let serves = list(
+                    agent
+                        .campaigns
+                        .iter()
+                        .map(|(name, weight)| format!("{name}:{weight}"))
+                        .collect(),
+                );
+                let can = list(
+                    agent
+                        .skills
+                        .iter()
+                        .map(|(name, level)| format!("{name}:{level}"))
+                        .collect(),
+                );
                 println!("{:<20} {login:<9} {serves:<40} {can}", agent.name);
             }
         }
-        AgentCommand::Disable { name, config, enable } => {
+        AgentCommand::Disable {
+            name,
+            config,
+            enable,
+        } => {
             office(&load(&config.config)?)?.agent_disable(&name, !enable)?;
-            println!("Log-in of {name} is {}.", if enable { "allowed again" } else { "refused from now on" });
+            println!(
+                "Log-in of {name} is {}.",
+                if enable {
+                    "allowed again"
+                } else {
+                    "refused from now on"
+                }
+            );
         }
     }
     Ok(())
@@ -406,7 +518,9 @@ fn agent(command: AgentCommand) -> anyhow::Result<()> {
 
 fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
     match command {
-        CampaignCommand::List { config } => print!("{}", campaign_table(&client(&config)?.campaigns()?)),
+        CampaignCommand::List { config } => {
+            print!("{}", campaign_table(&client(&config)?.campaigns()?))
+        }
         CampaignCommand::Start { name, config } => {
             client(&config)?.start(&name)?;
             println!("{name} dials.");
@@ -415,15 +529,25 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
             client(&config)?.pause(&name)?;
             println!("{name} starts no further call; conversations go on.");
         }
-        CampaignCommand::Ratio { name, ratio, config, per_agent, progressive } => {
+        CampaignCommand::Ratio {
+            name,
+            ratio,
+            config,
+            per_agent,
+            progressive,
+        } => {
             let (mode, words) = match (ratio, progressive) {
-                (None, _) | (_, true) => (DialMode::Progressive, "one line per free agent".to_owned()),
-                (Some(milli), _) if per_agent => {
-                    (DialMode::LinesPerAgent { milli }, format!("{} lines per agent", f64::from(milli) / 1e3))
+                (None, _) | (_, true) => {
+                    (DialMode::Progressive, "one line per free agent".to_owned())
                 }
-                (Some(milli), _) => {
-                    (DialMode::LinesPerFreeAgent { milli }, format!("{} lines per free agent", f64::from(milli) / 1e3))
-                }
+                (Some(milli), _) if per_agent => (
+                    DialMode::LinesPerAgent { milli },
+                    format!("{} lines per agent", f64::from(milli) / 1e3),
+                ),
+                (Some(milli), _) => (
+                    DialMode::LinesPerFreeAgent { milli },
+                    format!("{} lines per free agent", f64::from(milli) / 1e3),
+                ),
             };
             client(&config)?.set_mode(&name, mode)?;
             println!("{name} dials {words} from the next decision on.");
@@ -433,7 +557,9 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
 }
 
 fn ratio(text: &str) -> Result<u32, String> {
-    let ratio: f64 = text.parse().map_err(|_| "expected a number such as 1.5".to_owned())?;
+    let ratio: f64 = text
+        .parse()
+        .map_err(|_| "expected a number such as 1.5".to_owned())?;
     ratio_milli(ratio).ok_or_else(|| "out of range".to_owned())
 }
 
@@ -443,19 +569,37 @@ fn instant(text: &str) -> Result<UnixMs, String> {
         return Ok(UnixMs(at.as_millisecond()));
     }
     let day: jiff::civil::Date = text.parse().map_err(|_| expected.to_owned())?;
-    let midnight = day.to_zoned(jiff::tz::TimeZone::system()).map_err(|_| expected.to_owned())?;
+    let midnight = day
+        .to_zoned(jiff::tz::TimeZone::system())
+        .map_err(|_| expected.to_owned())?;
     Ok(UnixMs(midnight.timestamp().as_millisecond()))
 }
 
 fn outcomes(command: OutcomesCommand) -> anyhow::Result<()> {
     match command {
-        OutcomesCommand::Export { config, output, since, until, campaign, numbers } => {
+        OutcomesCommand::Export {
+            config,
+            output,
+            since,
+            until,
+            campaign,
+            numbers,
+        } => {
             let office = office(&load(&config.config)?)?;
-            let filter = ExportFilter { since, until, campaign };
-            let shown = if numbers { NumbersShown::Clear } else { NumbersShown::Masked };
+            let filter = ExportFilter {
+                since,
+                until,
+                campaign,
+            };
+            let shown = if numbers {
+                NumbersShown::Clear
+            } else {
+                NumbersShown::Masked
+            };
             let rows = match &output {
                 Some(path) => {
-                    let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
+                    let file =
+                        std::fs::File::create(path).with_context(|| path.display().to_string())?;
                     let mut file = std::io::BufWriter::new(file);
                     let rows = office.outcomes_export(&mut file, &filter, shown)?;
                     file.flush()?;
@@ -467,17 +611,30 @@ fn outcomes(command: OutcomesCommand) -> anyhow::Result<()> {
         }
         OutcomesCommand::Totals { config } => {
             let totals = office(&load(&config.config)?)?.store_totals()?;
-            println!("{:>9} attempts, {} of them in the air", totals.attempts, totals.in_air);
+            println!(
+                "{:>9} attempts, {} of them in the air",
+                totals.attempts, totals.in_air
+            );
             for (result, count) in &totals.results {
                 println!("{count:>9} {}", result.code());
             }
-            println!("{:>9} outcomes, {} still to come", totals.outcomes.iter().map(|(_, n)| n).sum::<u64>(), totals.awaiting_outcome);
+            println!(
+                "{:>9} outcomes, {} still to come",
+                totals.outcomes.iter().map(|(_, n)| n).sum::<u64>(),
+                totals.awaiting_outcome
+            );
             for (code, count) in &totals.outcomes {
                 println!("{count:>9} {}", code.code());
             }
-            println!("{:>9} promises; {} leads open, {} done", totals.promises, totals.leads_open, totals.leads_done);
+            println!(
+                "{:>9} promises; {} leads open, {} done",
+                totals.promises, totals.leads_open, totals.leads_done
+            );
             if totals.persons_twice_in_air > 0 {
-                bail!("{} persons have two attempts in the air", totals.persons_twice_in_air);
+                bail!(
+                    "{} persons have two attempts in the air",
+                    totals.persons_twice_in_air
+                );
             }
         }
     }

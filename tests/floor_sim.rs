@@ -74,7 +74,9 @@ mod anything {
     use tandem::core::floor::Floor;
     use tandem::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
     use tandem::core::settings::{CampaignState, DialMode};
-    use tandem::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId};
+    use tandem::ids::{
+        AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
+    };
     use tandem::time::{Mono, Now, UnixMs};
 
     /// Monday 2026-11-23, 09:00 in Ho Chi Minh City.
@@ -99,8 +101,17 @@ mod anything {
     }
 
     fn event() -> impl Strategy<Value = LegEvent> {
-        let failure = (prop::sample::select(vec![0, 302, 403, 404, 408, 480, 486, 487, 500, 503, 603]), prop::option::of(1u8..40))
-            .prop_map(|(status, q850)| LegEvent::Failed(LegFailure { status, q850, retry_after_s: None }));
+        let failure = (
+            prop::sample::select(vec![0, 302, 403, 404, 408, 480, 486, 487, 500, 503, 603]),
+            prop::option::of(1u8..40),
+        )
+            .prop_map(|(status, q850)| {
+                LegEvent::Failed(LegFailure {
+                    status,
+                    q850,
+                    retry_after_s: None,
+                })
+            });
         prop_oneof![
             1 => Just(LegEvent::Sent),
             1 => Just(LegEvent::Trying),
@@ -116,7 +127,13 @@ mod anything {
     fn input() -> impl Strategy<Value = Input> {
         let attempt = || (1u64..60).prop_map(AttemptId);
         let agent = || (0u32..6).prop_map(AgentId);
-        let wanted = prop::sample::select(vec![Wanted::Ready, Wanted::Ready, Wanted::Break(1), Wanted::Manual, Wanted::Offline]);
+        let wanted = prop::sample::select(vec![
+            Wanted::Ready,
+            Wanted::Ready,
+            Wanted::Break(1),
+            Wanted::Manual,
+            Wanted::Offline,
+        ]);
         prop_oneof![
             6 => Just(Input::Wake),
             6 => (agent(), wanted).prop_map(|(agent, wanted)| Input::AgentWants(agent, wanted)),

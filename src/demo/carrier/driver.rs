@@ -179,10 +179,11 @@ impl Driver {
                 Duration::ZERO
             };
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
-                && error.kind() != ErrorKind::Interrupted {
-                    tracing::error!(%error, "The simulated network cannot poll its sockets; it stops.");
-                    break;
-                }
+                && error.kind() != ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "The simulated network cannot poll its sockets; it stops.");
+                break;
+            }
             let now = self.clock.now();
             self.lines.set_now(now.mono);
             let earlier = std::mem::take(&mut unread);
