@@ -1,1 +1,642 @@
-fn main() {}
+//! The `tandem` command: subcommands and their words. Everything that happens lives in the library.
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tandem::config::{Config, check_report, ratio_milli};
+use tandem::core::settings::DialMode;
+use tandem::demo::carrier::CarrierArgs;
+use tandem::ids::AttemptId;
+use tandem::shell::api::client::{ApiClient, campaign_table};
+use tandem::shell::replay::{Telling, replay};
+use tandem::shell::serve::{serve, store_path};
+use tandem::shell::store::import::ImportReport;
+use tandem::shell::store::lead_rows::ListRules;
+use tandem::shell::store::sqlite::{BackOffice, ExportFilter, NumbersShown};
+use tandem::time::UnixMs;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Tandem paces outbound calls, places them over SIP trunks, joins each answer to a free agent, and keeps what came of it.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The configuration that a command speaks of.
+#[derive(Args)]
+struct ConfigArg {
+    /// The engine's configuration file
+    #[arg(
+        long,
+        short,
+        env = "TANDEM_CONFIG",
+        default_value = "config/tandem.toml"
+    )]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine until it is told to stop (SIGTERM or Ctrl-C drains; a second one ends at once)
+    Serve {
+        /// The configuration file
+        #[arg(env = "TANDEM_CONFIG", default_value = "config/tandem.toml")]
+        config: PathBuf,
+    },
+    /// Run the whole thing on this machine: engine, simulated phone network, borrowers, agents, and a live view
+    //Demo(tandem::demo::run::DemoArgs),
+    /// Run a simulated phone network (SIP and RTP on loopback): people, machines, busy lines, failures
+    Carrier(CarrierArgs),
+    /// Check a configuration: everything that is wrong with it at once, with its place
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// Import leads (CSV or JSON Lines), or a do-not-call list; works while the engine runs
+    Import {
+        /// The list; columns and fields are in docs/lead-import.md
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Campaign of records that name none
+        #[arg(long)]
+        campaign: Option<String>,
+        /// The list holds numbers that must not be dialled
+        #[arg(long, conflicts_with = "campaign")]
+        do_not_call: bool,
+        /// Where records that cannot be read are written, with line and reason
+        #[arg(long)]
+        rejects: Option<PathBuf>,
+    },
+    /// Agents: add, list, disable
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Campaigns of the running engine: list, start, pause, change the ratio
+    #[command(subcommand)]
+    Campaign(CampaignCommand),
+    /// Stop all dialling of the running engine at once; conversations go on
+    Stop {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Also cancel what rings
+        #[arg(long)]
+        cancel_ringing: bool,
+        /// Let dialling go on again
+        #[arg(long, conflicts_with = "cancel_ringing")]
+        resume: bool,
+    },
+    /// What came of the calls
+    #[command(subcommand)]
+    Outcomes(OutcomesCommand),
+    /// Tell a recorded log of inputs in words, and prove that the same decisions come out of it
+    Replay {
+        /// The log (`input_log` in the configuration)
+        file: PathBuf,
+        /// Only this attempt
+        #[arg(long)]
+        attempt: Option<u64>,
+        /// Only the summary
+        #[arg(long)]
+        quiet: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum AgentCommand {
+    /// Add an agent and print the token for the first frame; it is shown this once
+    Add {
+        /// Log-in name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Campaign to serve, with a weight of 1..=100 after a colon ("PL-B2-HCM:2"); repeatable; default: all
+        #[arg(long = "campaign")]
+        campaigns: Vec<String>,
+        /// Skill with a level of 1..=10 after a colon ("late_stage:7"); repeatable
+        #[arg(long = "skill")]
+        skills: Vec<String>,
+    },
+    /// List the agents
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Refuse an agent's log-in from now on
+    Disable {
+        /// Log-in name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Allow it again
+        #[arg(long)]
+        enable: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum CampaignCommand {
+    /// List campaigns with their figures
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Start dialling
+    Start {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Start no further call; conversations go on
+    Pause {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Change how many lines it dials; in force at the next decision
+    Ratio {
+        /// Its name
+        name: String,
+        /// Lines per free agent (or, with --per-agent, per agent at work), e.g. 1.5
+        #[arg(required_unless_present = "progressive", value_parser = ratio)]
+        ratio: Option<u32>,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Lines per agent at work: ready, talking or in wrap-up
+        #[arg(long)]
+        per_agent: bool,
+        /// One line per free agent
+        #[arg(long, conflicts_with_all = ["ratio", "per_agent"])]
+        progressive: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum OutcomesCommand {
+    /// Write attempts and their outcomes as CSV
+    Export {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Where to; default: standard output
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+        /// Attempts from this time on (2026-11-23 or 2026-11-23T08:00:00+07:00)
+        #[arg(long, value_parser = instant)]
+        since: Option<UnixMs>,
+        /// Attempts before this time
+        #[arg(long, value_parser = instant)]
+        until: Option<UnixMs>,
+        /// Of this campaign only
+        #[arg(long)]
+        campaign: Option<String>,
+        /// Numbers in full instead of masked
+        #[arg(long)]
+        numbers: bool,
+    },
+    /// Check the books: every attempt has one result, every conversation one outcome
+    Totals {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    match run(command) {
+        Ok(code) => code,
+        // A reader that went away (`tandem replay FILE | head`) is no fault.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tandem: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve { config } => run_engine(&config)?,
+        //Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
+        Command::Carrier(args) => tandem::demo::carrier::run(args)?,
+        Command::Check { file } => {
+            let (report, is_sound) = check_report(&file);
+            print!("{report}");
+            return Ok(if is_sound {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Command::Import {
+            file,
+            config,
+            campaign,
+            do_not_call,
+            rejects,
+        } => {
+            let config = load(&config.config)?;
+            import(&config, &file, campaign, do_not_call, rejects.as_deref())?;
+        }
+        Command::Agent(command) => agent(command)?,
+        Command::Campaign(command) => campaign(command)?,
+        Command::Stop {
+            config,
+            cancel_ringing,
+            resume,
+        } => {
+            let client = client(&config)?;
+            if resume {
+                client.resume()?;
+                println!("Dialling goes on.");
+            } else {
+                client.stop(cancel_ringing)?;
+                let ringing = if cancel_ringing {
+                    " What rings is cancelled."
+                } else {
+                    ""
+                };
+                println!("Dialling is stopped.{ringing} `tandem stop --resume` lets it go on.");
+            }
+        }
+        Command::Outcomes(command) => outcomes(command)?,
+        Command::Replay {
+            file,
+            attempt,
+            quiet,
+        } => {
+            let mut out = std::io::stdout().lock();
+            let told = replay(
+                &file,
+                Telling {
+                    attempt: attempt.map(AttemptId),
+                    quiet,
+                },
+                &mut out,
+            )?;
+            let lost = if told.lost > 0 {
+                format!(", {} inputs were lost by the recording", told.lost)
+            } else {
+                String::new()
+            };
+            writeln!(
+                out,
+                "{} inputs, {} decisions, {} recorded checks met{lost}; trace {:016x}",
+                told.inputs, told.effects, told.checks, told.trace
+            )?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(path: &Path) -> anyhow::Result<Config> {
+    Config::load(path)
+        .map_err(|faults| anyhow::anyhow!("the configuration cannot be used\n{faults}"))
+}
+
+fn client(config: &ConfigArg) -> anyhow::Result<ApiClient> {
+    Ok(ApiClient::of(&load(&config.config)?)?)
+}
+
+fn office(config: &Config) -> anyhow::Result<BackOffice> {
+    let path = store_path(config);
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {}", config.data_dir.display()))?;
+    Ok(BackOffice::open(&path)?)
+}
+
+fn run_engine(path: &Path) -> anyhow::Result<()> {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let config = load(path)?;
+    serve(&config, |recovery| {
+        if recovery.interrupted + recovery.connected > 0 {
+            tracing::info!(
+                interrupted = recovery.interrupted,
+                connected = recovery.connected,
+                orphans = recovery.orphans.len(),
+                took_ms = recovery.took.as_millis() as u64,
+                "Settled what the last run left behind."
+            );
+        }
+        // One line that a script can wait for.
+        println!(
+            "ready: agents ws://{}/agent, http http://{}, sip {}",
+            config.desk.listen, config.api.listen, config.sip.listen
+        );
+        let _ = std::io::stdout().flush();
+    })?;
+    Ok(())
+}
+
+fn import(
+    config: &Config,
+    file: &Path,
+    campaign: Option<String>,
+    do_not_call: bool,
+    rejects: Option<&Path>,
+) -> anyhow::Result<()> {
+    let shows = std::io::stderr().is_terminal();
+    let mut progress = |report: &ImportReport| {
+        if shows {
+            let rate = report.read as f64 / report.seconds.max(0.001);
+            eprint!("\r{} records read, {rate:.0} a second ", report.read);
+        }
+    };
+    let mut office = office(config)?;
+    let report = if do_not_call {
+        office.import_dnc(file, &config.default_country, rejects, &mut progress)?
+    } else {
+        let rules = ListRules {
+            campaigns: config
+                .campaigns
+                .iter()
+                .map(|campaign| campaign.settings.name.clone())
+                .collect(),
+            skills: config.skills.clone(),
+            campaign: campaign.clone(),
+            country: config.default_country.clone(),
+            zone: config.default_zone.clone(),
+        };
+        office.import_leads(file, rules, rejects, &mut progress)?
+    };
+    if shows {
+        eprintln!();
+    }
+    println!(
+        "{} read: {} new, {} known already ({} of them brought something new), {} rejected; {:.1} s",
+        report.read,
+        report.imported,
+        report.duplicates,
+        report.updated,
+        report.rejected,
+        report.seconds
+    );
+    if report.rejected > 0 {
+        match rejects {
+            Some(path) => println!(
+                "Line and reason of each rejected record: {}",
+                path.display()
+            ),
+            None => println!("Name a file with --rejects to see line and reason of each."),
+        }
+    }
+    // A running engine looks for itself once a second; this only saves the second.
+    if let Ok(client) = ApiClient::of(config) {
+        let _ = client.leads_changed(campaign.as_deref());
+    }
+    Ok(())
+}
+
+/// "name:7" as name and number; the number is `default` where there is none.
+fn name_and_number<T: std::str::FromStr + PartialOrd>(
+    text: &str,
+    default: T,
+    most: T,
+) -> anyhow::Result<(String, T)> {
+    let Some((name, number)) = text.rsplit_once(':') else {
+        return Ok((text.to_owned(), default));
+    };
+    match number.parse::<T>() {
+        Ok(number) if number >= default && number <= most => Ok((name.to_owned(), number)),
+        _ => bail!("{text}: expected a whole number in range after the colon"),
+    }
+}
+
+fn agent(command: AgentCommand) -> anyhow::Result<()> {
+    match command {
+        AgentCommand::Add {
+            name,
+            config,
+            campaigns,
+            skills,
+        } => {
+            let config = load(&config.config)?;
+            let mut serves = Vec::new();
+            for text in &campaigns {
+                serves.push(name_and_number(text, 1u16, 100)?);
+            }
+            if serves.is_empty() {
+                serves = config
+                    .campaigns
+                    .iter()
+                    .map(|campaign| (campaign.settings.name.clone(), 1))
+                    .collect();
+            }
+            if let Some((unknown, _)) = serves.iter().find(|(name, _)| {
+                !config
+                    .campaigns
+                    .iter()
+                    .any(|campaign| campaign.settings.name == *name)
+            }) {
+                bail!("there is no campaign named \"{unknown}\" in the configuration");
+            }
+            let mut can = Vec::new();
+            for text in &skills {
+                let (skill, level) = name_and_number(text, 1u8, 10)?;
+                if !config.skills.contains(&skill) {
+                    bail!("there is no skill named \"{skill}\" in the configuration");
+                }
+                can.push((skill, level));
+            }
+            let token = office(&config)?.agent_add(&name, &serves, &can)?;
+            println!("{token}");
+            eprintln!(
+                "The token of {name}; it is not shown again. Socket: ws://{}/agent",
+                config.desk.listen
+            );
+        }
+        AgentCommand::List { config } => {
+            let agents = office(&load(&config.config)?)?.agent_list()?;
+            println!("{:<20} {:<9} {:<40} SKILLS", "NAME", "LOG-IN", "CAMPAIGNS");
+            let list = |items: Vec<String>| {
+                if items.is_empty() {
+                    "-".to_owned()
+                } else {
+                    items.join(" ")
+                }
+            };
+            for agent in agents {
+                let login = if agent.disabled {
+                    "disabled"
+                } else {
+                    "allowed"
+                };
+                let serves = list(
+                    agent
+                        .campaigns
+                        .iter()
+                        .map(|(name, weight)| format!("{name}:{weight}"))
+                        .collect(),
+                );
+                let can = list(
+                    agent
+                        .skills
+                        .iter()
+                        .map(|(name, level)| format!("{name}:{level}"))
+                        .collect(),
+                );
+                println!("{:<20} {login:<9} {serves:<40} {can}", agent.name);
+            }
+        }
+        AgentCommand::Disable {
+            name,
+            config,
+            enable,
+        } => {
+            office(&load(&config.config)?)?.agent_disable(&name, !enable)?;
+            println!(
+                "Log-in of {name} is {}.",
+                if enable {
+                    "allowed again"
+                } else {
+                    "refused from now on"
+                }
+            );
+        }
+    }
+    Ok(())
+}
+
+fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
+    match command {
+        CampaignCommand::List { config } => {
+            print!("{}", campaign_table(&client(&config)?.campaigns()?))
+        }
+        CampaignCommand::Start { name, config } => {
+            client(&config)?.start(&name)?;
+            println!("{name} dials.");
+        }
+        CampaignCommand::Pause { name, config } => {
+            client(&config)?.pause(&name)?;
+            println!("{name} starts no further call; conversations go on.");
+        }
+        CampaignCommand::Ratio {
+            name,
+            ratio,
+            config,
+            per_agent,
+            progressive,
+        } => {
+            let (mode, words) = match (ratio, progressive) {
+                (None, _) | (_, true) => {
+                    (DialMode::Progressive, "one line per free agent".to_owned())
+                }
+                (Some(milli), _) if per_agent => (
+                    DialMode::LinesPerAgent { milli },
+                    format!("{} lines per agent", f64::from(milli) / 1e3),
+                ),
+                (Some(milli), _) => (
+                    DialMode::LinesPerFreeAgent { milli },
+                    format!("{} lines per free agent", f64::from(milli) / 1e3),
+                ),
+            };
+            client(&config)?.set_mode(&name, mode)?;
+            println!("{name} dials {words} from the next decision on.");
+        }
+    }
+    Ok(())
+}
+
+fn ratio(text: &str) -> Result<u32, String> {
+    let ratio: f64 = text
+        .parse()
+        .map_err(|_| "expected a number such as 1.5".to_owned())?;
+    ratio_milli(ratio).ok_or_else(|| "out of range".to_owned())
+}
+
+fn instant(text: &str) -> Result<UnixMs, String> {
+    let expected = "expected 2026-11-23 or 2026-11-23T08:00:00+07:00";
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(UnixMs(at.as_millisecond()));
+    }
+    let day: jiff::civil::Date = text.parse().map_err(|_| expected.to_owned())?;
+    let midnight = day
+        .to_zoned(jiff::tz::TimeZone::system())
+        .map_err(|_| expected.to_owned())?;
+    Ok(UnixMs(midnight.timestamp().as_millisecond()))
+}
+
+fn outcomes(command: OutcomesCommand) -> anyhow::Result<()> {
+    match command {
+        OutcomesCommand::Export {
+            config,
+            output,
+            since,
+            until,
+            campaign,
+            numbers,
+        } => {
+            let office = office(&load(&config.config)?)?;
+            let filter = ExportFilter {
+                since,
+                until,
+                campaign,
+            };
+            let shown = if numbers {
+                NumbersShown::Clear
+            } else {
+                NumbersShown::Masked
+            };
+            let rows = match &output {
+                Some(path) => {
+                    let file =
+                        std::fs::File::create(path).with_context(|| path.display().to_string())?;
+                    let mut file = std::io::BufWriter::new(file);
+                    let rows = office.outcomes_export(&mut file, &filter, shown)?;
+                    file.flush()?;
+                    rows
+                }
+                None => office.outcomes_export(&mut std::io::stdout().lock(), &filter, shown)?,
+            };
+            eprintln!("{rows} attempts");
+        }
+        OutcomesCommand::Totals { config } => {
+            let totals = office(&load(&config.config)?)?.store_totals()?;
+            println!(
+                "{:>9} attempts, {} of them in the air",
+                totals.attempts, totals.in_air
+            );
+            for (result, count) in &totals.results {
+                println!("{count:>9} {}", result.code());
+            }
+            println!(
+                "{:>9} outcomes, {} still to come",
+                totals.outcomes.iter().map(|(_, n)| n).sum::<u64>(),
+                totals.awaiting_outcome
+            );
+            for (code, count) in &totals.outcomes {
+                println!("{count:>9} {}", code.code());
+            }
+            println!(
+                "{:>9} promises; {} leads open, {} done",
+                totals.promises, totals.leads_open, totals.leads_done
+            );
+            if totals.persons_twice_in_air > 0 {
+                bail!(
+                    "{} persons have two attempts in the air",
+                    totals.persons_twice_in_air
+                );
+            }
+        }
+    }
+    Ok(())
+}

@@ -23,6 +23,7 @@ use tandem::shell::lanes::{CallBook, CallEntry, Clock, FloorInbox, floor_lanes};
 use tandem::shell::store::{CallIdentity, LeadRecord};
 use tandem::time::UnixMs;
 use tandem::wire::desk::card::{CARD_BYTES_MAX, CardContext};
+use tandem::wire::desk::client::ErrorCode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -1061,6 +1062,67 @@ async fn the_example_client_under_node_takes_a_call() {
     assert_eq!(card["customer"]["name"], NAME);
     assert!(heard.iter().any(|message| message["card"] == "timeline"));
     assert_eq!(heard.last().expect("an end")["closed"], 1000);
+}
+
+#[test]
+fn the_public_description_names_every_code_message_and_reason() {
+    let text = include_str!("../docs/agent-protocol.md");
+    let schema: Value =
+        serde_json::from_str(include_str!("../docs/agent-protocol.schema.json")).expect("JSON");
+    let definitions = &schema["$defs"];
+    let mut words: Vec<String> = ErrorCode::ALL
+        .iter()
+        .map(|code| code.as_str().to_owned())
+        .collect();
+    words.extend(
+        [
+            Refusal::NotSeated,
+            Refusal::NotYourCall,
+            Refusal::OutcomeKept,
+            Refusal::FollowUpMissing,
+            Refusal::WrongState,
+            Refusal::OutcomeFirst,
+        ]
+        .map(|refusal| refusal.code().to_owned()),
+    );
+    // Every constant of these types: messages, reasons, parts, needs, cards.
+    for name in [
+        "ClientMessage",
+        "ServerFrame",
+        "ClosingReason",
+        "Part",
+        "OutcomeNeeds",
+        "CardName",
+        "WantedState",
+    ] {
+        let found = words.len();
+        constants(&definitions[name], &mut words);
+        assert!(words.len() > found, "{name} has left the schema");
+    }
+    for word in words {
+        assert!(
+            text.contains(&format!("`{word}`")),
+            "{word} is not described"
+        );
+    }
+}
+
+fn constants(schema: &Value, into: &mut Vec<String>) {
+    match schema {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match (key.as_str(), value) {
+                    ("const", Value::String(word)) => into.push(word.clone()),
+                    ("enum", Value::Array(words)) => {
+                        into.extend(words.iter().filter_map(Value::as_str).map(str::to_owned));
+                    }
+                    _ => constants(value, into),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| constants(item, into)),
+        _ => {}
+    }
 }
 
 /// Not a proof but a measurement: `cargo test --release --test desk -- --ignored --nocapture idle`.

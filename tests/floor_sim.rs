@@ -63,3 +63,163 @@ fn the_same_seed_is_the_same_run() {
     assert_eq!(first, run(7, plan(40)));
     assert_ne!(first.trace, run(8, plan(40)).trace);
 }
+
+mod anything {
+    //! Any facts in any order, sensible or not: the floor keeps its own truths, ends every attempt once, and forgets nothing.
+
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use tandem::core::dispositions::Disposition;
+    use tandem::core::effect::Effect;
+    use tandem::core::floor::Floor;
+    use tandem::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
+    use tandem::core::settings::{CampaignState, DialMode};
+    use tandem::ids::{
+        AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
+    };
+    use tandem::time::{Mono, Now, UnixMs};
+
+    /// Monday 2026-11-23, 09:00 in Ho Chi Minh City.
+    const START: i64 = 1_795_392_000_000 + 2 * 3_600_000;
+
+    fn lead(id: u64) -> LeadFacts {
+        LeadFacts {
+            lead: LeadId(id),
+            person: PersonId(id % 40),
+            number: NumberId(id % 45),
+            zone: ZoneId((id % 9 == 8).into()),
+            callback: id.is_multiple_of(11),
+            priority: (id % 5) as i32,
+            not_before: UnixMs(START + (id % 7) as i64 * 1_000),
+            attempts: (id % 6) as u16,
+            needs: Vec::new(),
+            sticky: id.is_multiple_of(3).then_some(AgentId((id % 6) as u32)),
+            reserved_for: id.is_multiple_of(13).then_some(AgentId((id % 6) as u32)),
+            person_attempts: Vec::new(),
+            blocked: id.is_multiple_of(17),
+        }
+    }
+
+    fn event() -> impl Strategy<Value = LegEvent> {
+        let failure = (
+            prop::sample::select(vec![0, 302, 403, 404, 408, 480, 486, 487, 500, 503, 603]),
+            prop::option::of(1u8..40),
+        )
+            .prop_map(|(status, q850)| {
+                LegEvent::Failed(LegFailure {
+                    status,
+                    q850,
+                    retry_after_s: None,
+                })
+            });
+        prop_oneof![
+            1 => Just(LegEvent::Sent),
+            1 => Just(LegEvent::Trying),
+            4 => Just(LegEvent::Ringing),
+            6 => Just(LegEvent::Answered),
+            2 => Just(LegEvent::Ended),
+            1 => Just(LegEvent::Silent),
+            2 => failure,
+        ]
+    }
+
+    /// Attempts are drawn from the last few, so that most facts are about something that lives.
+    fn input() -> impl Strategy<Value = Input> {
+        let attempt = || (1u64..60).prop_map(AttemptId);
+        let agent = || (0u32..6).prop_map(AgentId);
+        let wanted = prop::sample::select(vec![
+            Wanted::Ready,
+            Wanted::Ready,
+            Wanted::Break(1),
+            Wanted::Manual,
+            Wanted::Offline,
+        ]);
+        prop_oneof![
+            6 => Just(Input::Wake),
+            6 => (agent(), wanted).prop_map(|(agent, wanted)| Input::AgentWants(agent, wanted)),
+            3 => (agent(), prop::collection::vec((0u16..3, 1u16..5), 0..3), 0u8..9).prop_map(|(agent, campaigns, level)| {
+                let campaigns = campaigns.into_iter().map(|(id, weight)| (CampaignId(id), weight)).collect();
+                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)] })
+            }),
+            1 => agent().prop_map(Input::AgentLost),
+            1 => agent().prop_map(Input::AgentBack),
+            2 => (agent(), attempt()).prop_map(|(agent, attempt)| Input::AgentHangUp(agent, attempt)),
+            3 => (agent(), attempt(), prop::sample::select(Disposition::ALL), prop::option::of(0i64..1_000_000)).prop_map(
+                |(agent, attempt, disposition, follow_up)| Input::AgentOutcome {
+                    agent,
+                    attempt,
+                    request: 1,
+                    disposition,
+                    follow_up: follow_up.map(|at| UnixMs(START + at)),
+                }
+            ),
+            2 => (0u16..3, 0u64..200, 0u64..20).prop_map(|(campaign, from, many)| Input::Leads {
+                campaign: CampaignId(campaign),
+                leads: (from..from + many).map(lead).collect(),
+                exhausted_until: None,
+            }),
+            1 => (0u64..45).prop_map(|id| Input::NumberBlocked(NumberId(id))),
+            1 => (0u64..40).prop_map(|id| Input::PersonBlocked(PersonId(id))),
+            8 => (attempt(), 1u8..3).prop_map(|(attempt, route_try)| Input::IntentDurable(attempt, route_try)),
+            1 => (attempt(), 1u8..3).prop_map(|(attempt, route_try)| Input::IntentFailed(attempt, route_try)),
+            1 => any::<bool>().prop_map(Input::StoreReady),
+            1 => any::<bool>().prop_map(|cancel_ringing| Input::StopDialling { cancel_ringing }),
+            2 => Just(Input::ResumeDialling),
+            1 => (0u16..3, any::<bool>()).prop_map(|(id, runs)| {
+                Input::CampaignState(CampaignId(id), if runs { CampaignState::Running } else { CampaignState::Paused })
+            }),
+            1 => (0u16..4, 0u32..4_000).prop_map(|(id, milli)| Input::CampaignMode(CampaignId(id), DialMode::LinesPerAgent { milli })),
+            2 => (0u16..3, any::<bool>()).prop_map(|(id, up)| Input::TrunkUp(TrunkId(id), up)),
+            14 => (attempt(), 1u8..3, event()).prop_map(|(attempt, route_try, event)| Input::Leg {
+                attempt,
+                route_try,
+                at: Mono(0),
+                event,
+            }),
+            4 => attempt().prop_map(Input::Bridged),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+        #[test]
+        fn in_any_order_breaks_no_truth(inputs in prop::collection::vec((0u64..400, input()), 50..300)) {
+            let mut floor = Floor::new(tandem::sim::world::settings(3));
+            let mut effects = Vec::new();
+            let mut started: BTreeMap<AttemptId, u32> = BTreeMap::new();
+            let (mut dialled, mut ms) = (0, 0);
+            let calm = [
+                (0, Input::TrunkUp(TrunkId(0), true)),
+                (0, Input::Leads { campaign: CampaignId(0), leads: (0..30).map(lead).collect(), exhausted_until: None }),
+            ];
+            let end = [(0, Input::StopDialling { cancel_ringing: true })];
+            // Then three hours in which nobody says anything: every deadline must do its work.
+            let silence = (0..4_000).map(|_| (3_000, Input::Wake));
+            for (wait, input) in calm.into_iter().chain(inputs).chain(end).chain(silence) {
+                ms += wait;
+                let now = Now { mono: Mono::from_millis(ms), unix: UnixMs(START + ms as i64) };
+                floor.handle(now, input.clone(), &mut effects);
+                for effect in effects.drain(..) {
+                    match effect {
+                        Effect::Dial(order) if order.route_try == 1 => {
+                            dialled += 1;
+                            prop_assert!(started.insert(order.attempt, 0).is_none());
+                        }
+                        Effect::Close(closed) => {
+                            let ends = started.get_mut(&closed.attempt).expect("it began");
+                            *ends += 1;
+                            prop_assert_eq!(*ends, 1, "attempt {} ended twice", closed.attempt);
+                        }
+                        _ => {}
+                    }
+                }
+                if let Err(what) = floor.check() {
+                    return Err(TestCaseError::fail(format!("after {input:?}: {what}")));
+                }
+            }
+            let closed = started.values().filter(|ends| **ends == 1).count();
+            prop_assert_eq!(closed, dialled, "attempts left without a result");
+            prop_assert_eq!(floor.unfinished().0, 0);
+        }
+    }
+}

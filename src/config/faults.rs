@@ -12,7 +12,7 @@ pub struct Fault {
     pub line: usize,
     /// Column in characters, from 1. 0 if the fault is about the file as a whole.
     pub column: usize,
-    /// The key with its path ("trunks[0].cps_max"); empty for a fault of syntax.
+    /// The key with its path, `trunks[0].cps_max`; empty for a fault of syntax.
     pub key: String,
     /// What is there.
     pub what: String,

@@ -82,7 +82,7 @@ pub struct MediaConfig {
 pub struct DeskConfig {
     /// Where the websocket is served.
     pub listen: SocketAddr,
-    /// Origins that a browser may come from ("https://desk.bank.example"); empty: none but native clients.
+    /// Origins that a browser may come from, `https://desk.bank.example`; empty: none but native clients.
     pub origins: Vec<String>,
     /// An agent that answers no ping for this long is lost. Default 10 s.
     pub ping_deadline: Duration,

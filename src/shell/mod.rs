@@ -10,4 +10,5 @@ pub mod metrics;
 pub mod replay;
 pub mod router;
 pub mod serve;
+pub mod sip;
 pub mod store;

@@ -131,7 +131,7 @@ pub fn settings(campaigns: u16) -> Settings {
         ring_timeout: Duration::from_secs(25),
         answer_limit: Duration::from_secs(2),
         wrap: Duration::from_secs(15),
-        wrap_overrun: if number % 2 == 0 {
+        wrap_overrun: if number.is_multiple_of(2) {
             WrapOverrun::Ready
         } else {
             WrapOverrun::Hold

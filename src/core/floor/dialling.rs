@@ -521,12 +521,11 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         let Some(id) = in_air else { return };
-        match self.attempts.get(&id).map(|attempt| attempt.phase) {
-            Some(Phase::Dialing { .. } | Phase::Ringing { .. } | Phase::Cancelling { .. }) => {
-                self.cancel(id, CancelWhy::Rule, now, effects);
-            }
-            // A queued intent is asked again at its release; a conversation goes on.
-            _ => {}
+        // A queued intent is asked again at its release; a conversation goes on.
+        if let Some(Phase::Dialing { .. } | Phase::Ringing { .. } | Phase::Cancelling { .. }) =
+            self.attempts.get(&id).map(|attempt| attempt.phase)
+        {
+            self.cancel(id, CancelWhy::Rule, now, effects);
         }
     }
 }

@@ -22,6 +22,22 @@ pub(super) struct Unspoken {
     pub(super) next: Option<LeadNext>,
 }
 
+/// A disposition and what came with it; without a request it is the system's.
+#[derive(Clone, Copy)]
+struct Said {
+    request: Option<u64>,
+    disposition: Disposition,
+    follow_up: Option<UnixMs>,
+}
+
+impl Said {
+    const NOTHING: Said = Said {
+        request: None,
+        disposition: Disposition::NotRecorded,
+        follow_up: None,
+    };
+}
+
 /// How long an agent may sit over a missing disposition before it is kept as NOT_RECORDED.
 const HOLD_MAX: Duration = Duration::from_secs(900);
 
@@ -107,7 +123,10 @@ impl Floor {
             None => Some(Refusal::NotSeated),
             Some(agent)
                 if agent.place.attempt() != Some(call)
-                    || !self.unspoken.get(&call).is_some_and(|u| u.agent == id) =>
+                    || self
+                        .unspoken
+                        .get(&call)
+                        .is_none_or(|unspoken| unspoken.agent != id) =>
             {
                 let had_it = agent.place.attempt() == Some(call) && agent.outcome_kept;
                 Some(if had_it {
@@ -133,9 +152,11 @@ impl Floor {
         self.keep_outcome(
             id,
             call,
-            Some(request),
-            disposition,
-            follow_up,
+            Said {
+                request: Some(request),
+                disposition,
+                follow_up,
+            },
             now,
             effects,
         );
@@ -151,12 +172,15 @@ impl Floor {
         &mut self,
         agent: AgentId,
         call: AttemptId,
-        request: Option<u64>,
-        disposition: Disposition,
-        follow_up: Option<UnixMs>,
+        said: Said,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        let Said {
+            request,
+            disposition,
+            follow_up,
+        } = said;
         let Some(unspoken) = self.unspoken.get_mut(&call) else {
             return;
         };
@@ -239,15 +263,7 @@ impl Floor {
             );
             return;
         }
-        self.keep_outcome(
-            id,
-            attempt,
-            None,
-            Disposition::NotRecorded,
-            None,
-            now,
-            effects,
-        );
+        self.keep_outcome(id, attempt, Said::NOTHING, now, effects);
         if overrun {
             // Nobody is at this desk.
             self.agents.set_after_call(id, AfterCall::Break(0));
@@ -306,15 +322,7 @@ impl Floor {
                     Some(phase) if phase.agent() == Some(id) => {
                         self.talk_over(call, id, EndedBy::System, now.mono, now, effects);
                         self.hang_up(call, SystemResult::Connected, now, effects);
-                        self.keep_outcome(
-                            id,
-                            call,
-                            None,
-                            Disposition::NotRecorded,
-                            None,
-                            now,
-                            effects,
-                        );
+                        self.keep_outcome(id, call, Said::NOTHING, now, effects);
                     }
                     // Made for this agent and still in the air.
                     Some(Phase::Dialing { .. } | Phase::Ringing { .. }) => {
@@ -325,15 +333,7 @@ impl Floor {
                 }
             }
             Place::Wrap { attempt, .. } => {
-                self.keep_outcome(
-                    id,
-                    attempt,
-                    None,
-                    Disposition::NotRecorded,
-                    None,
-                    now,
-                    effects,
-                );
+                self.keep_outcome(id, attempt, Said::NOTHING, now, effects);
             }
             Place::Break(_) | Place::Ready | Place::Manual | Place::Offline => {}
         }

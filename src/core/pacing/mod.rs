@@ -260,6 +260,9 @@ mod tests {
         }
     }
 
+    /// How many agents, campaigns with weights, skills with levels.
+    type Group<'a> = (u32, &'a [(u16, u16)], &'a [(u16, u8)]);
+
     struct Scene {
         agents: Agents,
         leads: Leads,
@@ -269,10 +272,7 @@ mod tests {
 
     impl Scene {
         /// `groups`: (how many, campaigns with weights, skills); all ready. Each campaign gets one stream.
-        fn new(
-            campaigns: Vec<CampaignSettings>,
-            groups: &[(u32, &[(u16, u16)], &[(u16, u8)])],
-        ) -> Scene {
+        fn new(campaigns: Vec<CampaignSettings>, groups: &[Group]) -> Scene {
             let mut agents = Agents::default();
             let mut id = 0;
             for (many, serves, skills) in groups {
@@ -418,7 +418,7 @@ mod tests {
             campaign(DialMode::Progressive, 1, vec![]),
             campaign(DialMode::Progressive, 1, vec![rare]),
         ];
-        let groups: &[(u32, &[(u16, u16)], &[(u16, u8)])] = &[
+        let groups: &[Group] = &[
             (25, &[(0, 1), (1, 1)], &[]),
             (5, &[(0, 1), (1, 1)], &[(0, 9)]),
         ];

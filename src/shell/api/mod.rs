@@ -36,8 +36,8 @@ use tokio::net::TcpListener;
 /// Longest body of a request in bytes: the longest that means anything is below 100.
 const BODY_MAX: usize = 4_096;
 
-/// A floor that has not turned for this long is stuck: it ticks every 50 ms.
-const FLOOR_SILENT_MAX: Duration = Duration::from_secs(1);
+/// A floor that has not turned for this long is stuck: its thread turns at least every 500 ms, with nothing to do too.
+const FLOOR_SILENT_MAX: Duration = Duration::from_secs(2);
 
 /// What the API needs of the engine. Cheap to clone.
 #[derive(Clone)]
@@ -64,6 +64,7 @@ pub struct ApiState {
 #[derive(Debug)]
 pub struct Readiness {
     clock: Clock,
+    /// Monotonic microseconds of the floor's last turn, 0 before the first.
     floor_turned_us: AtomicU64,
     sip_bound: AtomicBool,
     draining: AtomicBool,
@@ -80,7 +81,7 @@ impl Readiness {
         }
     }
 
-    /// The floor has taken a turn. Called by its thread at least once per tick; one relaxed store.
+    /// The floor has taken a turn. Called by its thread at least every 500 ms; one relaxed store.
     pub fn floor_turned(&self, at: Mono) {
         self.floor_turned_us.store(at.0.max(1), Relaxed);
     }
