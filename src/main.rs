@@ -50,7 +50,7 @@ enum Command {
         config: PathBuf,
     },
     /// Run the whole thing on this machine: engine, simulated phone network, borrowers, agents, and a live view
-    //Demo(tandem::demo::run::DemoArgs),
+    Demo(tandem::demo::run::DemoArgs),
     /// Run a simulated phone network (SIP and RTP on loopback): people, machines, busy lines, failures
     Carrier(CarrierArgs),
     /// Check a configuration: everything that is wrong with it at once, with its place
@@ -231,7 +231,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config } => run_engine(&config)?,
-        //Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
+        Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
         Command::Carrier(args) => tandem::demo::carrier::run(args)?,
         Command::Check { file } => {
             let (report, is_sound) = check_report(&file);
