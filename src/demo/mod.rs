@@ -4,3 +4,5 @@ pub mod agents;
 pub mod borrowers;
 pub mod carrier;
 pub mod chance;
+pub mod run;
+pub mod signals;

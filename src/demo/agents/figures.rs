@@ -2,12 +2,14 @@
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Kinds of errors kept apart by code; beyond it they are "other".
 const CODES_MAX: usize = 64;
+/// Events kept for a view; the oldest go.
+const EVENTS_MAX: usize = 64;
 
 macro_rules! figures {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -17,6 +19,7 @@ macro_rules! figures {
             $($(#[$doc])* pub(super) $name: AtomicU64,)*
             errors: Mutex<BTreeMap<String, u64>>,
             outcomes: Mutex<BTreeMap<String, u64>>,
+            events: Mutex<VecDeque<AgentEvent>>,
             latencies: Mutex<Latencies>,
         }
 
@@ -43,6 +46,7 @@ macro_rules! figures {
                     $($name: AtomicU64::new(0),)*
                     errors: Mutex::default(),
                     outcomes: Mutex::default(),
+                    events: Mutex::default(),
                     latencies: Mutex::new(Latencies::new()),
                 }
             }
@@ -128,6 +132,15 @@ impl Latencies {
     }
 }
 
+/// Something worth a line on the screen. Agents by name, calls by number; never a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentEvent {
+    /// When, unix milliseconds.
+    pub at_ms: i64,
+    /// What.
+    pub text: String,
+}
+
 /// A latency, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Latency {
@@ -158,6 +171,19 @@ impl Latency {
 impl Figures {
     pub(super) fn count(&self, which: impl Fn(&Self) -> &AtomicU64) {
         which(self).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Events since the last call, oldest first.
+    pub fn take_events(&self) -> Vec<AgentEvent> {
+        lock(&self.events).drain(..).collect()
+    }
+
+    pub(super) fn event(&self, at_ms: i64, text: String) {
+        let mut events = lock(&self.events);
+        if events.len() >= EVENTS_MAX {
+            events.pop_front();
+        }
+        events.push_back(AgentEvent { at_ms, text });
     }
 
     pub(super) fn error(&self, code: &str) {

@@ -151,6 +151,11 @@ impl Crowd {
         self.figures.snapshot()
     }
 
+    /// What happened since the last call, oldest first.
+    pub fn take_events(&self) -> Vec<figures::AgentEvent> {
+        self.figures.take_events()
+    }
+
     /// Lets everybody finish and log out; after `patience` sockets are dropped. Returns the figures.
     pub fn leave(mut self, patience: Duration) -> AgentFigures {
         // Nobody listens: all agents are gone already.

@@ -181,6 +181,7 @@ impl Script {
             }
             ServerMessage::Resumed(resumed) => {
                 self.figures.count(|figures| &figures.resumes);
+                self.event(now, "is back after a lost socket".to_owned());
                 self.session = Some(resumed.session);
                 // An outcome under way when the socket went may be lost: the same request again is harmless.
                 if let Some(outcome) = self.call.as_ref().and_then(|call| call.outcome.clone()) {
@@ -228,8 +229,23 @@ impl Script {
                     (Some(outcome), Some(_)) => {
                         let us = now.mono.since(call.sent_at).as_micros() as u64;
                         self.figures.outcome_saved(&outcome.code, us);
+                        self.event(
+                            now,
+                            format!(
+                                "call {} saved as {} in {} ms",
+                                call.id,
+                                outcome.code,
+                                us / 1_000
+                            ),
+                        );
                     }
-                    _ => self.figures.count(|figures| &figures.outcomes_by_system),
+                    _ => {
+                        self.figures.count(|figures| &figures.outcomes_by_system);
+                        self.event(
+                            now,
+                            format!("call {} kept as NOT_RECORDED: too late", call.id),
+                        );
+                    }
                 }
                 self.go_on(wishes);
             }
@@ -251,6 +267,7 @@ impl Script {
                 self.wants_break = false;
                 self.on_break = true;
                 self.figures.count(|figures| &figures.breaks);
+                self.event(now, "takes a break".to_owned());
                 self.intend(now.mono, Intention::Return, self.habits.break_mean_s, 0.3);
             }
             DeskState::Ready | DeskState::Manual => {
@@ -452,6 +469,11 @@ impl Script {
             to,
             reason,
         })));
+    }
+
+    fn event(&self, now: Now, what: String) {
+        self.figures
+            .event(now.unix.0, format!("{} {what}", self.name));
     }
 
     fn request(&mut self) -> u64 {

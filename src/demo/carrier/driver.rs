@@ -467,34 +467,6 @@ fn bind_tcp(listen: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(listen)
 }
 
-/// Stops on SIGTERM and SIGINT; the second one stops at once.
-pub fn stop_on_signals(stop: Arc<Stopper>) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let (mut terminate, mut interrupt) = {
-        let _inside = runtime.enter();
-        use tokio::signal::unix::{SignalKind, signal};
-        (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        )
-    };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                loop {
-                    tokio::select! {
-                        _ = terminate.recv() => stop.stop(),
-                        _ = interrupt.recv() => stop.stop(),
-                    }
-                }
-            });
-        })?;
-    Ok(())
-}
-
 /// Stops when standard input ends: a parent that is killed takes us along.
 pub fn stop_when_stdin_closes(stop: Arc<Stopper>) -> std::io::Result<()> {
     std::thread::Builder::new()

@@ -160,7 +160,8 @@ pub fn run(args: CarrierArgs) -> Result<(), CarrierError> {
     );
     // A parent that waits for the line must not wait for a buffer.
     std::io::stdout().flush()?;
-    driver::stop_on_signals(Arc::clone(&stop))?;
+    let on_signal = Arc::clone(&stop);
+    crate::demo::signals::watch(move || on_signal.stop())?;
     if until_stdin_closes {
         driver::stop_when_stdin_closes(Arc::clone(&stop))?;
     }
