@@ -11,7 +11,7 @@ use crate::shell::floor_thread::Route;
 use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
 use crate::shell::media::MediaPlane;
 use crate::shell::metrics::{CounterName, Metrics, TimingName};
-use crate::shell::sip::SipHandle;
+use crate::shell::sip::SipLane;
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::{CallIdentity, StoreOrder};
 use crate::time::{Mono, Now};
@@ -30,7 +30,7 @@ pub struct Router {
     /// The store's writer.
     pub store: StoreLane,
     /// The SIP thread.
-    pub sip: SipHandle,
+    pub sip: SipLane,
     /// RTP.
     pub media: Arc<MediaPlane>,
     /// Agents' sockets.
@@ -95,7 +95,7 @@ impl Route for Router {
                         identity,
                         number,
                         caller_id,
-                    })
+                    }).is_ok()
                 });
                 if !sent {
                     let failure = LegFailure {
@@ -112,10 +112,9 @@ impl Route for Router {
                     });
                 }
             }
-            // A full SIP lane loses these; each phase that waits for their end has a deadline of its own.
-            Effect::Cancel { attempt } => drop(self.sip.try_order(SipOrder::Cancel(attempt))),
-            Effect::HangUp { attempt } => drop(self.sip.try_order(SipOrder::HangUp(attempt))),
-            Effect::Abort { attempt } => drop(self.sip.try_order(SipOrder::Abort(attempt))),
+            Effect::Cancel { attempt } => self.end_leg(SipOrder::Cancel(attempt)),
+            Effect::HangUp { attempt } => self.end_leg(SipOrder::HangUp(attempt)),
+            Effect::Abort { attempt } => self.end_leg(SipOrder::Abort(attempt)),
             Effect::Bridge { attempt, agent } => self.media.bridge(attempt, agent),
             Effect::Close(closed) => {
                 if let Some(ring_ms) = closed.ring_ms {
@@ -201,6 +200,13 @@ impl Router {
         {
             // The store is behind by its whole lane: nothing is sent that is not on disk.
             self.tell(Input::IntentFailed(attempt, route_try));
+        }
+    }
+
+    /// A full SIP lane loses it; the phase that waits for the leg's end has a deadline, and then says it again as an abort.
+    fn end_leg(&self, order: SipOrder) {
+        if self.sip.try_order(order).is_err() {
+            tracing::warn!("The SIP lane is full: a leg ends by its deadline.");
         }
     }
 

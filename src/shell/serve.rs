@@ -21,7 +21,7 @@ use crate::shell::media::{self, MediaError, MediaPlane};
 use crate::shell::metrics::{Backlogs, CounterName, Metrics, TimingName};
 use crate::shell::replay::{InputLog, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
-use crate::shell::sip::{self, SipError, SipHandle};
+use crate::shell::sip::{self, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::Writer;
@@ -55,7 +55,7 @@ pub enum ServeError {
     Media(#[from] MediaError),
     /// SIP.
     #[error(transparent)]
-    Sip(#[from] SipError),
+    Sip(#[from] SipStartFault),
     /// HTTP.
     #[error(transparent)]
     Api(#[from] ApiFailed),
@@ -140,7 +140,7 @@ impl Engine {
         let calls: CallBook = Arc::default();
         let leads: LeadBook = Arc::default();
         let ordered: OrderedAt = Arc::default();
-        let outlets: Arc<OnceLock<(SipHandle, Arc<Desks>)>> = Arc::default();
+        let outlets: Arc<OnceLock<(SipLane, Arc<Desks>)>> = Arc::default();
         let returned = ReturnedLeads::default();
         let news = news_sink(
             lane.clone(),
@@ -155,7 +155,7 @@ impl Engine {
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
         if !recovery.orphans.is_empty()
-            && !sip.try_order(SipOrder::Orphans(recovery.orphans.clone()))
+            && sip.try_order(SipOrder::Orphans(recovery.orphans.clone())).is_err()
         {
             tracing::error!(
                 orphans = recovery.orphans.len(),
@@ -185,7 +185,7 @@ impl Engine {
             times: Arc::new(Times(Arc::clone(&metrics))),
         };
         let desks = Desks::new(DeskSettings::from_config(config), parts);
-        let _ = outlets.set((sip.clone(), Arc::clone(&desks)));
+        let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
 
         let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
         let readiness = Arc::new(Readiness::new(clock));
@@ -219,7 +219,7 @@ impl Engine {
             clock,
             route: Router {
                 store: writer.lane(),
-                sip: sip.clone(),
+                sip: sip.lane(),
                 media: Arc::clone(&media),
                 desks,
                 cards,
@@ -284,7 +284,7 @@ impl Engine {
         let _ = self.stop_tasks.send(true);
         drop(self.stop_floor);
         let floor_ended_well = self.floor.join().is_ok();
-        self.sip.shutdown();
+        self.sip.stop(Duration::from_secs(2));
         let lost = self.writer.stop();
         self.media.shutdown();
         runtime.block_on(async {
@@ -309,7 +309,7 @@ impl Engine {
 /// What the writer says after each commit, to whom it concerns. Runs on the writer's thread: hands over and returns.
 fn news_sink(
     lane: FloorLane,
-    outlets: Arc<OnceLock<(SipHandle, Arc<Desks>)>>,
+    outlets: Arc<OnceLock<(SipLane, Arc<Desks>)>>,
     ordered: OrderedAt,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -338,7 +338,7 @@ fn news_sink(
             StoreNews::DialogDurable(attempt, route_try) => {
                 if let Some((sip, _)) = outlets.get() {
                     // Full: the ACK goes after its own bound of 200 ms.
-                    sip.try_order(SipOrder::ConfirmDialog(attempt, route_try));
+                    let _ = sip.try_order(SipOrder::ConfirmDialog(attempt, route_try));
                 }
             }
             StoreNews::OutcomeDurable {

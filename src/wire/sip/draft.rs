@@ -165,6 +165,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         406 => "Not Acceptable",
         408 => "Request Timeout",
         413 => "Request Entity Too Large",
+        422 => "Session Interval Too Small",
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",

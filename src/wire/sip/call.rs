@@ -1,0 +1,1118 @@
+//! One call of ours, from INVITE to the last absorbed copy (RFC 3261 s.9, 13, 15). Owns its transactions and its dialog.
+//!
+//! The caller's wishes and the far end's answers cross on the wire; every crossing has a named outcome here:
+//! - CANCEL before any 1xx: the wish waits for the 1xx; a final answer that comes first is acted upon.
+//! - CANCEL crossing a 200: `Answered` is reported, the caller decides. Nobody wants it any more (`Drop`): ACK and BYE.
+//! - A second 2xx with another tag (fork), or a 2xx after we gave up: ACK and BYE, counted, reported nowhere.
+
+use super::auth::AuthHeader;
+use super::counters::{Count, Counters};
+use super::dialog::{Dialog, FarSide};
+use super::event::{
+    CallKey, Destination, Event, Identity, InviteOrder, OrphanOrder, Output, Random, Source,
+    random_token,
+};
+use super::failure::Failure;
+use super::message::{Method, Response};
+use super::sdp::{AudioPath, Direction, Law, LocalAudio, Sdp, SdpFault, write_offer};
+use super::transaction::{Client, Due, GIVE_UP, Heard, Server, earliest};
+use super::trunk::Trunk;
+use super::via::MAGIC_COOKIE;
+use crate::time::Mono;
+use std::time::Duration;
+
+/// From the INVITE to the first provisional answer; then the call is given up (design, s.5).
+pub const SILENCE_MAX: Duration = Duration::from_secs(4);
+/// How long the ACK waits for the dialog to be durable (docs/adr/0002).
+pub const ACK_HOLD_MAX: Duration = Duration::from_millis(200);
+/// Longest ringing: a last resort, the floor cancels long before.
+pub const RING_MAX: Duration = Duration::from_secs(300);
+/// Most forks and late answers of one call that are ended.
+const STRAYS_MAX: usize = 8;
+/// Methods that we serve.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+/// Laws that we speak.
+pub(super) const SPOKEN: [Law; 2] = [Law::Mu, Law::A];
+
+/// What a call may use while it handles one thing.
+pub(super) struct Turn<'a> {
+    pub(super) now: Mono,
+    pub(super) trunk: &'a mut Trunk,
+    pub(super) random: &'a mut dyn Random,
+    pub(super) counters: &'a mut Counters,
+    pub(super) out: &'a mut Vec<Output>,
+}
+
+impl Turn<'_> {
+    pub(super) fn send(&mut self, octets: Vec<u8>) {
+        self.out.push(Output::Send {
+            to: Destination::Trunk(self.trunk.setup.id),
+            octets,
+            invite: None,
+        });
+    }
+
+    pub(super) fn resend(&mut self, octets: &[u8]) {
+        self.counters.add(Count::Retransmissions);
+        self.send(octets.to_vec());
+    }
+
+    pub(super) fn branch(&mut self) -> String {
+        format!("{MAGIC_COOKIE}{}", random_token(self.random))
+    }
+}
+
+/// Where a call is. `Calling`, `Answered` and `Ending` each end by a timer or by the caller; `Over` ends by `gone_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// INVITE out, no final answer.
+    Calling,
+    /// A dialog stands.
+    Answered,
+    /// Our BYE is out.
+    Ending,
+    /// Only copies are absorbed.
+    Over,
+}
+
+/// What the caller wants of a call that is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    /// An answer.
+    Keep,
+    /// No answer; should one cross, it is reported.
+    Cancel,
+    /// Nothing: an answer is acknowledged and ended.
+    Drop,
+}
+
+#[derive(Debug)]
+struct Ack {
+    octets: Vec<u8>,
+    /// Held until then; `None`: it went out.
+    due: Option<Mono>,
+}
+
+/// A dialog that nobody wants.
+#[derive(Debug)]
+struct Stray {
+    tag: String,
+    ack: Vec<u8>,
+    bye: Client,
+}
+
+/// Session timer (RFC 4028).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session {
+    pub(super) interval: Duration,
+    pub(super) we_refresh: bool,
+    /// When we refresh, or give the far end up.
+    pub(super) due: Mono,
+}
+
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) key: CallKey,
+    pub(super) trunk: crate::ids::TrunkId,
+    pub(super) phase: Phase,
+    pub(super) wake: Option<Mono>,
+    pub(super) gone_at: Option<Mono>,
+    pub(super) dialog: Option<Dialog>,
+    pub(super) servers: Vec<Server<Source>>,
+    pub(super) local: LocalAudio,
+    pub(super) path: Option<AudioPath>,
+    pub(super) session: Option<Session>,
+    /// Offers taken up in the second that began then.
+    pub(super) changes: (Mono, u8),
+    /// Our offer went out in a 200; its answer comes in the ACK.
+    pub(super) awaits_answer: bool,
+    identity: Identity,
+    from: String,
+    to: String,
+    uri: String,
+    cseq: u32,
+    wish: Wish,
+    is_silent: bool,
+    has_tried: bool,
+    has_rung: bool,
+    invite: Client,
+    /// INVITEs that were challenged, or that an earlier process may have sent.
+    earlier: Vec<Client>,
+    authorization: Option<AuthHeader>,
+    challenges: u8,
+    is_bye_challenged: bool,
+    silence_at: Option<Mono>,
+    ring_until: Option<Mono>,
+    cancels: Vec<Client>,
+    cancel_until: Option<Mono>,
+    early: Option<AudioPath>,
+    ack: Option<Ack>,
+    bye: Option<Client>,
+    strays: Vec<Stray>,
+    refresh: Option<Client>,
+}
+
+/// Branch of the INVITE that follows `round` challenges.
+fn branch_of_round(identity: &Identity, round: u8) -> String {
+    match round {
+        0 => identity.branch.clone(),
+        _ => format!("{}-{}", identity.branch, round + 1),
+    }
+}
+
+impl Call {
+    fn bare(
+        key: CallKey,
+        turn: &mut Turn<'_>,
+        identity: Identity,
+        number: &str,
+        caller: &str,
+        media_port: u16,
+        invite: Client,
+    ) -> Call {
+        let domain = &turn.trunk.domain;
+        let mut session = [0_u8; 8];
+        turn.random.fill(&mut session);
+        Call {
+            key,
+            trunk: turn.trunk.setup.id,
+            phase: Phase::Calling,
+            wake: None,
+            gone_at: None,
+            dialog: None,
+            servers: Vec::new(),
+            local: LocalAudio {
+                address: turn.trunk.setup.media_address,
+                port: media_port,
+                // RFC 8866 s.5.2: numeric; some far ends read it as a signed 32-bit number.
+                session: u64::from_le_bytes(session) & 0x3FFF_FFFF,
+                version: 1,
+            },
+            path: None,
+            session: None,
+            changes: (turn.now, 0),
+            awaits_answer: false,
+            identity,
+            from: format!("<sip:{caller}@{domain}>"),
+            to: format!("<sip:{number}@{domain}>"),
+            uri: format!("sip:{number}@{domain}"),
+            cseq: 1,
+            wish: Wish::Keep,
+            is_silent: false,
+            has_tried: false,
+            has_rung: false,
+            invite,
+            earlier: Vec::new(),
+            authorization: None,
+            challenges: 0,
+            is_bye_challenged: false,
+            silence_at: None,
+            ring_until: None,
+            cancels: Vec::new(),
+            cancel_until: None,
+            early: None,
+            ack: None,
+            bye: None,
+            strays: Vec::new(),
+            refresh: None,
+        }
+    }
+
+    /// Sends the INVITE.
+    pub(super) fn place(turn: &mut Turn<'_>, order: InviteOrder) -> Call {
+        let InviteOrder {
+            key,
+            identity,
+            number,
+            caller,
+            media_port,
+            ..
+        } = order;
+        let pending = Client::adopt(turn.now, identity.branch.clone(), 1, true);
+        let mut call = Call::bare(
+            key,
+            turn,
+            identity,
+            number.digits(),
+            caller.digits(),
+            media_port,
+            pending,
+        );
+        let cnonce = random_token(turn.random);
+        if let Some(wallet) = &mut turn.trunk.wallet {
+            call.authorization = wallet.reuse("INVITE", &call.uri, &cnonce);
+        }
+        call.send_invite(turn, caller.digits());
+        call
+    }
+
+    fn send_invite(&mut self, turn: &mut Turn<'_>, caller: &str) {
+        let branch = branch_of_round(&self.identity, self.challenges);
+        let ourselves = &turn.trunk.ourselves;
+        let mut draft = ourselves
+            .begin(&Method::INVITE, &self.uri, &branch)
+            .header_with_tag("From", &self.from, &self.identity.from_tag)
+            .header("To", &self.to)
+            .header("Call-ID", &self.identity.call_id)
+            .header("CSeq", &format!("{} INVITE", self.cseq))
+            .header("Contact", &ourselves.contact(Some(caller)))
+            .header("Allow", ALLOW)
+            .header("User-Agent", &ourselves.user_agent);
+        if let Some((name, value)) = &self.authorization {
+            draft = draft.header(name, value);
+        }
+        let offer = write_offer(&self.local, Direction::SendRecv);
+        let octets = draft.end(Some(("application/sdp", offer.as_bytes())));
+        turn.counters.add(Count::OutInvite);
+        turn.out.push(Output::Send {
+            to: Destination::Trunk(self.trunk),
+            octets: octets.clone(),
+            invite: (self.challenges == 0).then_some(self.key),
+        });
+        self.invite = Client::start(
+            turn.now,
+            Method::INVITE,
+            branch,
+            self.cseq,
+            turn.trunk.is_reliable(),
+            octets,
+        );
+        self.silence_at = Some(turn.now + SILENCE_MAX);
+    }
+
+    /// Takes over a leg of an earlier process, to end it: BYE where its dialog is known, else CANCEL.
+    pub(super) fn adopt(turn: &mut Turn<'_>, order: OrphanOrder) -> Call {
+        let OrphanOrder {
+            key,
+            identity,
+            number,
+            caller,
+            far,
+            ..
+        } = order;
+        turn.counters.add(Count::Orphans);
+        let is_reliable = turn.trunk.is_reliable();
+        let adopted = |round: u8| {
+            Client::adopt(
+                turn.now,
+                branch_of_round(&identity, round),
+                u32::from(round) + 1,
+                is_reliable,
+            )
+        };
+        // Behind a challenge the INVITE had another branch; which one rings, only the far end knows.
+        let rounds = if turn.trunk.wallet.is_some() {
+            1..3
+        } else {
+            1..1
+        };
+        let (first, earlier) = (adopted(0), rounds.map(adopted).collect());
+        let mut call = Call::bare(
+            key,
+            turn,
+            identity,
+            number.digits(),
+            caller.digits(),
+            0,
+            first,
+        );
+        call.earlier = earlier;
+        call.is_silent = true;
+        call.wish = Wish::Drop;
+        match far {
+            Some(far) => {
+                call.cseq = far.local_cseq;
+                call.open_dialog(turn, far);
+                if let Some(ack) = &mut call.ack {
+                    ack.due = None;
+                }
+                call.send_bye(turn);
+            }
+            None => {
+                call.send_cancel(turn);
+                call.cancel_until = Some(turn.now + GIVE_UP);
+            }
+        }
+        call
+    }
+
+    /// A place for a 2xx to a call that nobody knows any more: it is acknowledged and ended.
+    pub(super) fn of_stray_answer(turn: &mut Turn<'_>, key: CallKey, answer: &Response) -> Call {
+        let envelope = &answer.envelope;
+        let identity = Identity {
+            call_id: envelope.call_id.clone(),
+            from_tag: envelope.from.tag().unwrap_or_default().to_owned(),
+            branch: envelope
+                .top_via()
+                .and_then(|via| via.branch())
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        let adopted = Client::adopt(
+            turn.now,
+            identity.branch.clone(),
+            envelope.cseq.number,
+            turn.trunk.is_reliable(),
+        );
+        let mut call = Call::bare(key, turn, identity, "", "", 0, adopted);
+        call.from = format!("<{}>", envelope.from.uri);
+        call.to = format!("<{}>", envelope.to.uri);
+        call.uri = envelope.to.uri.as_request_uri().to_owned();
+        call.cseq = envelope.cseq.number;
+        call.is_silent = true;
+        call.wish = Wish::Drop;
+        call.over(turn.now);
+        call.hear(turn, answer, false);
+        call
+    }
+
+    /// Call-ID.
+    pub(super) fn call_id(&self) -> &str {
+        &self.identity.call_id
+    }
+
+    /// Our tag.
+    pub(super) fn local_tag(&self) -> &str {
+        &self.identity.from_tag
+    }
+
+    // -- the caller's wishes
+
+    /// Stop it while it rings.
+    pub(super) fn cancel(&mut self, turn: &mut Turn<'_>) {
+        if self.phase == Phase::Calling {
+            self.wish = self.wish.max(Wish::Cancel);
+            self.cancel_if_possible(turn);
+        }
+    }
+
+    /// End it.
+    pub(super) fn hang_up(&mut self, turn: &mut Turn<'_>) {
+        match self.phase {
+            Phase::Calling => self.cancel(turn),
+            Phase::Answered => {
+                self.release_ack(turn);
+                self.send_bye(turn);
+            }
+            Phase::Ending | Phase::Over => {}
+        }
+    }
+
+    /// Get rid of it and report nothing more.
+    pub(super) fn abort(&mut self, turn: &mut Turn<'_>) {
+        self.is_silent = true;
+        self.wish = Wish::Drop;
+        self.hang_up(turn);
+    }
+
+    /// The dialog is durable: the ACK may go.
+    pub(super) fn confirm(&mut self, turn: &mut Turn<'_>) {
+        self.release_ack(turn);
+    }
+
+    /// The INVITE could not be sent: nobody heard of this call.
+    pub(super) fn send_failed(&mut self, turn: &mut Turn<'_>) {
+        if self.phase == Phase::Calling && !self.has_tried && !self.has_rung {
+            self.report(turn, Event::Failed(Failure::local(0)));
+            self.invite.stop();
+            self.over(turn.now);
+        }
+    }
+
+    /// The trunk is connected again: what was said into the gap is said again.
+    pub(super) fn reconnected(&mut self, turn: &mut Turn<'_>) {
+        let waiting = self
+            .cancels
+            .iter()
+            .chain(&self.bye)
+            .chain(self.strays.iter().map(|stray| &stray.bye));
+        for client in waiting.filter(|client| client.is_pending()) {
+            turn.resend(client.octets());
+        }
+    }
+
+    pub(super) fn report(&mut self, turn: &mut Turn<'_>, event: Event) {
+        if !self.is_silent {
+            turn.out.push(Output::Event(self.key, event));
+        }
+    }
+
+    /// Ends the part that anybody hears of.
+    pub(super) fn over(&mut self, now: Mono) {
+        self.phase = Phase::Over;
+        self.is_silent = true;
+        self.silence_at = None;
+        self.ring_until = None;
+        self.cancel_until = None;
+        self.session = None;
+        self.refresh = None;
+        self.gone_at = Some(now + GIVE_UP);
+    }
+
+    fn cancel_if_possible(&mut self, turn: &mut Turn<'_>) {
+        // RFC 3261 s.9.1: no CANCEL before a provisional answer.
+        if self.wish != Wish::Keep && self.cancels.is_empty() && self.invite.is_proceeding() {
+            self.send_cancel(turn);
+            self.cancel_until = Some(turn.now + GIVE_UP);
+        }
+    }
+
+    fn send_cancel(&mut self, turn: &mut Turn<'_>) {
+        let ringing: Vec<(String, u32)> = std::iter::once(&self.invite)
+            .chain(&self.earlier)
+            .filter(|client| client.is_pending())
+            .map(|client| (client.branch().to_owned(), client.cseq()))
+            .collect();
+        for (branch, cseq) in ringing {
+            let ourselves = &turn.trunk.ourselves;
+            let octets = ourselves
+                .begin(&Method::CANCEL, &self.uri, &branch)
+                .header_with_tag("From", &self.from, &self.identity.from_tag)
+                .header("To", &self.to)
+                .header("Call-ID", &self.identity.call_id)
+                .header("CSeq", &format!("{cseq} CANCEL"))
+                .header("User-Agent", &ourselves.user_agent)
+                .end(None);
+            turn.counters.add(Count::OutCancel);
+            turn.send(octets.clone());
+            let is_reliable = turn.trunk.is_reliable();
+            self.cancels.push(Client::start(
+                turn.now,
+                Method::CANCEL,
+                branch,
+                cseq,
+                is_reliable,
+                octets,
+            ));
+        }
+    }
+
+    // -- answers
+
+    /// Takes an answer up. `is_from_address`: it came from the trunk's own address, not only from its ranges.
+    pub(super) fn hear(&mut self, turn: &mut Turn<'_>, response: &Response, is_from_address: bool) {
+        let envelope = &response.envelope;
+        let branch = envelope
+            .top_via()
+            .and_then(|via| via.branch())
+            .unwrap_or_default();
+        let (cseq, method) = (envelope.cseq.number, &envelope.cseq.method);
+        let is_ours = |client: &&mut Client| client.matches(branch, cseq, method);
+        if envelope.from.tag() != Some(self.identity.from_tag.as_str()) {
+            return turn.counters.add(Count::DiscardedUnmatched);
+        }
+        if *method == Method::INVITE {
+            return self.hear_invite(turn, response, branch, is_from_address);
+        }
+        if let Some(client) = self.cancels.iter_mut().find(is_ours) {
+            client.hear(turn.now, response.status);
+            return;
+        }
+        if let Some(bye) = self.bye.as_mut().filter(is_ours) {
+            if bye.hear(turn.now, response.status) == Heard::Final {
+                self.bye_answered(turn, response, is_from_address);
+            }
+            return;
+        }
+        if let Some(bye) = self
+            .strays
+            .iter_mut()
+            .map(|stray| &mut stray.bye)
+            .find(is_ours)
+        {
+            bye.hear(turn.now, response.status);
+            return;
+        }
+        if let Some(refresh) = self.refresh.as_mut().filter(is_ours) {
+            if refresh.hear(turn.now, response.status) == Heard::Final {
+                self.refresh = None;
+                self.refresh_answered(turn, response.status);
+            }
+            return;
+        }
+        turn.counters.add(Count::DiscardedUnmatched);
+    }
+
+    fn hear_invite(
+        &mut self,
+        turn: &mut Turn<'_>,
+        response: &Response,
+        branch: &str,
+        is_from_address: bool,
+    ) {
+        let (status, cseq) = (response.status, response.envelope.cseq.number);
+        let is_current = self.invite.matches(branch, cseq, &Method::INVITE);
+        let client = if is_current {
+            &mut self.invite
+        } else {
+            match self
+                .earlier
+                .iter_mut()
+                .find(|client| client.matches(branch, cseq, &Method::INVITE))
+            {
+                Some(client) => client,
+                None => return turn.counters.add(Count::DiscardedUnmatched),
+            }
+        };
+        match client.hear(turn.now, status) {
+            Heard::Provisional if is_current => self.provisional(turn, response),
+            Heard::Provisional | Heard::Nothing => turn.counters.add(Count::Copies),
+            Heard::Again => {
+                let octets = client.octets().to_vec();
+                turn.counters.add(Count::Copies);
+                turn.counters.add(Count::OutAck);
+                turn.send(octets);
+            }
+            Heard::AnswerAgain => self.answer(turn, response),
+            Heard::Final if status < 300 => self.answer(turn, response),
+            Heard::Final => {
+                // RFC 3261 s.17.1.1.3: the ACK of a failure belongs to the INVITE's own transaction.
+                let octets = turn
+                    .trunk
+                    .ourselves
+                    .begin(&Method::ACK, &self.uri, branch)
+                    .header_with_tag("From", &self.from, &self.identity.from_tag)
+                    .header("To", &response.envelope.to.text)
+                    .header("Call-ID", &self.identity.call_id)
+                    .header("CSeq", &format!("{cseq} ACK"))
+                    .end(None);
+                client.keep_ack(octets.clone());
+                turn.counters.add(Count::OutAck);
+                turn.send(octets);
+                if is_current {
+                    self.failed(turn, response, is_from_address);
+                }
+            }
+        }
+    }
+
+    fn provisional(&mut self, turn: &mut Turn<'_>, response: &Response) {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        self.silence_at = None;
+        self.ring_until.get_or_insert(turn.now + RING_MAX);
+        self.cancel_if_possible(turn);
+        if response.status == 100 {
+            if !std::mem::replace(&mut self.has_tried, true) {
+                self.report(turn, Event::Trying);
+            }
+            return;
+        }
+        if !std::mem::replace(&mut self.has_rung, true) {
+            self.report(turn, Event::Ringing);
+        }
+        if response.has_sdp() {
+            match self.read_path(turn, &response.body) {
+                Ok(path) if self.early != Some(path) => {
+                    self.early = Some(path);
+                    self.report(turn, Event::EarlyMedia(path));
+                }
+                Ok(_) => {}
+                Err(_) => turn.counters.add(Count::SdpFaults),
+            }
+        }
+    }
+
+    pub(super) fn read_path(&self, turn: &Turn<'_>, body: &[u8]) -> Result<AudioPath, SdpFault> {
+        let path = Sdp::parse(body)?.audio_path(&SPOKEN)?;
+        check_range(turn, &path)?;
+        Ok(path)
+    }
+
+    fn failed(&mut self, turn: &mut Turn<'_>, response: &Response, is_from_address: bool) {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        if matches!(response.status, 401 | 407) && self.wish == Wish::Keep {
+            let uri = self.uri.clone();
+            if let Some(header) =
+                self.answer_challenge(turn, response, "INVITE", &uri, is_from_address)
+            {
+                self.authorization = Some(header);
+                self.cseq += 1;
+                let challenged = std::mem::replace(
+                    &mut self.invite,
+                    Client::adopt(turn.now, String::new(), 0, true),
+                );
+                self.earlier.push(challenged);
+                let caller = user_of(&self.from).to_owned();
+                return self.send_invite(turn, &caller);
+            }
+        }
+        let is_cancelled = response.status == 487 && !self.cancels.is_empty();
+        let event = if is_cancelled {
+            Event::Ended
+        } else {
+            Event::Failed(Failure::read(response))
+        };
+        self.report(turn, event);
+        self.over(turn.now);
+    }
+
+    /// Credentials for a challenge to a request of ours, unless it is asked too often or by somebody else.
+    fn answer_challenge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        response: &Response,
+        method: &str,
+        uri: &str,
+        is_from_address: bool,
+    ) -> Option<AuthHeader> {
+        let chosen = turn
+            .trunk
+            .wallet
+            .as_ref()
+            .filter(|_| is_from_address)
+            .and_then(|wallet| wallet.choose(response));
+        // Once for each call, and once more where only the nonce was too old.
+        let is_fresh = |is_stale: bool| self.challenges == 0 || (self.challenges == 1 && is_stale);
+        match chosen.filter(|challenge| is_fresh(challenge.is_stale)) {
+            Some(challenge) => {
+                self.challenges += 1;
+                turn.counters.add(Count::ChallengesAnswered);
+                let cnonce = random_token(turn.random);
+                turn.trunk
+                    .wallet
+                    .as_mut()
+                    .map(|wallet| wallet.answer(challenge, method, uri, &cnonce))
+            }
+            None => {
+                turn.counters.add(Count::ChallengesRefused);
+                None
+            }
+        }
+    }
+
+    /// A 2xx to our INVITE, whenever it comes.
+    fn answer(&mut self, turn: &mut Turn<'_>, response: &Response) {
+        let far = FarSide::of_answer(response, &self.uri);
+        match self.phase {
+            Phase::Calling => self.first_answer(turn, response, far),
+            Phase::Answered | Phase::Ending | Phase::Over => {
+                let is_known = self
+                    .dialog
+                    .as_ref()
+                    .is_some_and(|dialog| dialog.far.remote_tag == far.remote_tag);
+                if is_known {
+                    turn.counters.add(Count::DuplicateAnswers);
+                    // RFC 3261 s.13.2.2.4: each copy asks for the ACK again. A held one is on its way anyway.
+                    if let Some(Ack { octets, due: None }) = &self.ack {
+                        turn.counters.add(Count::OutAck);
+                        turn.send(octets.clone());
+                    }
+                } else {
+                    self.stray_answer(turn, far);
+                }
+            }
+        }
+    }
+
+    fn first_answer(&mut self, turn: &mut Turn<'_>, response: &Response, far: FarSide) {
+        self.silence_at = None;
+        self.ring_until = None;
+        self.cancel_until = None;
+        self.open_dialog(turn, far.clone());
+        if self.wish == Wish::Drop {
+            turn.counters.add(Count::LateAnswers);
+            self.release_ack(turn);
+            return self.send_bye(turn);
+        }
+        if !self.cancels.is_empty() {
+            turn.counters.add(Count::CrossedAnswers);
+        }
+        // An answer without a description stands on the one of its 183, as some gateways send it.
+        let path = match (response.has_sdp(), self.early) {
+            (true, _) => self.read_path(turn, &response.body),
+            (false, Some(early)) => Ok(early),
+            (false, None) => Err(SdpFault::Missing),
+        };
+        match path {
+            Ok(path) => {
+                self.phase = Phase::Answered;
+                self.path = Some(path);
+                self.keep_session(turn.now, response.header("Session-Expires"), true);
+                self.report(turn, Event::Answered { far, path });
+            }
+            Err(_) => {
+                // Nobody can talk on this leg. 488 says whose fault it is: the trunk's, not the person's.
+                turn.counters.add(Count::SdpFaults);
+                self.report(turn, Event::Failed(Failure::local(488)));
+                self.is_silent = true;
+                self.release_ack(turn);
+                self.send_bye(turn);
+            }
+        }
+    }
+
+    fn dialog_with(&self, far: FarSide) -> Dialog {
+        Dialog {
+            call_id: self.identity.call_id.clone(),
+            from: self.from.clone(),
+            local_tag: self.identity.from_tag.clone(),
+            to: self.to.clone(),
+            far,
+            remote_cseq: None,
+        }
+    }
+
+    /// Makes the dialog and its ACK, which is held.
+    fn open_dialog(&mut self, turn: &mut Turn<'_>, far: FarSide) {
+        let dialog = self.dialog_with(far);
+        self.ack = Some(Ack {
+            octets: self.write_ack(turn, &dialog),
+            due: Some(turn.now + ACK_HOLD_MAX),
+        });
+        self.dialog = Some(dialog);
+    }
+
+    fn write_ack(&self, turn: &mut Turn<'_>, dialog: &Dialog) -> Vec<u8> {
+        let branch = turn.branch();
+        let mut draft = dialog.begin(
+            &turn.trunk.ourselves,
+            &Method::ACK,
+            &branch,
+            dialog.far.local_cseq,
+        );
+        // RFC 3261 s.13.2.2.4: the ACK carries the credentials of its INVITE.
+        if let Some((name, value)) = &self.authorization {
+            draft = draft.header(name, value);
+        }
+        draft.end(None)
+    }
+
+    /// Sends the ACK if it is still held.
+    pub(super) fn release_ack(&mut self, turn: &mut Turn<'_>) {
+        if let Some(ack) = &mut self.ack
+            && ack.due.take().is_some()
+        {
+            turn.counters.add(Count::OutAck);
+            turn.send(ack.octets.clone());
+        }
+    }
+
+    fn stray_answer(&mut self, turn: &mut Turn<'_>, far: FarSide) {
+        if let Some(stray) = self.strays.iter().find(|stray| stray.tag == far.remote_tag) {
+            turn.counters.add(Count::DuplicateAnswers);
+            turn.counters.add(Count::OutAck);
+            return turn.send(stray.ack.clone());
+        }
+        turn.counters.add(if self.dialog.is_some() {
+            Count::ForkedAnswers
+        } else {
+            Count::LateAnswers
+        });
+        if self.strays.len() >= STRAYS_MAX {
+            return;
+        }
+        let tag = far.remote_tag.clone();
+        let dialog = self.dialog_with(far);
+        let ack = self.write_ack(turn, &dialog);
+        turn.counters.add(Count::OutAck);
+        turn.send(ack.clone());
+        self.cseq += 1;
+        let bye = self.write_bye(turn, &dialog, None);
+        self.strays.push(Stray { tag, ack, bye });
+        if self.phase == Phase::Over {
+            self.gone_at = Some(turn.now + GIVE_UP);
+        }
+    }
+
+    /// Whether a tag is that of a fork that we ended.
+    pub(super) fn has_stray(&self, tag: &str) -> bool {
+        self.strays.iter().any(|stray| stray.tag == tag)
+    }
+
+    // -- the end
+
+    pub(super) fn send_bye(&mut self, turn: &mut Turn<'_>) {
+        self.session = None;
+        self.cseq += 1;
+        self.phase = Phase::Ending;
+        if let Some(dialog) = self.dialog.take() {
+            let cnonce = random_token(turn.random);
+            let uri = dialog.request_uri();
+            let auth = turn
+                .trunk
+                .wallet
+                .as_mut()
+                .and_then(|wallet| wallet.reuse("BYE", &uri, &cnonce));
+            self.bye = Some(self.write_bye(turn, &dialog, auth));
+            self.dialog = Some(dialog);
+        }
+    }
+
+    fn write_bye(&self, turn: &mut Turn<'_>, dialog: &Dialog, auth: Option<AuthHeader>) -> Client {
+        let branch = turn.branch();
+        let ourselves = &turn.trunk.ourselves;
+        let mut draft = dialog
+            .begin(ourselves, &Method::BYE, &branch, self.cseq)
+            .header("User-Agent", &ourselves.user_agent);
+        if let Some((name, value)) = &auth {
+            draft = draft.header(name, value);
+        }
+        let octets = draft.end(None);
+        turn.counters.add(Count::OutBye);
+        turn.send(octets.clone());
+        Client::start(
+            turn.now,
+            Method::BYE,
+            branch,
+            self.cseq,
+            turn.trunk.is_reliable(),
+            octets,
+        )
+    }
+
+    fn bye_answered(&mut self, turn: &mut Turn<'_>, response: &Response, is_from_address: bool) {
+        if self.phase != Phase::Ending {
+            return;
+        }
+        if matches!(response.status, 401 | 407)
+            && !self.is_bye_challenged
+            && let Some(dialog) = self.dialog.take()
+        {
+            self.is_bye_challenged = true;
+            self.challenges = 0;
+            let uri = dialog.request_uri();
+            let auth = self.answer_challenge(turn, response, "BYE", &uri, is_from_address);
+            if auth.is_some() {
+                self.cseq += 1;
+                self.bye = Some(self.write_bye(turn, &dialog, auth));
+                self.dialog = Some(dialog);
+                return;
+            }
+            self.dialog = Some(dialog);
+        }
+        // Whatever it says (481, 408 included), there is no dialog behind it (RFC 3261 s.15.1.1, 12.2.1.2).
+        self.ended(turn);
+    }
+
+    pub(super) fn ended(&mut self, turn: &mut Turn<'_>) {
+        self.report(turn, Event::Ended);
+        self.over(turn.now);
+    }
+
+    // -- session timer
+
+    /// Takes a Session-Expires value up: of our INVITE's answer (`is_answer`), or of a request of the far end's.
+    pub(super) fn keep_session(&mut self, now: Mono, value: Option<&str>, is_answer: bool) {
+        let Some((seconds, refresher)) = value.and_then(session_expires) else {
+            self.session = None;
+            return;
+        };
+        // "uac" is whoever sent the request: we in an answer to ours, the far end in its own.
+        let we_refresh = match refresher {
+            Some("uac") => is_answer,
+            Some("uas") => !is_answer,
+            _ => false,
+        };
+        let interval = Duration::from_secs(u64::from(seconds.clamp(90, 86_400)));
+        let wait = if we_refresh {
+            interval / 2
+        } else {
+            interval - (interval / 3).min(Duration::from_secs(32))
+        };
+        self.session = Some(Session {
+            interval,
+            we_refresh,
+            due: now + wait,
+        });
+    }
+
+    fn session_due(&mut self, turn: &mut Turn<'_>, session: Session) {
+        self.session = None;
+        if self.phase != Phase::Answered {
+            return;
+        }
+        if !session.we_refresh {
+            turn.counters.add(Count::SessionsExpired);
+            return self.hang_up(turn);
+        }
+        self.session = Some(Session {
+            due: turn.now + session.interval / 2,
+            ..session
+        });
+        let Some(dialog) = &self.dialog else { return };
+        let branch = turn.branch();
+        self.cseq += 1;
+        let ourselves = &turn.trunk.ourselves;
+        let octets = dialog
+            .begin(ourselves, &Method::UPDATE, &branch, self.cseq)
+            .header("Contact", &ourselves.contact(None))
+            .header("Supported", "timer")
+            .header(
+                "Session-Expires",
+                &format!("{};refresher=uac", session.interval.as_secs()),
+            )
+            .header("User-Agent", &ourselves.user_agent)
+            .end(None);
+        turn.counters.add(Count::OutUpdate);
+        turn.send(octets.clone());
+        let is_reliable = turn.trunk.is_reliable();
+        self.refresh = Some(Client::start(
+            turn.now,
+            Method::UPDATE,
+            branch,
+            self.cseq,
+            is_reliable,
+            octets,
+        ));
+    }
+
+    fn refresh_answered(&mut self, turn: &mut Turn<'_>, status: u16) {
+        // RFC 3261 s.12.2.1.2: these two say that the dialog is gone; any other refusal leaves it standing.
+        if matches!(status, 408 | 481) {
+            turn.counters.add(Count::SessionsExpired);
+            self.hang_up(turn);
+        }
+    }
+
+    // -- time
+
+    pub(super) fn next_timeout(&self) -> Option<Mono> {
+        let clients = std::iter::once(&self.invite)
+            .chain(&self.earlier)
+            .chain(&self.cancels)
+            .chain(&self.bye)
+            .chain(&self.refresh)
+            .chain(self.strays.iter().map(|stray| &stray.bye))
+            .map(Client::next_timeout);
+        let own = [
+            self.silence_at,
+            self.ring_until,
+            self.cancel_until,
+            self.ack.as_ref().and_then(|ack| ack.due),
+            self.session.map(|session| session.due),
+            self.gone_at,
+        ];
+        earliest(
+            own.into_iter()
+                .chain(clients)
+                .chain(self.servers.iter().map(Server::next_timeout)),
+        )
+    }
+
+    /// Whether nothing of it is left at `now`.
+    pub(super) fn is_gone(&self, now: Mono) -> bool {
+        self.gone_at.is_some_and(|at| at <= now)
+    }
+
+    pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        if due(&mut self.silence_at, now) && self.phase == Phase::Calling {
+            turn.counters.add(Count::SilentInvites);
+            self.report(turn, Event::Silent);
+            self.is_silent = true;
+            self.wish = Wish::Drop;
+            // A further copy could only make a telephone ring for nobody.
+            self.invite.stop_resending();
+        }
+        if due(&mut self.ring_until, now) && self.phase == Phase::Calling {
+            self.report(turn, Event::Failed(Failure::local(408)));
+            self.abort(turn);
+        }
+        if due(&mut self.cancel_until, now) && self.phase == Phase::Calling {
+            // RFC 3261 s.9.1: 64 T1 behind the CANCEL the call counts as cancelled.
+            turn.counters.add(Count::TransactionTimeouts);
+            self.ended(turn);
+        }
+        if self
+            .ack
+            .as_ref()
+            .and_then(|ack| ack.due)
+            .is_some_and(|at| at <= now)
+        {
+            turn.counters.add(Count::AckUnconfirmed);
+            self.release_ack(turn);
+        }
+        match self.invite.handle_timeout(now) {
+            Some(Due::Resend) => turn.resend(self.invite.octets()),
+            Some(Due::GaveUp) if self.phase == Phase::Calling => {
+                turn.counters.add(Count::TransactionTimeouts);
+                self.report(turn, Event::Failed(Failure::local(408)));
+                self.over(now);
+            }
+            Some(Due::GaveUp | Due::Over) | None => {}
+        }
+        for client in self
+            .cancels
+            .iter_mut()
+            .chain(self.strays.iter_mut().map(|stray| &mut stray.bye))
+        {
+            match client.handle_timeout(now) {
+                Some(Due::Resend) => turn.resend(client.octets()),
+                Some(Due::GaveUp) => turn.counters.add(Count::TransactionTimeouts),
+                Some(Due::Over) | None => {}
+            }
+        }
+        for client in &mut self.earlier {
+            client.handle_timeout(now);
+        }
+        self.earlier.retain(Client::is_alive);
+        if let Some(bye) = &mut self.bye {
+            match bye.handle_timeout(now) {
+                Some(Due::Resend) => turn.resend(bye.octets()),
+                Some(Due::GaveUp) => {
+                    turn.counters.add(Count::TransactionTimeouts);
+                    if self.phase == Phase::Ending {
+                        self.ended(turn);
+                    }
+                }
+                Some(Due::Over) | None => {}
+            }
+        }
+        if let Some(refresh) = &mut self.refresh {
+            match refresh.handle_timeout(now) {
+                Some(Due::Resend) => turn.resend(refresh.octets()),
+                Some(Due::GaveUp) => {
+                    self.refresh = None;
+                    self.refresh_answered(turn, 408);
+                }
+                Some(Due::Over) | None => {}
+            }
+        }
+        if let Some(session) = self.session
+            && session.due <= now
+        {
+            self.session_due(turn, session);
+        }
+        self.serve_timeouts(turn);
+    }
+}
+
+/// Takes a deadline that has come.
+fn due(deadline: &mut Option<Mono>, now: Mono) -> bool {
+    let is_due = deadline.is_some_and(|at| at <= now);
+    if is_due {
+        *deadline = None;
+    }
+    is_due
+}
+
+/// Voice goes only where the trunk's media may come from.
+pub(super) fn check_range(turn: &Turn<'_>, path: &AudioPath) -> Result<(), SdpFault> {
+    match path.remote {
+        Some(remote) if !turn.trunk.allows_media(remote.ip()) => Err(SdpFault::Address),
+        _ => Ok(()),
+    }
+}
+
+/// The user part of `<sip:user@host>` that we wrote ourselves.
+fn user_of(address: &str) -> &str {
+    address
+        .split_once("sip:")
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .map_or("", |(user, _)| user)
+}
+
+/// Seconds and refresher of a Session-Expires value (RFC 4028 s.4).
+pub(super) fn session_expires(value: &str) -> Option<(u32, Option<&str>)> {
+    let mut parts = value.split(';').map(str::trim);
+    let seconds = parts.next()?.parse().ok()?;
+    let refresher = parts
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("refresher"))
+        .map(|(_, value)| value.trim());
+    Some((seconds, refresher))
+}
