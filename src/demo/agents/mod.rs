@@ -81,6 +81,8 @@ pub struct AgentLogin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     Work,
+    /// The shift ends: long conversations come to their end.
+    Hurry,
     /// Finish the call and its outcome, then log out.
     Leave,
     /// Drop everything.
@@ -154,6 +156,12 @@ impl Crowd {
     /// What happened since the last call, oldest first.
     pub fn take_events(&self) -> Vec<figures::AgentEvent> {
         self.figures.take_events()
+    }
+
+    /// Asks everybody to bring conversations to an end; calls are still taken.
+    pub fn hurry(&self) {
+        // Nobody listens: all agents are gone already.
+        let _ = self.orders.send(Order::Hurry);
     }
 
     /// Lets everybody finish and log out; after `patience` sockets are dropped. Returns the figures.
@@ -240,7 +248,7 @@ impl Agent {
         let mut socket = match tokio::time::timeout(CONNECT_MAX, connect).await {
             Ok(Ok((socket, _))) => socket,
             Ok(Err(_)) | Err(_) => {
-                return if *self.orders.borrow() == Order::Work {
+                return if matches!(*self.orders.borrow(), Order::Work | Order::Hurry) {
                     Ended::Lost
                 } else {
                     Ended::Left
@@ -278,8 +286,9 @@ impl Agent {
                     match order {
                         Order::Leave if !self.leaving => {
                             self.leaving = true;
-                            self.script.leave(&mut wishes);
+                            self.script.leave(self.clock.mono(), &mut wishes);
                         }
+                        Order::Hurry => self.script.hurry(self.clock.mono()),
                         Order::Stop => return Ended::Left,
                         Order::Work | Order::Leave => {}
                     }

@@ -19,6 +19,9 @@ use crate::wire::desk::server::{ClosingReason, DeskState, ServerFrame, ServerMes
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Talk time once the shift nears its end, in seconds.
+const HURRIED_TALK_S: f64 = 5.0;
+
 /// What the agent has in mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Intention {
@@ -136,10 +139,25 @@ impl Script {
         self.figures.count(|figures| &figures.sockets_lost);
     }
 
+    /// The shift nears its end: conversations are brought to theirs within seconds, also those to come.
+    pub fn hurry(&mut self, now: Mono) {
+        self.habits.talk_mean_s = self.habits.talk_mean_s.min(HURRIED_TALK_S);
+        self.habits.talk_cv = self.habits.talk_cv.min(0.5);
+        if self.call.as_ref().is_some_and(|call| !call.over) {
+            self.intend(
+                now,
+                Intention::HangUp,
+                self.habits.talk_mean_s,
+                self.habits.talk_cv,
+            );
+        }
+    }
+
     /// The day ends: finish what is at hand, then log out.
-    pub fn leave(&mut self, wishes: &mut Vec<Wish>) {
+    pub fn leave(&mut self, now: Mono, wishes: &mut Vec<Wish>) {
         if !self.leaving {
             self.leaving = true;
+            self.hurry(now);
             self.ask_state(WantedState::Offline, None, wishes);
         }
     }

@@ -312,12 +312,30 @@ fn an_outcome_that_could_not_be_saved_is_said_again_and_one_that_is_saved_is_not
 }
 
 #[test]
+fn a_hurried_agent_ends_a_long_conversation_soon() {
+    let mut desk = desk(Habits {
+        talk_mean_s: 5_000.0,
+        talk_cv: 0.1,
+        expand_share: 0.0,
+        ..steady()
+    });
+    desk.log_in();
+    desk.connect("Nam");
+    desk.until(60_000);
+    desk.sent();
+    desk.script.hurry(desk.now().mono);
+    desk.until(120_000);
+    assert_eq!(desk.sent(), ["hang_up"]);
+}
+
+#[test]
 fn leaving_waits_for_the_outcome_and_logs_out() {
     let mut desk = desk(steady());
     desk.log_in();
     desk.connect("Nam");
     desk.sent();
-    desk.script.leave(&mut desk.wishes);
+    let now = desk.now().mono;
+    desk.script.leave(now, &mut desk.wishes);
     assert_eq!(desk.sent(), ["state offline"]);
     desk.end();
     desk.until(1_000_000);

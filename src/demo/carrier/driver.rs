@@ -197,15 +197,17 @@ impl Driver {
             self.flush();
             self.lines.send_due(self.clock.mono());
             self.write_stats(now, false);
-            match (self.stopper.asked(), farewell) {
-                (0, _) => {}
-                (1, None) => {
-                    farewell = Some(now.mono + FAREWELL);
-                    self.network.stop(now, &mut self.lines, &mut self.out);
-                    self.flush();
-                }
-                (1, Some(until)) if now.mono < until && !self.network.is_quiet() => {}
-                _ => break,
+            let asked = self.stopper.asked();
+            if asked == 0 {
+                continue;
+            }
+            let until = *farewell.get_or_insert_with(|| {
+                self.network.stop(now, &mut self.lines, &mut self.out);
+                now.mono + FAREWELL
+            });
+            self.flush();
+            if asked > 1 || now.mono >= until || self.network.is_quiet() {
+                break;
             }
         }
         let now = self.clock.now();

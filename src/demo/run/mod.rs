@@ -41,7 +41,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 const DRAIN_MAX: Duration = Duration::from_secs(180);
 /// Longest wait for the last outcomes.
 const FAREWELL_MAX: Duration = Duration::from_secs(90);
-/// Longest wait for a process that was asked to end.
+/// Longest wait for a process that was asked to end; then it is asked to end at once.
 const END_MAX: Duration = Duration::from_secs(30);
 /// Events on the screen.
 const EVENTS_SHOWN: usize = 12;
@@ -171,8 +171,15 @@ pub fn run(args: DemoArgs) -> Result<u8, DemoError> {
         "The calling rules are relaxed for the demo (any hour, 100 attempts a day): {}",
         place.file("demo.toml").display()
     );
-    let demo = Demo::start(args, place, asked)?;
-    demo.run()
+    let path = place.path.clone();
+    let outcome = Demo::start(args, place, asked).and_then(Demo::run);
+    if outcome.is_err() {
+        eprintln!(
+            "Logs, configuration and data of this demo are kept in {}",
+            path.display()
+        );
+    }
+    outcome
 }
 
 /// The running demo.
@@ -359,6 +366,7 @@ impl Demo {
     fn drain(&mut self, screen: &mut Screen) -> Result<(), DemoError> {
         let before = self.asked();
         self.api.pause(CAMPAIGN)?;
+        self.crowd.hurry();
         let until = Instant::now() + DRAIN_MAX;
         loop {
             self.look();
@@ -396,10 +404,8 @@ impl Demo {
         let seconds = began.elapsed().as_secs_f64();
         let agents: AgentFigures = crowd.leave(FAREWELL_MAX);
         let picture = api.picture().ok().or(picture);
-        engine.ask_to_end()?;
-        let engine_ended = engine.wait_for_end(END_MAX);
-        // The end of its input ends the carrier.
-        let carrier_ended = carrier.wait_for_end(END_MAX);
+        let engine_ended = engine.end(END_MAX)?;
+        let carrier_ended = carrier.end(END_MAX)?;
         let sources = summary::Sources {
             store: &store,
             records: &place.file("calls.jsonl"),

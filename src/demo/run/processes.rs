@@ -132,7 +132,7 @@ impl Peer {
     }
 
     /// SIGTERM: finish, then end.
-    pub fn ask_to_end(&mut self) -> Result<(), PeerError> {
+    fn ask_to_end(&mut self) -> Result<(), PeerError> {
         if self.poll_end().is_some() {
             return Ok(());
         }
@@ -154,19 +154,21 @@ impl Peer {
             })
     }
 
-    /// Waits for its end; after `patience` it is killed. Returns whether it ended by itself and well.
-    pub fn wait_for_end(&mut self, patience: Duration) -> bool {
-        // Its input ends too.
-        drop(self.child.stdin.take());
-        let until = Instant::now() + patience;
-        while Instant::now() < until {
-            if let Some(status) = self.poll_end() {
-                return status.success();
+    /// Asks it to end; after `patience` asks again, which means at once; after that long again it is killed. Returns whether
+    /// it ended at the first word, and well.
+    pub fn end(&mut self, patience: Duration) -> Result<bool, PeerError> {
+        for attempt in 0..2 {
+            self.ask_to_end()?;
+            let until = Instant::now() + patience;
+            while Instant::now() < until {
+                if let Some(status) = self.poll_end() {
+                    return Ok(attempt == 0 && status.success());
+                }
+                std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
         self.kill();
-        false
+        Ok(false)
     }
 
     /// The last lines of its log.
