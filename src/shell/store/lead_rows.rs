@@ -3,6 +3,7 @@
 //! Columns and keys are documented in `docs/lead-import.md`; a test compares the two.
 
 use crate::shell::store::cells;
+use crate::shell::store::records::fields;
 use crate::time::UnixMs;
 use crate::wire::desk::facts::CustomerFacts;
 use phonenumber::country;
@@ -150,7 +151,7 @@ pub struct Header(Vec<Target>);
 impl Header {
     /// Reads the header record. A name that is unknown or twice there is refused: a misspelt column must not be lost silently.
     pub fn read(record: &[u8], delimiter: u8) -> Result<Self, String> {
-        let fields = split(record, delimiter)?;
+        let fields = fields(record, delimiter);
         if fields.len() > COLUMNS_MAX {
             return Err(format!(
                 "{} columns, at most {COLUMNS_MAX} are read",
@@ -234,7 +235,7 @@ impl RowReader {
         delimiter: u8,
     ) -> Result<LeadRow, String> {
         let text = text_of(record)?;
-        let fields = split(text.as_bytes(), delimiter)?;
+        let fields = fields(text.as_bytes(), delimiter);
         if fields.len() != header.0.len() {
             return Err(format!(
                 "{} fields, the header has {}",
@@ -407,26 +408,6 @@ fn text_of(record: &[u8]) -> Result<Cow<'_, str>, String> {
     } else {
         Cow::Owned(text.nfc().collect())
     })
-}
-
-/// The fields of one CSV record.
-fn split(record: &[u8], delimiter: u8) -> Result<csv::ByteRecord, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .buffer_capacity(record.len().clamp(16, 8_192))
-        .from_reader(record);
-    let mut fields = csv::ByteRecord::new();
-    let read = |fault: csv::Error| fault.to_string();
-    if !reader.read_byte_record(&mut fields).map_err(read)? {
-        return Err("no fields".to_owned());
-    }
-    let mut more = csv::ByteRecord::new();
-    if reader.read_byte_record(&mut more).map_err(read)? {
-        return Err("a carriage return stands alone".to_owned());
-    }
-    Ok(fields)
 }
 
 /// Serde quotes values; a reason in a log or a report must not.
