@@ -232,6 +232,43 @@ mod tests {
     }
 
     #[test]
+    fn faults_that_may_be_tried_again_are_told_from_those_that_may_not() {
+        use rusqlite::ffi;
+        let fault =
+            |code: i32| fault_of(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_NOTADB,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_NOMEM,
+        ] {
+            assert!(
+                matches!(fault(code), Some(StoreFault::Broken(_))),
+                "{code} must stop the store"
+            );
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert!(matches!(fault(code), Some(StoreFault::Full(_))), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+        ] {
+            assert!(matches!(fault(code), Some(StoreFault::Busy(_))), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_CONSTRAINT_FOREIGNKEY,
+            ffi::SQLITE_CONSTRAINT_UNIQUE,
+        ] {
+            assert!(fault(code).is_none(), "{code} is the order's fault");
+        }
+    }
+
+    #[test]
     fn a_file_of_a_newer_program_is_refused_by_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("t.db");
