@@ -1,7 +1,8 @@
 //! Writes lists: leads of an import, and numbers for the do-not-call list. In transactions of about 5 ms with pauses between,
 //! because the engine's writer waits meanwhile and its intents are stale after 250 ms.
 
-use super::orders::{self, block_number};
+use super::blocks::block_number;
+use super::orders;
 use super::schema::failed;
 use crate::shell::store::StoreError;
 use crate::shell::store::import::{Kept, LeadList};
