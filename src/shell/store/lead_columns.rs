@@ -33,7 +33,7 @@ pub const LEAD_COLUMNS: [&str; 9] = [
     "reserved_for",
 ];
 
-/// Columns of facts: the path in [`CustomerFacts`], and what stands there.
+/// Columns of facts: the path in [`crate::wire::desk::facts::CustomerFacts`], and what stands there.
 pub const FACT_COLUMNS: [(&str, Kind); 48] = [
     ("salutation", Kind::Text),
     ("kind", Kind::Text),
