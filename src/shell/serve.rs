@@ -155,7 +155,9 @@ impl Engine {
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
         if !recovery.orphans.is_empty()
-            && sip.try_order(SipOrder::Orphans(recovery.orphans.clone())).is_err()
+            && sip
+                .try_order(SipOrder::Orphans(recovery.orphans.clone()))
+                .is_err()
         {
             tracing::error!(
                 orphans = recovery.orphans.len(),
