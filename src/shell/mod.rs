@@ -2,4 +2,5 @@
 
 pub mod api;
 pub mod lanes;
+pub mod sip;
 pub mod store;
