@@ -83,6 +83,11 @@ pub struct SipLane {
 }
 
 impl SipLane {
+    /// All figures, each as the thread last wrote it.
+    pub fn counters(&self) -> Vec<SipFigure> {
+        self.figures.snapshot()
+    }
+
     /// Hands an order over; never waits.
     pub fn try_order(&self, order: SipOrder) -> Result<(), SipBusy> {
         self.orders.try_send(order).map_err(|_| {
