@@ -418,6 +418,9 @@ impl DeskTimes for Times {
     fn push_to_paint(&self, took: Duration) {
         self.0.timing(TimingName::PushToPaint).record(took);
     }
+    fn answer_to_paint(&self, took: Duration) {
+        self.0.timing(TimingName::AnswerToPaint).record(took);
+    }
 }
 
 fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignId> {
