@@ -142,18 +142,21 @@ fn at_a_rate(dir: &Path, first: u64, per_second: u64, window: Duration, seconds:
     .unwrap();
     let lane = writer.lane();
     let stats = writer.stats();
-    let pairs = per_second * seconds / 2;
-    let step = Duration::from_secs(seconds) / pairs as u32;
+    let rows = per_second * seconds;
+    let pairs = rows / 2;
+    let step = Duration::from_secs(seconds) / rows as u32;
     let begun = Instant::now();
     let mut ordered = Vec::with_capacity(pairs as usize);
-    for n in 0..pairs {
-        let due = begun + step * n as u32;
+    for row in 0..rows {
+        let due = begun + step * row as u32;
         if let Some(wait) = due.checked_duration_since(Instant::now()) {
             std::thread::sleep(wait);
         }
-        ordered.push(Instant::now());
-        lane.send(intent(first + n)).unwrap();
-        if let Some(earlier) = n.checked_sub(100) {
+        let n = row / 2;
+        if row % 2 == 0 {
+            ordered.push(Instant::now());
+            lane.send(intent(first + n)).unwrap();
+        } else if let Some(earlier) = n.checked_sub(100) {
             lane.send(closed(first + earlier)).unwrap();
         }
     }

@@ -307,17 +307,19 @@ impl Client {
 
     /// The next message as text; `Err` is how the socket ended.
     async fn text(&mut self) -> Result<String, Option<CloseFrame>> {
-        loop {
-            let read = tokio::time::timeout(LIMIT, self.ws.next())
-                .await
-                .expect("the engine says nothing");
-            match read {
-                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
-                Some(Ok(Message::Close(frame))) => return Err(frame),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(None),
+        // One limit for all that is read: the engine's pings must not extend it.
+        tokio::time::timeout(LIMIT, async {
+            loop {
+                match self.ws.next().await {
+                    Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+                    Some(Ok(Message::Close(frame))) => return Err(frame),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Err(None),
+                }
             }
-        }
+        })
+        .await
+        .expect("the engine says nothing")
     }
 
     /// The next message, which must be of this type.
@@ -863,27 +865,30 @@ async fn a_socket_that_answers_no_ping_is_lost_and_one_that_does_is_not() {
     let dead = floor.minh().await;
     let mut lan = floor.seated("lan", "right too", 8).await;
     // Lan reads (and thereby answers pings) until Minh, who does neither, is lost.
-    let lost = loop {
-        if let Ok(input) = floor.inbox.urgent.try_recv() {
-            break input;
+    let lost = tokio::time::timeout(LIMIT, async {
+        loop {
+            if let Ok(input) = floor.inbox.urgent.try_recv() {
+                return input;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(20), lan.ws.next()).await;
         }
-        let _ = tokio::time::timeout(Duration::from_millis(20), lan.ws.next()).await;
-    };
+    })
+    .await
+    .expect("a dead socket is never found");
     assert_eq!(lost, Input::AgentLost(AgentId(7)));
     assert_eq!(floor.desks.count(DeskCount::Silent), 1);
     lan.ws
         .send(Message::Ping(Bytes::from_static(b"you?")))
         .await
         .expect("open");
-    loop {
-        let read = tokio::time::timeout(LIMIT, lan.ws.next())
-            .await
-            .expect("no pong");
-        if let Some(Ok(Message::Pong(payload))) = read {
-            assert_eq!(&payload[..], b"you?");
-            break;
+    let pong = tokio::time::timeout(LIMIT, async {
+        loop {
+            if let Some(Ok(Message::Pong(payload))) = lan.ws.next().await {
+                return payload;
+            }
         }
-    }
+    });
+    assert_eq!(&pong.await.expect("no pong")[..], b"you?");
     drop(dead);
 }
 

@@ -39,6 +39,19 @@ pub struct Backlogs {
     pub store: usize,
 }
 
+/// A figure that a room keeps for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomFigure {
+    /// Metric name.
+    pub name: &'static str,
+    /// Label key and value.
+    pub label: Option<(&'static str, &'static str)>,
+    /// Value.
+    pub value: u64,
+    /// Whether it may fall.
+    pub is_gauge: bool,
+}
+
 /// All figures of one engine. Shared as `Arc<Metrics>` by every shell.
 pub struct Metrics {
     recorder: PrometheusRecorder,
@@ -179,6 +192,37 @@ impl Metrics {
                 .other
                 .get_or_insert_with(|| CampaignHandles::new(self, "other"))
                 .set(&sum);
+        }
+    }
+
+    /// Takes over what the rooms count for themselves. Names and labels come out of their closed sets.
+    pub fn observe_rooms(&self, figures: impl IntoIterator<Item = RoomFigure>) {
+        for figure in figures {
+            let labels = figure
+                .label
+                .map(|(key, value)| Label::new(key, value))
+                .into_iter()
+                .collect::<Vec<_>>();
+            let key = Key::from_parts(figure.name, labels);
+            let words = figure
+                .name
+                .trim_start_matches("tandem_")
+                .trim_end_matches("_total")
+                .replace('_', " ");
+            let help = format!("Counted by its room since the start: {words}.");
+            if figure.is_gauge {
+                self.recorder
+                    .describe_gauge(figure.name.into(), None, help.into());
+                self.recorder
+                    .register_gauge(&key, &METADATA)
+                    .set(figure.value as f64);
+            } else {
+                self.recorder
+                    .describe_counter(figure.name.into(), None, help.into());
+                self.recorder
+                    .register_counter(&key, &METADATA)
+                    .absolute(figure.value);
+            }
         }
     }
 

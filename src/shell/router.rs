@@ -88,14 +88,16 @@ impl Route for Router {
                 });
                 let sent = order.is_some_and(|(identity, number, campaign)| {
                     let caller_id = self.caller_ids.get(campaign).cloned().unwrap_or_default();
-                    self.sip.try_order(SipOrder::Invite {
-                        attempt,
-                        route_try,
-                        trunk,
-                        identity,
-                        number,
-                        caller_id,
-                    }).is_ok()
+                    self.sip
+                        .try_order(SipOrder::Invite {
+                            attempt,
+                            route_try,
+                            trunk,
+                            identity,
+                            number,
+                            caller_id,
+                        })
+                        .is_ok()
                 });
                 if !sent {
                     let failure = LegFailure {

@@ -11,24 +11,26 @@ use crate::ids::CampaignId;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
-use crate::shell::cards::Cards;
+use crate::shell::cards::{CardCount, Cards};
 use crate::shell::desks::{
-    self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn, LoginRefused,
+    self, AgentDirectory, DeskCount, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn,
+    LoginRefused,
 };
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::media::{self, MediaError, MediaPlane};
-use crate::shell::metrics::{Backlogs, CounterName, Metrics, TimingName};
+use crate::shell::metrics::{Backlogs, CounterName, Metrics, RoomFigure, TimingName};
 use crate::shell::replay::{InputLog, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
 use crate::shell::sip::{self, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
-use crate::shell::store::writer::Writer;
+use crate::shell::store::writer::{StoreStats, Writer};
 use crate::shell::store::{Recovery, ReturnedLeads, StoreError, StoreNames, StoreNews};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -155,7 +157,9 @@ impl Engine {
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
         if !recovery.orphans.is_empty()
-            && sip.try_order(SipOrder::Orphans(recovery.orphans.clone())).is_err()
+            && sip
+                .try_order(SipOrder::Orphans(recovery.orphans.clone()))
+                .is_err()
         {
             tracing::error!(
                 orphans = recovery.orphans.len(),
@@ -196,7 +200,18 @@ impl Engine {
             picture: Arc::clone(&picture),
             campaigns: Arc::new(campaign_ids(config)),
             metrics: Arc::clone(&metrics),
-            backlogs: backlogs(&lane, &writer),
+            backlogs: scrape(
+                &lane,
+                &writer,
+                room_figures(
+                    sip.lane(),
+                    Arc::clone(&media),
+                    Arc::clone(&desks),
+                    Arc::clone(&cards),
+                    writer.stats(),
+                ),
+                Arc::clone(&metrics),
+            ),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts: Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts)),
@@ -403,6 +418,9 @@ impl DeskTimes for Times {
     fn push_to_paint(&self, took: Duration) {
         self.0.timing(TimingName::PushToPaint).record(took);
     }
+    fn answer_to_paint(&self, took: Duration) {
+        self.0.timing(TimingName::AnswerToPaint).record(took);
+    }
 }
 
 fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignId> {
@@ -415,9 +433,16 @@ fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignI
         .collect()
 }
 
-fn backlogs(lane: &FloorLane, writer: &Writer) -> Arc<dyn Fn() -> Backlogs + Send + Sync> {
+/// What is asked at each scrape: what waits where, and what the rooms have counted.
+fn scrape(
+    lane: &FloorLane,
+    writer: &Writer,
+    rooms: impl Fn() -> Vec<RoomFigure> + Send + Sync + 'static,
+    metrics: Arc<Metrics>,
+) -> Arc<dyn Fn() -> Backlogs + Send + Sync> {
     let (lane, store) = (lane.clone(), writer.lane());
     Arc::new(move || {
+        metrics.observe_rooms(rooms());
         let (urgent, bulk) = lane.waiting();
         Backlogs {
             urgent,
@@ -425,6 +450,71 @@ fn backlogs(lane: &FloorLane, writer: &Writer) -> Arc<dyn Fn() -> Backlogs + Sen
             store: store.len(),
         }
     })
+}
+
+/// The counters of all rooms that keep their own.
+fn room_figures(
+    sip: SipLane,
+    media: Arc<MediaPlane>,
+    desks: Arc<Desks>,
+    cards: Arc<Cards>,
+    store: Arc<StoreStats>,
+) -> impl Fn() -> Vec<RoomFigure> + Send + Sync + 'static {
+    let counter = |name, label, value| RoomFigure {
+        name,
+        label,
+        value,
+        is_gauge: false,
+    };
+    move || {
+        let mut all: Vec<RoomFigure> = sip
+            .counters()
+            .into_iter()
+            .map(|figure| RoomFigure {
+                name: figure.metric,
+                label: figure.label,
+                value: figure.value,
+                is_gauge: figure.is_gauge,
+            })
+            .collect();
+        let named = media.counters().named().into_iter();
+        all.extend(named.map(|(event, value)| {
+            counter("tandem_media_events_total", Some(("event", event)), value)
+        }));
+        all.extend(
+            DeskCount::ALL
+                .iter()
+                .map(|count| counter(count.metric(), None, desks.count(*count))),
+        );
+        all.extend(
+            CardCount::ALL
+                .iter()
+                .map(|count| counter(count.metric(), None, cards.count(*count))),
+        );
+        let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        all.push(counter(
+            "tandem_store_commits_total",
+            None,
+            of(&store.commits),
+        ));
+        all.push(counter(
+            "tandem_store_orders_total",
+            None,
+            of(&store.orders),
+        ));
+        all.push(counter(
+            "tandem_store_failures_total",
+            None,
+            of(&store.refused) + of(&store.dropped),
+        ));
+        all.push(RoomFigure {
+            name: "tandem_desk_open_sessions",
+            label: None,
+            value: desks.sessions().0 as u64,
+            is_gauge: true,
+        });
+        all
+    }
 }
 
 /// Binds the desks' socket and the API, so that a start fails before the first call and not after it.

@@ -134,7 +134,7 @@ fn a_broken_file_is_refused_with_its_line_and_what_came_before_is_kept_once() {
         ("cif,name", "number"),
         ("cif,number,cif", "twice"),
         (&"a,".repeat(300)[..], "columns"),
-        ("\0", "not known"),
+        ("\0", "column 1 is not known"),
     ] {
         let said = import(&place, "list.csv", header.as_bytes())
             .unwrap_err()
@@ -231,6 +231,22 @@ fn an_import_beside_a_running_engine_holds_up_neither() {
 
 #[test]
 fn progress_is_told_and_a_huge_file_takes_no_memory() {
+    // In a process of its own: the peak is one of the whole process, other tests included.
+    const ALONE: &str = "TANDEM_STORE_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "lists::progress_is_told_and_a_huge_file_takes_no_memory",
+                "--exact",
+                "--nocapture",
+            ])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&alone.stdout);
+        assert!(alone.status.success() && said.contains("kB more"), "{said}");
+        return;
+    }
     let place = Place::new();
     let path = place.path("huge.csv");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
@@ -250,7 +266,8 @@ fn progress_is_told_and_a_huge_file_takes_no_memory() {
     assert_eq!(report.rejected, 2_000);
     assert_eq!(told, 3, "every thousand records, and at the end");
     let grown = peak_memory_kb().saturating_sub(before);
-    assert!(grown < 100 * 1024, "reading 64 MB took {grown} kB more");
+    println!("reading 64 MB took {grown} kB more");
+    assert!(grown < 32 * 1024, "reading 64 MB took {grown} kB more");
 }
 
 /// Highest memory of this process so far.

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Kinds of errors kept apart by code; beyond it they are "other".
 const CODES_MAX: usize = 64;
+/// Calls remembered as saved.
+const SAVED_MAX: usize = 1_000_000;
 /// Events kept for a view; the oldest go.
 const EVENTS_MAX: usize = 64;
 
@@ -19,6 +21,7 @@ macro_rules! figures {
             $($(#[$doc])* pub(super) $name: AtomicU64,)*
             errors: Mutex<BTreeMap<String, u64>>,
             outcomes: Mutex<BTreeMap<String, u64>>,
+            saved: Mutex<Vec<String>>,
             events: Mutex<VecDeque<AgentEvent>>,
             latencies: Mutex<Latencies>,
         }
@@ -46,6 +49,7 @@ macro_rules! figures {
                     $($name: AtomicU64::new(0),)*
                     errors: Mutex::default(),
                     outcomes: Mutex::default(),
+                    saved: Mutex::default(),
                     events: Mutex::default(),
                     latencies: Mutex::new(Latencies::new()),
                 }
@@ -190,8 +194,18 @@ impl Figures {
         tally(&mut lock(&self.errors), code);
     }
 
-    pub(super) fn outcome_saved(&self, code: &str, us: u64) {
+    /// Calls whose outcome the engine said is saved, in the order of its saying; the first million.
+    pub fn saved_calls(&self) -> Vec<String> {
+        lock(&self.saved).clone()
+    }
+
+    pub(super) fn outcome_saved(&self, call: &str, code: &str, us: u64) {
         self.count(|figures| &figures.outcomes_saved);
+        let mut saved = lock(&self.saved);
+        if saved.len() < SAVED_MAX {
+            saved.push(call.to_owned());
+        }
+        drop(saved);
         tally(&mut lock(&self.outcomes), code);
         lock(&self.latencies)
             .outcome_to_saved

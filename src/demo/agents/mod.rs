@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 /// First wait before a lost socket is opened again; doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-/// Longest such wait.
+/// Longest such wait, at ordinary speed.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for a socket and its handshake.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -134,6 +134,7 @@ impl Crowd {
                             clock,
                             url: Arc::clone(&url),
                             orders: watch.clone(),
+                            retry_max: RETRY_MAX.div_f64(habits.speed.max(1.0)),
                             leaving: false,
                         };
                         agents.spawn(agent.run(spread * place as u32 / count));
@@ -151,6 +152,11 @@ impl Crowd {
     /// What they saw so far.
     pub fn figures(&self) -> AgentFigures {
         self.figures.snapshot()
+    }
+
+    /// Calls whose outcome the engine said is saved: what must be on its disk, whatever happens to it.
+    pub fn saved_calls(&self) -> Vec<String> {
+        self.figures.saved_calls()
     }
 
     /// What happened since the last call, oldest first.
@@ -206,6 +212,8 @@ struct Agent {
     url: Arc<str>,
     orders: watch::Receiver<Order>,
     leaving: bool,
+    /// Longest wait before a lost socket is opened again.
+    retry_max: Duration,
 }
 
 /// Why a socket's turn is over.
@@ -226,7 +234,7 @@ impl Agent {
                 return;
             }
             self.script.socket_lost();
-            if self.clock.mono().since(began) > RETRY_MAX {
+            if self.clock.mono().since(began) > self.retry_max {
                 retry = RETRY_FIRST;
             }
             let mut orders = self.orders.clone();
@@ -234,7 +242,7 @@ impl Agent {
                 () = tokio::time::sleep(retry) => {}
                 _ = orders.wait_for(|order| *order == Order::Stop) => return,
             }
-            retry = (retry * 2).min(RETRY_MAX);
+            retry = (retry * 2).min(self.retry_max);
         }
     }
 

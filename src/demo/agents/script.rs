@@ -246,7 +246,8 @@ impl Script {
                 match (&call.outcome, saved.request) {
                     (Some(outcome), Some(_)) => {
                         let us = now.mono.since(call.sent_at).as_micros() as u64;
-                        self.figures.outcome_saved(&outcome.code, us);
+                        self.figures
+                            .outcome_saved(&call.id.to_string(), &outcome.code, us);
                         self.event(
                             now,
                             format!(

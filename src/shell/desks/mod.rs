@@ -315,6 +315,7 @@ impl Desks {
             body,
             complete,
             answered_at,
+            answered,
             ended: None,
             saved: None,
             written: None,

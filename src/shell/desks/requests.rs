@@ -296,10 +296,13 @@ impl Desks {
         let now = self.parts.clock.mono();
         let mut state = session.state();
         // Once per push: taken, not read.
-        let written = state.current(attempt).and_then(|call| call.written.take());
+        let written = state
+            .current(attempt)
+            .and_then(|call| call.written.take().map(|written| (written, call.answered)));
         drop(state);
-        if let Some(written) = written {
+        if let Some((written, answered)) = written {
             self.parts.times.push_to_paint(now.since(written));
+            self.parts.times.answer_to_paint(now.since(answered));
         }
     }
 

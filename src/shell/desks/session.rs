@@ -61,6 +61,7 @@ pub(super) struct CurrentCall {
     pub(super) body: Option<Bytes>,
     pub(super) complete: bool,
     pub(super) answered_at: UnixMs,
+    pub(super) answered: Mono,
     pub(super) ended: Option<CallEnded>,
     pub(super) saved: Option<Saved>,
     /// When the card's last byte was given to the kernel, for the present socket.

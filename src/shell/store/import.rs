@@ -3,7 +3,8 @@
 
 use crate::shell::store::StoreError;
 use crate::shell::store::cells;
-use crate::shell::store::lead_rows::{Header, LeadRow, ListRules, RowReader};
+use crate::shell::store::lead_columns::Header;
+use crate::shell::store::lead_rows::{LeadRow, ListRules, RowReader};
 use crate::shell::store::records::{Cut, CutFault, Records, delimiter_of};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

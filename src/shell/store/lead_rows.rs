@@ -2,7 +2,12 @@
 //!
 //! Columns and keys are documented in `docs/lead-import.md`; a test compares the two.
 
+use crate::pii::Pii;
 use crate::shell::store::cells;
+use crate::shell::store::lead_columns::{
+    FACT_COLUMNS, Header, LEAD_COLUMNS, Target, put, value_of,
+};
+use crate::shell::store::records::fields;
 use crate::time::UnixMs;
 use crate::wire::desk::facts::CustomerFacts;
 use phonenumber::country;
@@ -13,8 +18,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// Columns of a file at most.
-pub const COLUMNS_MAX: usize = 256;
 /// Facts of one lead in bytes at most: a card is 2 KB, its expansions 6 KB.
 const FACTS_BYTES_MAX: usize = 64 * 1024;
 
@@ -24,9 +27,9 @@ pub struct LeadRow {
     /// Its campaign's name.
     pub campaign: String,
     /// The customer number.
-    pub cif: String,
+    pub cif: Pii<String>,
     /// The number in E.164.
-    pub e164: String,
+    pub e164: Pii<String>,
     /// IANA name of the zone.
     pub zone: String,
     /// Higher is dialled first.
@@ -38,7 +41,7 @@ pub struct LeadRow {
     /// Name of the only agent who may have the call.
     pub reserved_for: Option<String>,
     /// [`CustomerFacts`] as JSON.
-    pub facts: String,
+    pub facts: Pii<String>,
 }
 
 /// What the configuration says about lists.
@@ -54,135 +57,6 @@ pub struct ListRules {
     pub country: String,
     /// Zone of records that name none ("Asia/Ho_Chi_Minh").
     pub zone: String,
-}
-
-/// What kind of value a fact is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Words.
-    Text,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Decimal,
-    /// Words, separated by `|`.
-    List,
-    /// JSON.
-    Json,
-}
-
-/// Columns that are not facts.
-pub const LEAD_COLUMNS: [&str; 9] = [
-    "campaign",
-    "cif",
-    "name",
-    "number",
-    "zone",
-    "priority",
-    "not_before",
-    "needs",
-    "reserved_for",
-];
-
-/// Columns of facts: the path in [`CustomerFacts`], and what stands there.
-pub const FACT_COLUMNS: [(&str, Kind); 48] = [
-    ("salutation", Kind::Text),
-    ("kind", Kind::Text),
-    ("segment", Kind::Text),
-    ("phone_label", Kind::Text),
-    ("verify", Kind::List),
-    ("greeting", Kind::Text),
-    ("why", Kind::Text),
-    ("care", Kind::List),
-    ("loan.count", Kind::Integer),
-    ("loan.account", Kind::Text),
-    ("loan.product", Kind::Text),
-    ("loan.days_past_due", Kind::Integer),
-    ("loan.bucket", Kind::Text),
-    ("loan.due", Kind::Integer),
-    ("loan.outstanding", Kind::Integer),
-    ("loan.minimum_to_cure", Kind::Integer),
-    ("loan.next_roll", Kind::Text),
-    ("loan.currency", Kind::Text),
-    ("risk.class", Kind::Text),
-    ("risk.score", Kind::Integer),
-    ("risk.archetype", Kind::Text),
-    ("risk.flags", Kind::List),
-    ("last_contact.at", Kind::Text),
-    ("last_contact.channel", Kind::Text),
-    ("last_contact.outcome", Kind::Text),
-    ("last_contact.by", Kind::Text),
-    ("last_contact.note", Kind::Text),
-    ("last_payment.at", Kind::Text),
-    ("last_payment.amount", Kind::Integer),
-    ("last_payment.method", Kind::Text),
-    ("promise.id", Kind::Text),
-    ("promise.amount", Kind::Integer),
-    ("promise.due", Kind::Text),
-    ("promise.state", Kind::Text),
-    ("promise.kept", Kind::Integer),
-    ("promise.broken", Kind::Integer),
-    ("script.id", Kind::Text),
-    ("script.version", Kind::Integer),
-    ("script.opening", Kind::Text),
-    ("script.required", Kind::List),
-    ("script.objections", Kind::List),
-    ("mood.cooperation", Kind::Text),
-    ("mood.reliability", Kind::Decimal),
-    ("mood.preference", Kind::Text),
-    ("mood.best_hours", Kind::Text),
-    ("mood.hardship", Kind::Integer),
-    ("mood.disputes", Kind::Integer),
-    ("expansion", Kind::Json),
-];
-
-/// Where a column goes.
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    Lead(usize),
-    Fact(usize),
-}
-
-/// The columns of a CSV file.
-#[derive(Clone, Debug)]
-pub struct Header(Vec<Target>);
-
-impl Header {
-    /// Reads the header record. A name that is unknown or twice there is refused: a misspelt column must not be lost silently.
-    pub fn read(record: &[u8], delimiter: u8) -> Result<Self, String> {
-        let fields = split(record, delimiter)?;
-        if fields.len() > COLUMNS_MAX {
-            return Err(format!(
-                "{} columns, at most {COLUMNS_MAX} are read",
-                fields.len()
-            ));
-        }
-        let mut targets = Vec::new();
-        let mut seen: Vec<String> = Vec::new();
-        for field in &fields {
-            let name = std::str::from_utf8(field)
-                .map_err(|_| "the header is not UTF-8".to_owned())?
-                .trim()
-                .to_ascii_lowercase();
-            let lead = LEAD_COLUMNS.iter().position(|column| *column == name);
-            let fact = FACT_COLUMNS.iter().position(|(column, _)| *column == name);
-            targets.push(match (lead, fact) {
-                (Some(index), _) => Target::Lead(index),
-                (None, Some(index)) => Target::Fact(index),
-                (None, None) => return Err(format!("column {name:?} is not known")),
-            });
-            if seen.contains(&name) {
-                return Err(format!("column {name:?} is there twice"));
-            }
-            seen.push(name);
-        }
-        for needed in ["cif", "number"] {
-            if !seen.iter().any(|name| name == needed) {
-                return Err(format!("column {needed:?} is missing"));
-            }
-        }
-        Ok(Header(targets))
-    }
 }
 
 /// Turns records into leads. Remembers zones and nothing else.
@@ -234,7 +108,7 @@ impl RowReader {
         delimiter: u8,
     ) -> Result<LeadRow, String> {
         let text = text_of(record)?;
-        let fields = split(text.as_bytes(), delimiter)?;
+        let fields = fields(text.as_bytes(), delimiter);
         if fields.len() != header.0.len() {
             return Err(format!(
                 "{} fields, the header has {}",
@@ -335,14 +209,14 @@ impl RowReader {
         }
         Ok(LeadRow {
             campaign,
-            e164: self.number(&lead.number)?,
-            cif: lead.facts.cif,
+            e164: Pii::new(self.number(&lead.number)?),
+            cif: Pii::new(lead.facts.cif),
             zone,
             priority: lead.priority,
             not_before,
             needs: lead.needs,
             reserved_for: lead.reserved_for,
-            facts,
+            facts: Pii::new(facts),
         })
     }
 
@@ -409,26 +283,6 @@ fn text_of(record: &[u8]) -> Result<Cow<'_, str>, String> {
     })
 }
 
-/// The fields of one CSV record.
-fn split(record: &[u8], delimiter: u8) -> Result<csv::ByteRecord, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .buffer_capacity(record.len().clamp(16, 8_192))
-        .from_reader(record);
-    let mut fields = csv::ByteRecord::new();
-    let read = |fault: csv::Error| fault.to_string();
-    if !reader.read_byte_record(&mut fields).map_err(read)? {
-        return Err("no fields".to_owned());
-    }
-    let mut more = csv::ByteRecord::new();
-    if reader.read_byte_record(&mut more).map_err(read)? {
-        return Err("a carriage return stands alone".to_owned());
-    }
-    Ok(fields)
-}
-
 /// Serde quotes values; a reason in a log or a report must not.
 fn without_values(fault: &serde_json::Error) -> String {
     let what = match fault.classify() {
@@ -445,46 +299,6 @@ fn without_values(fault: &serde_json::Error) -> String {
         _ => "is not JSON",
     };
     format!("{what} (column {})", fault.column())
-}
-
-fn value_of(path: &str, kind: Kind, field: &str) -> Result<Value, String> {
-    Ok(match kind {
-        Kind::Text => Value::from(field),
-        Kind::Integer => field
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| format!("{path} is not a whole number"))?,
-        Kind::Decimal => field
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite())
-            .map(Value::from)
-            .ok_or_else(|| format!("{path} is not a number"))?,
-        Kind::List => field
-            .split('|')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(Value::from)
-            .collect(),
-        Kind::Json => serde_json::from_str(field).map_err(|_| format!("{path} is not JSON"))?,
-    })
-}
-
-/// Sets "loan.due" within `{"loan":{}}`.
-fn put(facts: &mut Map<String, Value>, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => {
-            facts.insert(path.to_owned(), value);
-        }
-        Some((part, field)) => {
-            let part = facts
-                .entry(part)
-                .or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(part) = part {
-                part.insert(field.to_owned(), value);
-            }
-        }
-    }
 }
 
 /// "vietnamese:5|late_stage" as needs; a level that is left out is 1.
@@ -526,6 +340,7 @@ fn instant_of(text: &str, zone: &str) -> Result<UnixMs, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::store::lead_columns::Kind;
     use proptest::prelude::*;
 
     fn reader() -> RowReader {
@@ -551,12 +366,12 @@ mod tests {
             "0021873465,Trần Thị Mai Hương,0900 000 412,7,2026-11-25 09:00,vietnamese:5|late_stage,4860000,BROKEN_PTP|HARDSHIP_HINT,0.4",
         )
         .expect("it is good");
-        assert_eq!(lead.e164, "+84900000412");
+        assert_eq!(lead.e164.expose(), "+84900000412");
         assert_eq!(lead.zone, "Asia/Ho_Chi_Minh");
         assert_eq!(lead.not_before, Some(UnixMs(1_795_572_000_000)));
         assert_eq!(lead.needs["vietnamese"], 5);
         assert_eq!(lead.needs["late_stage"], 1);
-        let facts: CustomerFacts = serde_json::from_str(&lead.facts).expect("facts");
+        let facts: CustomerFacts = serde_json::from_str(lead.facts.expose()).expect("facts");
         assert_eq!(facts.name, "Trần Thị Mai Hương");
         assert_eq!(facts.loan.expect("a loan").due, 4_860_000);
         assert_eq!(facts.risk.expect("a risk").flags.len(), 2);
@@ -566,7 +381,10 @@ mod tests {
     fn a_name_in_parts_and_a_name_in_one_are_the_same_name() {
         let apart = "Trần Thị Mai Hương".nfd().collect::<String>();
         let lead = csv("cif,number,name", &format!("1,0900000412,{apart}")).expect("it is good");
-        assert!(lead.facts.contains("Trần Thị Mai Hương"), "not composed");
+        assert!(
+            lead.facts.expose().contains("Trần Thị Mai Hương"),
+            "not composed"
+        );
         let json = format!(r#"{{"number":"0900000412","facts":{{"cif":"1","name":"{apart}"}}}}"#);
         let same = reader().json(json.as_bytes()).expect("it is good");
         assert_eq!(same.facts, lead.facts);
@@ -628,7 +446,10 @@ mod tests {
             .json(br#"{"number":"0900000412","facts":{"cif":"1","dept":5}}"#)
             .expect_err("it must be refused");
         assert!(unknown.contains("`dept`"), "{unknown}");
-        assert!(Header::read(b"cif,number,laon.due", b',').is_err());
+        let misspelt = Header::read(b"cif,number,laon.due", b',').expect_err("misspelt");
+        assert!(misspelt.contains("laon.due"), "{misspelt}");
+        let headless = Header::read(b"0021873465,+84900000412", b',').expect_err("no header");
+        assert!(!headless.contains("0021873465"), "{headless}");
         assert!(Header::read(b"cif,cif,number", b',').is_err());
         assert!(Header::read(b"cif", b',').is_err());
     }

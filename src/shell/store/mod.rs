@@ -4,13 +4,14 @@
 //!
 //! - [`writer`] the thread that commits, in groups, what the floor ordered
 //! - [`hopper`] the thread that lends due leads to the floor, none of them twice
-//! - [`import`], [`lead_rows`], [`records`] files of leads, and of numbers that must not be called
+//! - [`import`], [`lead_rows`], [`lead_columns`], [`records`] files of leads, and of numbers that must not be called
 //! - [`cells`] CSV cells that no spreadsheet runs as a formula
 //! - [`sqlite`] all SQL: the only room that knows which database it is
 
 pub mod cells;
 pub mod hopper;
 pub mod import;
+pub mod lead_columns;
 pub mod lead_rows;
 pub mod records;
 pub mod sqlite;

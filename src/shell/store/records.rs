@@ -180,6 +180,31 @@ fn after(at: At, byte: u8, delimiter: Option<u8>) -> At {
     }
 }
 
+/// The fields of one CSV record, unquoted. As the `csv` crate splits it; that one builds its tables for every reader, which took
+/// two fifths of an import.
+pub fn fields(record: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
+    let mut fields = vec![Vec::new()];
+    let mut at = At::FieldStart;
+    for &byte in record {
+        let next = after(at, byte, Some(delimiter));
+        let ends = next == At::FieldStart;
+        let escaped = at == At::AfterQuote && next == At::Quoted;
+        let quote = byte == b'"'
+            && !escaped
+            && matches!(
+                (at, next),
+                (_, At::AfterQuote) | (At::FieldStart, At::Quoted)
+            );
+        at = next;
+        if ends {
+            fields.push(Vec::new());
+        } else if !quote && let Some(field) = fields.last_mut() {
+            field.push(byte);
+        }
+    }
+    fields
+}
+
 /// The delimiter of a header line: whichever of `,` `;` TAB `|` stands in it most often.
 pub fn delimiter_of(header: &[u8]) -> u8 {
     let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
@@ -287,6 +312,17 @@ mod tests {
             let whole = one(file.as_bytes());
             let cut: Vec<csv::ByteRecord> = ours.iter().flat_map(|(_, record)| one(record)).collect();
             prop_assert_eq!(whole, cut);
+        }
+
+        #[test]
+        fn fields_are_split_where_the_csv_crate_splits_them(record in "[a\",\n;]{1,40}") {
+            let mut records = Records::csv(record.as_bytes(), b',');
+            let mut cut = Vec::new();
+            while let Ok(Some(_)) = records.next(&mut cut) {
+                let theirs: Vec<Vec<u8>> = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&cut[..])
+                    .into_byte_records().next().expect("a record").expect("bytes").iter().map(<[u8]>::to_vec).collect();
+                prop_assert_eq!(fields(&cut, b','), theirs);
+            }
         }
     }
 }

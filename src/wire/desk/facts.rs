@@ -292,7 +292,7 @@ mod tests {
     fn an_outline_refuses_what_the_facts_refuse() {
         for text in [
             "{",
-            "[]",
+            "7",
             r#"{"nom":"Huong"}"#,
             r#"{"expansion":{"loans":}}"#,
         ] {

@@ -233,7 +233,7 @@ pub struct ErrorNews {
     pub code: String,
     /// A sentence for people.
     pub message: String,
-    /// The field, with dots and indexes ("promise.amount", "schedule[1].due").
+    /// The field, with dots and indexes (`promise.amount`, `schedule[1].due`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }

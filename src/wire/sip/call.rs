@@ -91,7 +91,12 @@ struct Ack {
     octets: Vec<u8>,
     /// Held until then; `None`: it went out.
     due: Option<Mono>,
+    /// Copies of the 2xx that came while it was held: each is to be acknowledged (s.13.2.2.4).
+    owed: u8,
 }
+
+/// Most copies acknowledged at once.
+const OWED_MAX: u8 = 16;
 
 /// A dialog that nobody wants.
 #[derive(Debug)]
@@ -369,6 +374,11 @@ impl Call {
     /// Call-ID.
     pub(super) fn call_id(&self) -> &str {
         &self.identity.call_id
+    }
+
+    /// Whether only copies are absorbed.
+    pub(super) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
     }
 
     /// Our tag.
@@ -696,10 +706,16 @@ impl Call {
                     .is_some_and(|dialog| dialog.far.remote_tag == far.remote_tag);
                 if is_known {
                     turn.counters.add(Count::DuplicateAnswers);
-                    // RFC 3261 s.13.2.2.4: each copy asks for the ACK again. A held one is on its way anyway.
-                    if let Some(Ack { octets, due: None }) = &self.ack {
-                        turn.counters.add(Count::OutAck);
-                        turn.send(octets.clone());
+                    // RFC 3261 s.13.2.2.4: each copy asks for an ACK of its own.
+                    match &mut self.ack {
+                        Some(Ack {
+                            octets, due: None, ..
+                        }) => {
+                            turn.counters.add(Count::OutAck);
+                            turn.send(octets.clone());
+                        }
+                        Some(ack) => ack.owed = (ack.owed + 1).min(OWED_MAX),
+                        None => {}
                     }
                 } else {
                     self.stray_answer(turn, far);
@@ -762,6 +778,7 @@ impl Call {
         self.ack = Some(Ack {
             octets: self.write_ack(turn, &dialog),
             due: Some(turn.now + ACK_HOLD_MAX),
+            owed: 0,
         });
         self.dialog = Some(dialog);
     }
@@ -786,8 +803,10 @@ impl Call {
         if let Some(ack) = &mut self.ack
             && ack.due.take().is_some()
         {
-            turn.counters.add(Count::OutAck);
-            turn.send(ack.octets.clone());
+            for _ in 0..=std::mem::take(&mut ack.owed) {
+                turn.counters.add(Count::OutAck);
+                turn.send(ack.octets.clone());
+            }
         }
     }
 

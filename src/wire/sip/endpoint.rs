@@ -192,6 +192,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether no call is up, ringing or being ended: what is left only absorbs copies.
+    pub fn is_quiet(&self) -> bool {
+        self.calls.values().all(Call::is_over)
+    }
+
     /// Whether anything from this address is looked at.
     pub fn knows(&self, source: std::net::IpAddr) -> bool {
         self.trunks.values().any(|trunk| trunk.allows(source))

@@ -392,6 +392,18 @@ fn ten_copies_of_an_answer_get_ten_acks_and_are_one_call() {
 }
 
 #[test]
+fn copies_that_come_while_the_ack_is_held_are_acknowledged_with_it() {
+    let mut stage = Stage::new();
+    stage.ring();
+    for _ in 0..10 {
+        stage.answer(&Method::INVITE, 200, &[], Some(SDP));
+    }
+    assert_eq!(stage.requests(&Method::ACK).len(), 0);
+    stage.pass(MS(200));
+    assert_eq!(stage.requests(&Method::ACK).len(), 10);
+}
+
+#[test]
 fn the_second_answer_of_a_fork_is_acknowledged_and_ended() {
     let mut stage = Stage::new();
     stage.talk();

@@ -2,9 +2,10 @@
 //! Opens the same file; never closes attempts and never takes the engine's lock.
 
 use super::agents::{self, AgentRecord};
+use super::blocks::{block_number, block_person};
 use super::export::{self, ExportFilter, NumbersShown, StoreTotals};
 use super::list::ListWriter;
-use super::orders::{self, block_number, block_person};
+use super::orders;
 use super::schema::{self, Role, failed};
 use crate::ids::{AgentId, NumberId, PersonId};
 use crate::shell::store::StoreError;

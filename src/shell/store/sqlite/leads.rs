@@ -274,7 +274,7 @@ fn read_changes(
         .query_row([], |row| row.get(0))?;
     if newest_lead > last_lead {
         let mut campaigns =
-            db.prepare_cached("SELECT DISTINCT campaign FROM lead WHERE id > ?1")?;
+            db.prepare_cached("SELECT DISTINCT campaign FROM lead NOT INDEXED WHERE id > ?1")?;
         let mut rows = campaigns.query([last_lead])?;
         while let Some(row) = rows.next()? {
             changes.campaigns.extend(names.campaign_id(row.get(0)?));

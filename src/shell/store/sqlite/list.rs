@@ -1,7 +1,8 @@
 //! Writes lists: leads of an import, and numbers for the do-not-call list. In transactions of about 5 ms with pauses between,
 //! because the engine's writer waits meanwhile and its intents are stale after 250 ms.
 
-use super::orders::{self, block_number};
+use super::blocks::block_number;
+use super::orders;
 use super::schema::failed;
 use crate::shell::store::StoreError;
 use crate::shell::store::import::{Kept, LeadList};
@@ -138,13 +139,13 @@ fn keep_lead(db: &Connection, row: &LeadRow, now: UnixMs) -> rusqlite::Result<Ke
         db,
         "SELECT id FROM person WHERE cif = ?1",
         "INSERT INTO person (cif) VALUES (?1)",
-        &row.cif,
+        row.cif.expose(),
     )?;
     let number = row_of(
         db,
         "SELECT id FROM number WHERE e164 = ?1",
         "INSERT INTO number (e164) VALUES (?1)",
-        &row.e164,
+        row.e164.expose(),
     )?;
     let zone = row_of(
         db,
@@ -172,7 +173,7 @@ fn keep_lead(db: &Connection, row: &LeadRow, now: UnixMs) -> rusqlite::Result<Ke
             + db.prepare_cached(
                 "UPDATE lead_facts SET facts = ?2 WHERE lead = ?1 AND facts <> ?2",
             )?
-            .execute((lead, &row.facts))?;
+            .execute((lead, row.facts.expose()))?;
         return Ok(if changed > 0 {
             Kept::Updated
         } else {
@@ -198,6 +199,6 @@ fn keep_lead(db: &Connection, row: &LeadRow, now: UnixMs) -> rusqlite::Result<Ke
     ))?;
     let lead = db.last_insert_rowid();
     db.prepare_cached("INSERT INTO lead_facts (lead, facts) VALUES (?1, ?2)")?
-        .execute((lead, &row.facts))?;
+        .execute((lead, row.facts.expose()))?;
     Ok(Kept::New)
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 mod back_office;
+mod blocks;
 mod checkpoint;
 mod export;
 mod leads;

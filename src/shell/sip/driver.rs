@@ -1,0 +1,551 @@
+//! The SIP thread's loop: waits for sockets, orders and timers, feeds the endpoint, carries its outputs out.
+//!
+//! Every turn is bounded (64 of each kind), so that a flood on one side never starves the timers or the other sides.
+
+use super::convert;
+use super::streams::{self, AllowList, Numbers, StreamNews};
+use super::{Figure, Figures, OsRandom, leg};
+use crate::core::input::{Input, LegEvent, LegFailure};
+use crate::ids::{AttemptId, TrunkId};
+use crate::shell::lanes::{Clock, FloorLane, MediaPorts, SipOrder, StoreLane};
+use crate::shell::store::{OrphanLeg, StoreOrder};
+use crate::wire::sip::endpoint::{Endpoint, Settings};
+use crate::wire::sip::event::{
+    CallKey, Destination, Event, InviteOrder, Output, Source, Transport,
+};
+use crate::wire::sip::failure::Failure;
+use crate::wire::sip::front_door::Framing;
+use crate::wire::sip::number::E164;
+use crate::wire::sip::sdp::AudioPath;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// Things of one kind done before the others have their turn.
+const TURN_MAX: usize = 64;
+/// Facts kept for a floor whose lane is full.
+const LATE_MAX: usize = 16_384;
+/// News of connections that may wait; their sockets wait behind.
+const STREAM_NEWS_MAX: usize = 512;
+/// Wait between two batches of orphans, and between two tries to reach a full floor.
+const BATCH_WAIT: Duration = Duration::from_millis(5);
+
+/// What the thread is made of.
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
+    pub(super) floor: FloorLane,
+    pub(super) store: StoreLane,
+    pub(super) media: Arc<dyn MediaPorts>,
+    pub(super) udp: std::net::UdpSocket,
+    pub(super) tcp: std::net::TcpListener,
+    pub(super) orders: mpsc::Receiver<SipOrder>,
+    pub(super) stop: oneshot::Receiver<Duration>,
+    pub(super) figures: Arc<Figures>,
+    pub(super) random: Box<OsRandom>,
+    pub(super) jitter: u64,
+}
+
+/// The thread's body.
+pub(super) fn run(parts: Parts) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(drive(parts)),
+        Err(fault) => tracing::error!(%fault, "The SIP thread has no runtime and ends."),
+    }
+}
+
+/// A route try whose end was not reported yet.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    route_try: u8,
+    trunk: TrunkId,
+}
+
+struct Driver {
+    endpoint: Endpoint,
+    clock: Clock,
+    floor: FloorLane,
+    store: StoreLane,
+    media: Arc<dyn MediaPorts>,
+    /// Sends without waiting; the same socket as the runtime's.
+    udp: std::net::UdpSocket,
+    trunks: BTreeMap<TrunkId, (Transport, SocketAddr)>,
+    trunk_streams: HashMap<TrunkId, u64>,
+    writers: HashMap<u64, mpsc::Sender<Vec<u8>>>,
+    legs: HashMap<AttemptId, Leg>,
+    late: VecDeque<Input>,
+    orphans: VecDeque<OrphanLeg>,
+    out: Vec<Output>,
+    figures: Arc<Figures>,
+}
+
+async fn drive(parts: Parts) {
+    let Parts {
+        mut orders,
+        mut stop,
+        clock,
+        settings,
+        udp,
+        tcp,
+        ..
+    } = parts;
+    let (news_in, mut news) = mpsc::channel(STREAM_NEWS_MAX);
+    let sockets = udp.try_clone().and_then(|sender| {
+        Ok((
+            sender,
+            tokio::net::UdpSocket::from_std(udp)?,
+            tokio::net::TcpListener::from_std(tcp)?,
+        ))
+    });
+    let (sender, udp, tcp) = match sockets {
+        Ok(sockets) => sockets,
+        Err(fault) => {
+            tracing::error!(%fault, "The SIP thread cannot use its sockets and ends.");
+            return;
+        }
+    };
+    let numbers = Numbers::default();
+    let allow = AllowList(Arc::new(
+        settings
+            .trunks
+            .iter()
+            .map(|trunk| (trunk.address.ip(), trunk.signalling_ranges.clone()))
+            .collect(),
+    ));
+    tokio::spawn(streams::accept(
+        tcp,
+        allow,
+        numbers.clone(),
+        news_in.clone(),
+    ));
+    for trunk in settings
+        .trunks
+        .iter()
+        .filter(|trunk| trunk.transport == Transport::Tcp)
+    {
+        let jitter = parts.jitter ^ u64::from(trunk.id.0);
+        tokio::spawn(streams::keep_connected(
+            trunk.id,
+            trunk.address,
+            numbers.clone(),
+            news_in.clone(),
+            jitter,
+        ));
+    }
+    let trunks = settings
+        .trunks
+        .iter()
+        .map(|trunk| (trunk.id, (trunk.transport, trunk.address)))
+        .collect();
+    let mut driver = Driver {
+        endpoint: Endpoint::new(clock.mono(), settings, parts.random),
+        clock,
+        floor: parts.floor,
+        store: parts.store,
+        media: parts.media,
+        udp: sender,
+        trunks,
+        trunk_streams: HashMap::new(),
+        writers: HashMap::new(),
+        legs: HashMap::new(),
+        late: VecDeque::new(),
+        orphans: VecDeque::new(),
+        out: Vec::new(),
+        figures: parts.figures,
+    };
+    let mut datagram = vec![0_u8; 65_535];
+    let mut stop_at: Option<Instant> = None;
+    loop {
+        driver.settle();
+        if stop_at.is_some_and(|at| driver.endpoint.is_quiet() || Instant::now() >= at) {
+            return;
+        }
+        let wake = driver.wake_at(stop_at);
+        tokio::select! {
+            grace = &mut stop, if stop_at.is_none() => {
+                // A handle dropped without a word is a crash: the next start ends what is up, from the store.
+                let Ok(grace) = grace else { return };
+                stop_at = Some(Instant::now() + grace);
+                while let Ok(order) = orders.try_recv() {
+                    driver.carry_out(order);
+                }
+                driver.end_all();
+            }
+            Some(order) = orders.recv(), if stop_at.is_none() => {
+                driver.carry_out(order);
+                for _ in 1..TURN_MAX {
+                    match orders.try_recv() {
+                        Ok(order) => driver.carry_out(order),
+                        Err(_) => break,
+                    }
+                }
+            }
+            readable = udp.readable() => {
+                if readable.is_ok() {
+                    for _ in 0..TURN_MAX {
+                        match udp.try_recv_from(&mut datagram) {
+                            Ok((count, peer)) => {
+                                let octets = datagram.get(..count).unwrap_or_default();
+                                driver.hear(Transport::Udp, peer, 0, octets);
+                            }
+                            // Also errors of earlier datagrams (ICMP) show here; the transactions' timers know better.
+                            Err(_) => break,
+                        }
+                    }
+                }
+            }
+            Some(first) = news.recv() => {
+                driver.take_news(first);
+                for _ in 1..TURN_MAX {
+                    match news.try_recv() {
+                        Ok(next) => driver.take_news(next),
+                        Err(_) => break,
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+    }
+}
+
+impl Driver {
+    /// Handles due timers, carries outputs out, and writes the figures.
+    fn settle(&mut self) {
+        for _ in 0..TURN_MAX.min(self.orphans.len()) {
+            if let Some(leg) = self.orphans.pop_front() {
+                self.adopt(leg);
+            }
+        }
+        let now = self.clock.mono();
+        self.endpoint.handle_timeout(now, &mut self.out);
+        self.pump();
+        self.flush_late();
+        self.figures.publish(self.endpoint.counters());
+        self.figures
+            .set(Figure::Calls, self.endpoint.calls() as u64);
+        self.figures
+            .set(Figure::StreamsOpen, self.writers.len() as u64);
+    }
+
+    fn wake_at(&self, stop_at: Option<Instant>) -> Instant {
+        let far = Instant::now() + Duration::from_secs(60);
+        let timer = self
+            .endpoint
+            .next_timeout()
+            .map_or(far, |at| self.clock.instant(at));
+        let has_backlog = !self.late.is_empty() || !self.orphans.is_empty();
+        let backlog = if has_backlog {
+            Instant::now() + BATCH_WAIT
+        } else {
+            far
+        };
+        timer.min(backlog).min(stop_at.unwrap_or(far)).min(far)
+    }
+
+    // -- orders
+
+    fn carry_out(&mut self, order: SipOrder) {
+        let now = self.clock.mono();
+        match order {
+            SipOrder::Invite {
+                attempt,
+                route_try,
+                trunk,
+                identity,
+                number,
+                caller_id,
+            } => {
+                let key = convert::key(attempt, route_try);
+                let is_repeated = self
+                    .legs
+                    .get(&attempt)
+                    .is_some_and(|leg| leg.route_try == route_try);
+                if is_repeated {
+                    return self.figures.add(Figure::OrdersUnmatched);
+                }
+                self.legs.insert(attempt, Leg { route_try, trunk });
+                let caller = E164::parse(&caller_id);
+                match (E164::parse(number.expose()), caller) {
+                    (Ok(number), Ok(caller)) => match self.media.reserve(attempt) {
+                        Some(media_port) => {
+                            let order = InviteOrder {
+                                key,
+                                trunk,
+                                identity: convert::identity(identity),
+                                number,
+                                caller,
+                                media_port,
+                            };
+                            self.endpoint.invite(now, order, &mut self.out);
+                        }
+                        None => {
+                            self.figures.add(Figure::PortsExhausted);
+                            self.out
+                                .push(Output::Event(key, Event::Failed(Failure::local(0))));
+                        }
+                    },
+                    // What is no number is told as Q.850 would (28, invalid number format); nothing leaves.
+                    (Err(_), _) => {
+                        let failure = LegFailure {
+                            status: 484,
+                            q850: Some(28),
+                            retry_after_s: None,
+                        };
+                        self.end_leg(key, LegEvent::Failed(failure));
+                    }
+                    (_, Err(_)) => self
+                        .out
+                        .push(Output::Event(key, Event::Failed(Failure::local(0)))),
+                }
+            }
+            SipOrder::Cancel(attempt) => {
+                if let Some(key) = self.key_of(attempt) {
+                    self.endpoint.cancel(now, key, &mut self.out);
+                }
+            }
+            SipOrder::HangUp(attempt) => {
+                if let Some(key) = self.key_of(attempt) {
+                    self.endpoint.hang_up(now, key, &mut self.out);
+                }
+            }
+            SipOrder::Abort(attempt) => {
+                if let Some(key) = self.key_of(attempt) {
+                    self.endpoint.abort(now, key, &mut self.out);
+                    self.legs.remove(&attempt);
+                    self.media.release(attempt);
+                }
+            }
+            SipOrder::ConfirmDialog(attempt, route_try) => {
+                self.endpoint
+                    .confirm(now, convert::key(attempt, route_try), &mut self.out);
+            }
+            SipOrder::Orphans(legs) => self.orphans.extend(legs),
+        }
+        self.pump();
+    }
+
+    fn key_of(&self, attempt: AttemptId) -> Option<CallKey> {
+        let leg = self.legs.get(&attempt);
+        if leg.is_none() {
+            // It ended while the order was on its way: the floor learns of the end anyway.
+            self.figures.add(Figure::OrdersUnmatched);
+        }
+        leg.map(|leg| convert::key(attempt, leg.route_try))
+    }
+
+    fn adopt(&mut self, leg: OrphanLeg) {
+        let attempt = leg.attempt;
+        match convert::orphan(leg) {
+            Ok(order) => self
+                .endpoint
+                .orphan(self.clock.mono(), order, &mut self.out),
+            Err(fault) => {
+                tracing::warn!(%attempt, %fault, "A leg of an earlier run cannot be ended: its number is none.")
+            }
+        }
+        self.pump();
+    }
+
+    fn end_all(&mut self) {
+        let now = self.clock.mono();
+        for (attempt, leg) in std::mem::take(&mut self.legs) {
+            self.endpoint
+                .abort(now, convert::key(attempt, leg.route_try), &mut self.out);
+            self.media.release(attempt);
+        }
+        self.pump();
+    }
+
+    // -- sockets
+
+    fn hear(&mut self, transport: Transport, address: SocketAddr, connection: u64, octets: &[u8]) {
+        let source = Source {
+            transport,
+            address,
+            connection,
+        };
+        let framing = match transport {
+            Transport::Udp => Framing::Datagram,
+            Transport::Tcp => Framing::Stream,
+        };
+        let now = self.clock.mono();
+        self.endpoint
+            .receive(now, source, octets, framing, &mut self.out);
+        self.pump();
+    }
+
+    fn take_news(&mut self, news: StreamNews) {
+        let now = self.clock.mono();
+        match news {
+            StreamNews::Up {
+                trunk,
+                connection,
+                writer,
+            } => {
+                self.writers.insert(connection, writer);
+                if let Some(trunk) = trunk {
+                    self.trunk_streams.insert(trunk, connection);
+                    self.endpoint.connected(now, trunk, true, &mut self.out);
+                    self.pump();
+                }
+            }
+            StreamNews::Message {
+                connection,
+                peer,
+                octets,
+            } => self.hear(Transport::Tcp, peer, connection, &octets),
+            StreamNews::Down { trunk, connection } => {
+                self.writers.remove(&connection);
+                if let Some(trunk) = trunk
+                    && self.trunk_streams.get(&trunk) == Some(&connection)
+                {
+                    self.trunk_streams.remove(&trunk);
+                    self.endpoint.connected(now, trunk, false, &mut self.out);
+                    self.pump();
+                }
+            }
+            StreamNews::Refused => self.figures.add(Figure::StreamsRefused),
+        }
+    }
+
+    fn send(&self, to: Destination, octets: &[u8]) -> bool {
+        let is_sent = match to {
+            Destination::Trunk(id) => match self.trunks.get(&id) {
+                Some((Transport::Udp, address)) => self.udp.send_to(octets, address).is_ok(),
+                Some((Transport::Tcp, _)) => self
+                    .trunk_streams
+                    .get(&id)
+                    .is_some_and(|connection| self.write(*connection, octets)),
+                None => false,
+            },
+            Destination::Back(source) => match source.transport {
+                Transport::Udp => self.udp.send_to(octets, source.address).is_ok(),
+                Transport::Tcp => self.write(source.connection, octets),
+            },
+        };
+        if !is_sent {
+            self.figures.add(Figure::SendFailures);
+        }
+        is_sent
+    }
+
+    fn write(&self, connection: u64, octets: &[u8]) -> bool {
+        self.writers
+            .get(&connection)
+            .is_some_and(|writer| writer.try_send(octets.to_vec()).is_ok())
+    }
+
+    // -- outputs
+
+    fn pump(&mut self) {
+        while !self.out.is_empty() {
+            for output in std::mem::take(&mut self.out) {
+                match output {
+                    Output::Send { to, octets, invite } => {
+                        let is_sent = self.send(to, &octets);
+                        match invite {
+                            Some(key) if is_sent => {
+                                self.tell(leg(key, self.clock.mono(), LegEvent::Sent))
+                            }
+                            Some(key) => {
+                                let now = self.clock.mono();
+                                self.endpoint.send_failed(now, key, &mut self.out);
+                            }
+                            None => {}
+                        }
+                    }
+                    Output::Event(key, event) => self.report(key, event),
+                    Output::Trunk(trunk, is_up) => {
+                        tracing::info!(%trunk, is_up, "A trunk changed its state.");
+                        if !is_up && let Some(connection) = self.trunk_streams.get(&trunk) {
+                            // A connection on which nobody answers is half dead: it is made anew.
+                            self.writers.remove(connection);
+                        }
+                        self.tell(Input::TrunkUp(trunk, is_up));
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, key: CallKey, event: Event) {
+        let at = self.clock.mono();
+        match event {
+            Event::Trying => self.tell(leg(key, at, LegEvent::Trying)),
+            Event::Ringing => self.tell(leg(key, at, LegEvent::Ringing)),
+            Event::EarlyMedia(path) => self.point_media(key, &path, false),
+            Event::MediaChanged(path) => self.point_media(key, &path, true),
+            Event::Answered { far, path } => {
+                // The floor first: matching must not wait for anything.
+                self.tell(leg(key, at, LegEvent::Answered));
+                self.point_media(key, &path, true);
+                let row = convert::dialog_row(key, far);
+                if self.store.try_send(StoreOrder::Dialog(row)).is_err() {
+                    // The ACK leaves after its 200 ms (docs/adr/0002).
+                    self.figures.add(Figure::DialogsNotStored);
+                }
+            }
+            Event::Failed(failure) => {
+                self.end_leg(key, LegEvent::Failed(convert::failure(failure)))
+            }
+            Event::Ended => self.end_leg(key, LegEvent::Ended),
+            Event::Silent => self.end_leg(key, LegEvent::Silent),
+        }
+    }
+
+    fn point_media(&self, key: CallKey, path: &AudioPath, is_answered: bool) {
+        let attempt = AttemptId(key.call);
+        if let (Some(leg), Some(remote)) = (self.legs.get(&attempt), path.remote) {
+            self.media.remote(
+                attempt,
+                leg.trunk,
+                remote,
+                path.law.payload_type(),
+                is_answered,
+            );
+        }
+    }
+
+    fn end_leg(&mut self, key: CallKey, event: LegEvent) {
+        let attempt = AttemptId(key.call);
+        // A later route try of the same attempt may hold the port already.
+        if self
+            .legs
+            .get(&attempt)
+            .is_some_and(|leg| leg.route_try == key.route_try)
+        {
+            self.legs.remove(&attempt);
+            self.media.release(attempt);
+        }
+        self.tell(leg(key, self.clock.mono(), event));
+    }
+
+    fn tell(&mut self, input: Input) {
+        // Facts keep their order: what is late goes first.
+        if self.late.is_empty() && self.floor.urgent(input.clone()).is_ok() {
+            return;
+        }
+        if self.late.len() < LATE_MAX {
+            self.figures.add(Figure::FloorLate);
+            self.late.push_back(input);
+        } else {
+            self.figures.add(Figure::FloorLost);
+            tracing::error!("The floor is so far behind that facts about legs are lost.");
+        }
+    }
+
+    fn flush_late(&mut self) {
+        while let Some(input) = self.late.front() {
+            if self.floor.urgent(input.clone()).is_err() {
+                return;
+            }
+            self.late.pop_front();
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! The whole engine as a process of its own: killed at random, stopped by hand, with a trunk that fails. The judge is the
+//! far end, which keeps its own records.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use tandem::config::Config;
+use tandem::demo::agents::{AgentLogin, Crowd, Habits};
+use tandem::demo::borrowers::{BorrowerPlan, Detail, write_csv};
+use tandem::demo::carrier::records::{CallRecord, Stats};
+use tandem::pii::Pii;
+use tandem::shell::api::client::ApiClient;
+use tandem::shell::serve::store_path;
+use tandem::shell::store::sqlite::{BackOffice, ExportFilter, NumbersShown};
+use tandem::sim::rng::Rng;
+
+/// A process that we started, with what it prints. Killed when dropped.
+struct Process {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    fn start(words: &[&str]) -> Process {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(words)
+            .env("TANDEM_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (sender, lines) = channel();
+        let out = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Process { child, lines }
+    }
+
+    /// Waits for a line that contains `what`.
+    fn wait_for(&self, what: &str) -> String {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self
+                .lines
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) if line.contains(what) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no line with {what:?}")
+                }
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    fn wait(&mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A loopback address that nobody uses, for UDP and TCP.
+fn free() -> SocketAddr {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = tcp.local_addr().unwrap();
+        if UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// An engine's directory, configuration and addresses; `trunks` are the far ends in the order of priority.
+struct Site {
+    dir: tempfile::TempDir,
+    path: PathBuf,
+    config: Config,
+}
+
+fn site(trunks: &[SocketAddr], campaign: &str) -> Site {
+    let dir = tempfile::tempdir().unwrap();
+    let (sip, desk, api) = (free(), free(), free());
+    // Two engines of one test run must not share RTP ports.
+    let rtp = 20_000 + (sip.port() % 10) * 2_000;
+    let mut text = format!(
+        "data_dir = {data:?}\n[sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n[api]\nlisten = \"{api}\"\n\
+         [media]\nlisten = \"127.0.0.1\"\nport_first = {rtp}\nport_last = {last}\n",
+        data = dir.path().join("data"),
+        last = rtp + 1_999
+    );
+    for (number, trunk) in trunks.iter().enumerate() {
+        text += &format!(
+            "[[trunks]]\nname = \"trunk-{number}\"\naddress = \"{trunk}\"\nchannels_max = 500\ncps_max = 100\n\
+             priority = {priority}\nkeep_alive_s = 2\n",
+            priority = number + 1
+        );
+    }
+    text += &format!(
+        "[[campaigns]]\nname = \"TEST\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\n{campaign}\n"
+    );
+    let path = dir.path().join("tandem.toml");
+    std::fs::write(&path, &text).unwrap();
+    let config = Config::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
+    Site { dir, path, config }
+}
+
+impl Site {
+    fn import(&self, leads: u32) {
+        let list = self.dir.path().join("leads.csv");
+        let campaigns = ["TEST".to_owned()];
+        let plan = BorrowerPlan {
+            seed: 1,
+            campaigns: &campaigns,
+            today: jiff::civil::date(2026, 11, 23),
+            detail: Detail::FirstCard,
+        };
+        write_csv(&plan, leads, std::fs::File::create(&list).unwrap()).unwrap();
+        let path = self.path.to_str().unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["import", list.to_str().unwrap(), "--config", path])
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+
+    fn agents(&self, count: u32) -> Vec<AgentLogin> {
+        let mut office = BackOffice::open(&store_path(&self.config)).unwrap();
+        (0..count)
+            .map(|number| {
+                let name = format!("agent{number:02}");
+                let token = office
+                    .agent_add(&name, &[("TEST".to_owned(), 1)], &[])
+                    .unwrap();
+                AgentLogin {
+                    name,
+                    token: Pii::new(token),
+                }
+            })
+            .collect()
+    }
+
+    fn crowd(&self, logins: Vec<AgentLogin>, habits: Habits) -> Crowd {
+        let url = format!("ws://{}/agent", self.config.desk.listen);
+        Crowd::start(&url, logins, habits, 1, Duration::from_millis(500)).unwrap()
+    }
+
+    fn serve(&self) -> Process {
+        let engine = Process::start(&["serve", self.path.to_str().unwrap()]);
+        engine.wait_for("ready:");
+        engine
+    }
+
+    fn client(&self) -> ApiClient {
+        ApiClient::of(&self.config).unwrap()
+    }
+}
+
+struct Network {
+    _process: Process,
+    address: SocketAddr,
+    cdr: PathBuf,
+    stats: PathBuf,
+}
+
+fn network(dir: &Path, name: &str, flags: &[&str]) -> Network {
+    let address = free();
+    let cdr = dir.join(format!("{name}.cdr"));
+    let stats = dir.join(format!("{name}.stats"));
+    let listen = address.to_string();
+    let first = 10_000 + (address.port() % 10) * 900;
+    let ports = format!("{first}-{}", first + 899);
+    let mut words = vec!["carrier", "--listen", &listen, "--rtp-ports", &ports];
+    words.extend([
+        "--cdr",
+        cdr.to_str().unwrap(),
+        "--stats",
+        stats.to_str().unwrap(),
+    ]);
+    words.extend(flags);
+    let process = Process::start(&words);
+    process.wait_for("\"ready\"");
+    Network {
+        _process: process,
+        address,
+        cdr,
+        stats,
+    }
+}
+
+impl Network {
+    fn records(&self) -> Vec<CallRecord> {
+        let text = std::fs::read_to_string(&self.cdr).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    fn calls_up(&self) -> Option<Stats> {
+        serde_json::from_str(&std::fs::read_to_string(&self.stats).ok()?).ok()
+    }
+
+    /// Waits until no call is up any more.
+    fn wait_until_quiet(&self) {
+        wait_until("no call is up at the far end", || {
+            self.calls_up().is_some_and(|stats| stats.up.is_empty())
+        });
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Calling at any hour, so that the test does not depend on the time of day; caps and gaps are the real ones.
+const ANY_HOUR: &str = "window_from = \"00:00\"\nwindow_until = \"24:00\"\n";
+
+#[test]
+fn killed_at_any_instant_it_loses_no_outcome_dials_nobody_twice_and_leaves_no_call_up() {
+    let kills = number("TANDEM_KILLS", 20);
+    let leads = number("TANDEM_KILL_LEADS", 20_000);
+    let dir = tempfile::tempdir().unwrap();
+    let flags = [
+        "--speed",
+        "20",
+        "--answer-rate",
+        "0.4",
+        "--callee-hangs-up",
+        "0.3",
+    ];
+    let far_end = network(dir.path(), "far", &flags);
+    let campaign = format!(
+        "{ANY_HOUR}lines_per_free_agent = 4.0\ncps_max = 20\nlines_max = 300\nring_timeout_s = 5\nwrap_s = 5\n"
+    );
+    let site = site(&[far_end.address], &campaign);
+    site.import(leads as u32);
+    let logins = site.agents(30);
+    let habits = Habits {
+        speed: 20.0,
+        break_share: 0.0,
+        lose_socket_share: 0.05,
+        ..Habits::default()
+    };
+    let mut crowd = None;
+    let mut rng = Rng::new(number("TANDEM_KILL_SEED", 1));
+    let mut starts = Vec::new();
+    for _ in 0..kills {
+        let begun = Instant::now();
+        let engine = site.serve();
+        starts.push(begun.elapsed());
+        crowd.get_or_insert_with(|| site.crowd(logins.clone(), habits.clone()));
+        std::thread::sleep(Duration::from_millis(rng.between(1_000, 4_000)));
+        engine.signal("-KILL");
+        drop(engine);
+    }
+    let mut engine = site.serve();
+    let crowd = crowd.unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    engine.signal("-TERM");
+    let mut saved = BTreeSet::new();
+    wait_until("the drain is over", || {
+        engine.child.try_wait().unwrap().is_some()
+    });
+    assert!(engine.wait(), "a drain ends well");
+    saved.extend(crowd.saved_calls());
+    let seen = crowd.leave(Duration::from_secs(1));
+    far_end.wait_until_quiet();
+
+    let office = BackOffice::open(&store_path(&site.config)).unwrap();
+    let mut export = Vec::new();
+    office
+        .outcomes_export(&mut export, &ExportFilter::default(), NumbersShown::Clear)
+        .unwrap();
+    let mut reader = csv::Reader::from_reader(export.as_slice());
+    let headers = reader.headers().unwrap().clone();
+    let column = |name: &str| {
+        headers
+            .iter()
+            .position(|header| header == name)
+            .unwrap_or_else(|| panic!("{name} in {headers:?}"))
+    };
+    let (attempt, result, outcome) = (column("attempt"), column("result"), column("outcome"));
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let kept: BTreeMap<String, String> = rows
+        .iter()
+        .map(|row| (row[attempt].to_owned(), row[outcome].to_owned()))
+        .collect();
+
+    let lost: Vec<_> = saved
+        .iter()
+        .filter(|call| {
+            kept.get(*call)
+                .is_none_or(|code| code.is_empty() || code == "NOT_RECORDED")
+        })
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} acknowledged outcomes are lost: {lost:?}",
+        lost.len(),
+        saved.len()
+    );
+    let open: Vec<_> = rows.iter().filter(|row| row[result].is_empty()).collect();
+    assert!(open.is_empty(), "attempts without a result: {open:?}");
+    let unspoken = rows
+        .iter()
+        .filter(|row| &row[result] == "CONNECTED" && row[outcome].is_empty())
+        .count();
+    assert_eq!(unspoken, 0, "conversations without an outcome");
+
+    let mut dials: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for record in far_end.records() {
+        dials
+            .entry(record.number)
+            .or_default()
+            .insert(record.call_id);
+    }
+    let twice: Vec<_> = dials.values().filter(|calls| calls.len() > 1).collect();
+    assert!(
+        twice.is_empty(),
+        "{} of {} numbers were dialled twice",
+        twice.len(),
+        dials.len()
+    );
+    assert!(
+        dials.len() as u64 > 10 * kills && saved.len() as u64 > kills,
+        "a floor at work: {} dials, {} outcomes",
+        dials.len(),
+        saved.len()
+    );
+    starts.sort_unstable();
+    println!(
+        "{kills} kills, {leads} leads, {} numbers dialled, {} calls shown, {} outcomes acknowledged; ready after {:?} (median), {:?} (longest)",
+        dials.len(),
+        seen.calls,
+        saved.len(),
+        starts[starts.len() / 2],
+        starts[starts.len() - 1]
+    );
+}
+
+#[test]
+fn stop_ends_dialling_and_cancels_what_rings() {
+    let dir = tempfile::tempdir().unwrap();
+    // Everybody lets it ring.
+    let flags = [
+        "--answer-rate",
+        "0",
+        "--machine-rate",
+        "0",
+        "--busy-rate",
+        "0",
+        "--reject-rate",
+        "0",
+    ];
+    let more = ["--unavailable-rate", "0", "--invalid-rate", "0"];
+    let far_end = network(dir.path(), "far", &[&flags[..], &more[..]].concat());
+    let campaign =
+        format!("{ANY_HOUR}lines_per_free_agent = 3.0\ncps_max = 50\nring_timeout_s = 60\n");
+    let site = site(&[far_end.address], &campaign);
+    site.import(500);
+    let logins = site.agents(5);
+    let mut engine = site.serve();
+    let crowd = site.crowd(logins, Habits::default());
+    wait_until("fifteen lines ring", || {
+        far_end.calls_up().is_some_and(|stats| stats.up.len() == 15)
+    });
+    let asked_at = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as i64;
+    site.client().stop(true).unwrap();
+    far_end.wait_until_quiet();
+    let records = far_end.records();
+    assert_eq!(records.len(), 15);
+    assert!(
+        records.iter().all(|record| record.status == 487),
+        "all were cancelled"
+    );
+    let late = records
+        .iter()
+        .map(|record| record.ended_at_ms - asked_at)
+        .max()
+        .unwrap();
+    println!("the last of 15 ringing phones was cancelled {late} ms after the order");
+    // Free agents, due leads, and yet nobody is dialled; then the order is taken back.
+    let picture = site.client().picture().unwrap();
+    assert!(picture.stopped);
+    assert_eq!(picture.campaigns[0].launched, 15);
+    site.client().resume().unwrap();
+    wait_until("it rings again", || {
+        far_end.calls_up().is_some_and(|stats| stats.up.len() == 15)
+    });
+    site.client().stop(true).unwrap();
+    far_end.wait_until_quiet();
+    engine.signal("-TERM");
+    assert!(engine.wait());
+    drop(crowd);
+}
+
+#[test]
+fn a_trunk_that_refuses_hands_over_to_the_next_and_the_person_is_tried_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let shares = [
+        "--answer-rate",
+        "0",
+        "--machine-rate",
+        "0",
+        "--busy-rate",
+        "0",
+        "--reject-rate",
+        "0",
+    ];
+    let no = ["--unavailable-rate", "0", "--invalid-rate", "0"];
+    let refuses = network(
+        dir.path(),
+        "refuses",
+        &[&shares[..], &no[..], &["--trunk-failure-rate", "1"]].concat(),
+    );
+    let answers = network(
+        dir.path(),
+        "answers",
+        &["--answer-rate", "0.75", "--speed", "20"],
+    );
+    let campaign = format!("{ANY_HOUR}ring_timeout_s = 5\nwrap_s = 5\n");
+    let site = site(&[refuses.address, answers.address], &campaign);
+    site.import(200);
+    let logins = site.agents(4);
+    let mut engine = site.serve();
+    let crowd = site.crowd(
+        logins,
+        Habits {
+            speed: 20.0,
+            ..Habits::default()
+        },
+    );
+    wait_until("ten calls came through over the second trunk", || {
+        crowd.figures().outcomes_saved >= 10
+    });
+    engine.signal("-TERM");
+    assert!(engine.wait());
+    drop(crowd);
+    let first: BTreeSet<String> = refuses
+        .records()
+        .into_iter()
+        .map(|record| record.number)
+        .collect();
+    assert!(
+        first.len() >= 5,
+        "the first trunk was tried first: {} calls",
+        first.len()
+    );
+    let second = answers.records();
+    let numbers: BTreeSet<&String> = second.iter().map(|record| &record.number).collect();
+    assert_eq!(second.len(), numbers.len(), "nobody was called twice");
+    assert!(
+        first.iter().any(|number| numbers.contains(number)),
+        "what the first refused the second carried"
+    );
+    let totals = BackOffice::open(&store_path(&site.config))
+        .unwrap()
+        .store_totals()
+        .unwrap();
+    let sum: u64 = totals.results.iter().map(|(_, count)| count).sum();
+    assert_eq!(totals.attempts, sum);
+}
