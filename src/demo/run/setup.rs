@@ -68,10 +68,10 @@ impl Workplace {
 
     /// Removes it, if the demo made it up.
     pub fn clear(self) {
-        if self.temporary {
-            if let Err(error) = std::fs::remove_dir_all(&self.path) {
-                tracing::warn!(%error, "The demo's directory could not be removed.");
-            }
+        if self.temporary
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(%error, "The demo's directory could not be removed.");
         }
     }
 }

@@ -252,7 +252,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &LiveView) {
     let [head, top, middle, events, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(9),
-        Constraint::Length(7),
+        Constraint::Length(8),
         Constraint::Min(3),
         Constraint::Length(10),
     ])
