@@ -2,9 +2,11 @@
 //!
 //! Everything on loopback and on free ports. Without SIPp these tests fail, unless TANDEM_SKIP_PEERS=1 says that it may be absent.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tandem::demo::carrier::CarrierArgs;
 use tandem::demo::carrier::driver::RunningCarrier;
@@ -316,4 +318,117 @@ fn socket() -> UdpSocket {
         .set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
     socket
+}
+
+/// A demo of a few seconds at ten times the speed of life.
+fn demo(directory: &Path, minutes: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args([
+            "demo",
+            "--plain",
+            "--agents",
+            "4",
+            "--leads",
+            "200",
+            "--speed",
+            "10",
+            "--answer-rate",
+            "0.5",
+        ])
+        .args(["--minutes", minutes, "--data-dir"])
+        .arg(directory.join("demo"))
+        .arg("--json")
+        .arg(directory.join("summary.json"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for a process's end, within reason.
+fn finished(child: Child) -> std::process::Output {
+    let (sender, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    done.recv_timeout(Duration::from_secs(400))
+        .expect("the demo ends")
+        .unwrap()
+}
+
+#[test]
+fn the_demo_ends_with_books_that_agree() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = finished(demo(directory.path(), "0.3"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(directory.path().join("summary.json")).unwrap())
+            .unwrap();
+    assert_eq!(summary["adds_up"], true);
+    let connected = summary["results"]["CONNECTED"].as_u64().unwrap();
+    assert!(connected > 0, "{text}");
+    assert_eq!(summary["desk"]["calls"].as_u64(), Some(connected));
+    assert_eq!(
+        summary["latencies"]["answer_to_match"]["count"].as_u64(),
+        Some(connected)
+    );
+    // The engine's comfort noise reached the people it talked to.
+    assert!(summary["carrier"]["rtp_received"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_demo_whose_engine_dies_fails_and_leaves_no_process_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let demo = demo(directory.path(), "10");
+    let limit = Instant::now() + Duration::from_secs(120);
+    let children = loop {
+        let children = children_of(demo.id());
+        if children.len() == 2 && directory.path().join("demo/carrier.json").exists() {
+            break children;
+        }
+        assert!(Instant::now() < limit, "engine and carrier never started");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let (engine, _) = children
+        .iter()
+        .find(|(_, words)| words.contains("serve"))
+        .unwrap();
+    let killed = Command::new("sh")
+        .args(["-c", "kill -KILL \"$1\"", "sh", &engine.to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let output = finished(demo);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("engine"));
+    for (pid, words) in children {
+        let now = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert_ne!(now, words, "a process is left behind");
+    }
+}
+
+/// Children of a process, with their command lines.
+fn children_of(pid: u32) -> Vec<(u32, String)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .filter_map(|pid| {
+            Some((
+                pid,
+                std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?,
+            ))
+        })
+        .collect()
 }

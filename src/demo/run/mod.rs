@@ -59,7 +59,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 0.3)]
     pub answer_rate: f64,
     /// Lines ringing per free agent; 0: one line per free agent, which abandons nobody.
-    #[arg(long, default_value_t = 1.5)]
+    #[arg(long, default_value_t = 2.5)]
     pub lines_per_free_agent: f64,
     /// Made-up borrowers, at most 1,000,000.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -68,10 +68,10 @@ impl Workplace {
 
     /// Removes it, if the demo made it up.
     pub fn clear(self) {
-        if self.temporary {
-            if let Err(error) = std::fs::remove_dir_all(&self.path) {
-                tracing::warn!(%error, "The demo's directory could not be removed.");
-            }
+        if self.temporary
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(%error, "The demo's directory could not be removed.");
         }
     }
 }
@@ -137,6 +137,7 @@ fn config_text(data: &Path, args: &DemoArgs, ports: Ports) -> String {
         api,
         carrier,
     } = ports;
+    let log = toml::Value::String(data.join("inputs.jsonl").display().to_string());
     let data = toml::Value::String(data.display().to_string());
     // Human times are divided by --speed, so the engine's must be too: a phone that rings five times as fast gives up so.
     let scaled = |seconds: f64, least: f64| (seconds / args.speed).ceil().max(least) as u64;
@@ -154,7 +155,9 @@ fn config_text(data: &Path, args: &DemoArgs, ports: Ports) -> String {
          # NOT FOR REAL CALLS. The rules that protect people are relaxed, so that a few thousand made-up borrowers keep a\n\
          # floor busy for hours: 100 attempts a day instead of 3, seconds between attempts instead of two hours, calling at\n\
          # any hour. Everybody on the other side is simulated, on this machine only. config/tandem.toml shows what to use.\n\n\
-         data_dir = {data}\n\n\
+         data_dir = {data}\n\
+         # For `tandem replay`; keep the directory with --data-dir.\n\
+         input_log = {log}\n\n\
          [sip]\nlisten = \"{sip}\"\n\n\
          [media]\nlisten = \"127.0.0.1\"\nport_first = 20000\nport_last = 39999\n\n\
          [desk]\nlisten = \"{desk}\"\n\n\

@@ -328,9 +328,11 @@ fn listed(counts: &BTreeMap<&str, u64>) -> String {
         .join(", ")
 }
 
-/// Microseconds as milliseconds, for people.
+/// Microseconds as milliseconds, for people. 0 is "nothing measured yet".
 pub fn millis(us: u64) -> String {
-    if us < 10_000 {
+    if us == 0 {
+        "-".to_owned()
+    } else if us < 10_000 {
         format!("{:.2} ms", us as f64 / 1_000.0)
     } else {
         format!("{:.0} ms", us as f64 / 1_000.0)

@@ -30,6 +30,11 @@ pub struct Join {
 }
 
 impl Join {
+    /// Name and token, as the example client takes them.
+    fn login(&self) -> String {
+        format!("{} {}", self.name, self.token.expose())
+    }
+
     /// The first frame to send.
     fn hello(&self) -> String {
         serde_json::json!({"type": "hello", "version": crate::wire::desk::VERSION, "agent": self.name, "token": self.token.expose()}).to_string()
@@ -247,9 +252,9 @@ pub fn draw(frame: &mut Frame<'_>, view: &LiveView) {
     let [head, top, middle, events, foot] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(9),
-        Constraint::Length(7),
+        Constraint::Length(8),
         Constraint::Min(3),
-        Constraint::Length(6),
+        Constraint::Length(10),
     ])
     .areas(frame.area());
     draw_head(frame, head, view);
@@ -469,20 +474,26 @@ fn draw_desk(frame: &mut Frame<'_>, area: Rect, view: &LiveView) {
 
 fn draw_join(frame: &mut Frame<'_>, area: Rect, join: &Join) {
     let lines = vec![
+        Line::raw(format!("1. any websocket client to {}", join.url)),
+        Line::raw(format!("2. send {}", join.hello())),
+        Line::raw(
+            "3. send {\"type\":\"state\",\"request\":1,\"to\":\"ready\"}    (all messages: docs/agent-protocol.md)",
+        ),
         Line::raw(format!(
-            " websocket client to {}  (e.g. npx wscat -c {})",
-            join.url, join.url
+            "or node docs/examples/agent.mjs {} {}",
+            join.url,
+            join.login()
         )),
-        Line::raw(format!(" first message  {}", join.hello())),
-        Line::raw(" then           {\"type\":\"state\",\"request\":1,\"to\":\"ready\"}"),
         Line::raw(format!(
-            " figures        {}/metrics    tandem campaign list --config {}",
+            "figures {}/metrics    commands: --config {}",
             join.http,
             join.config.display()
         )),
     ];
+    // Long lines go on below: a token that is cut off is of no use.
+    let text = Paragraph::new(lines).wrap(ratatui::widgets::Wrap { trim: true });
     frame.render_widget(
-        Paragraph::new(lines).block(Block::bordered().title(" Join as an agent ")),
+        text.block(Block::bordered().title(" Join as an agent ")),
         area,
     );
 }
