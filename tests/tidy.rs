@@ -220,6 +220,7 @@ fn the_house_is_tidy() {
     assert!(sources.len() > 20, "the sources were not found");
     sources.extend(files("tests", "rs"));
     sources.extend(files("benches", "rs"));
+    sources.extend(files("loadtest", "rs"));
     let found: Vec<String> = sources
         .iter()
         .flat_map(|file| faults(file, &read(file)))
@@ -552,6 +553,7 @@ fn what_the_readme_tells_to_type_is_there() {
 fn links_between_documents_lead_somewhere() {
     let mut documents = files("docs", "md");
     documents.push("README.md".to_owned());
+    documents.push("loadtest/README.md".to_owned());
     for document in documents {
         let text = read(&document);
         let folder = Path::new(&document).parent().unwrap_or(Path::new(""));
