@@ -88,7 +88,7 @@ fn sent(out: &mut Vec<Output>) -> Request {
             } => Some(octets),
             _ => None,
         })
-        .last()
+        .next_back()
         .expect("a request was sent");
     match read(&octets, Framing::Datagram) {
         Verdict::Accept(message) => match *message {
