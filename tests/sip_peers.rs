@@ -705,7 +705,8 @@ fn twenty_calls_survive_ten_per_cent_loss() {
     }
     const CALLS: u64 = 20;
     let far = Far::play("answer", CALLS as u32, &["-lost", "10"]);
-    let mut near = Near::towards(&far);
+    // Calls need no trunk that is up here, and SIPp takes a second keep-alive of one Call-ID for a mistake.
+    let mut near = Near::with(config(far.address, Transport::Udp));
     for attempt in 1..=CALLS {
         near.dial(attempt);
     }
