@@ -220,7 +220,7 @@ impl Engine {
                     exhausted_until,
                     ..
                 } => return (leads, exhausted_until),
-                Input::LeadsChanged(_) | Input::NumberBlocked(_) | Input::PersonBlocked(_) => {}
+                Input::LeadsChanged(_) | Input::NumberBlocked(_) | Input::PersonBlocked(..) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -412,9 +412,12 @@ fn what_another_process_writes_reaches_the_floor() {
     office.person_block("C3", "paid", None).unwrap();
     assert_eq!(
         next(&engine.inbox.urgent),
-        Input::PersonBlocked(PersonId(3))
+        Input::PersonBlocked(PersonId(3), None)
     );
-    assert_eq!(next(&engine.inbox.bulk), Input::PersonBlocked(PersonId(3)));
+    assert_eq!(
+        next(&engine.inbox.bulk),
+        Input::PersonBlocked(PersonId(3), None)
+    );
     engine.place.list(&format!(
         "campaign,cif,number\nCC-B1-HN,C77,{}\n",
         number(77)

@@ -290,10 +290,11 @@ impl Lender {
                 numbers,
                 persons,
             }) => {
-                let blocks = numbers
-                    .into_iter()
-                    .map(Input::NumberBlocked)
-                    .chain(persons.into_iter().map(Input::PersonBlocked));
+                let blocks = numbers.into_iter().map(Input::NumberBlocked).chain(
+                    persons
+                        .into_iter()
+                        .map(|person| Input::PersonBlocked(person, None)),
+                );
                 // Twice: at once, for what rings; and behind the leads in the bulk lane, which may have been read before
                 // the block was there and would else be dialled after it.
                 for block in blocks {
