@@ -75,11 +75,11 @@ pub enum ServeError {
         /// Why it was not.
         source: std::io::Error,
     },
-    /// The floor's thread ended by itself: a defect of ours. A restart ends the legs and goes on.
+    /// A thread ended by itself: a defect of ours. A restart ends the legs and goes on.
     #[error(
-        "the floor stopped; start again: what was in the air will be ended and kept as INTERRUPTED"
+        "the {0} thread stopped; start again: what was in the air will be ended and kept as INTERRUPTED"
     )]
-    FloorStopped,
+    ThreadEnded(&'static str),
 }
 
 fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> ServeError {
@@ -274,6 +274,19 @@ impl Engine {
         })
     }
 
+    /// A thread that ended although nobody asked it to. Without it calls would be left to themselves.
+    fn missing_thread(&self) -> Option<&'static str> {
+        [
+            ("floor", !self.floor.is_finished()),
+            ("SIP", self.sip.is_running()),
+            ("store", self.writer.is_running()),
+            ("media", self.media.is_running()),
+        ]
+        .into_iter()
+        .find(|(_, runs)| !runs)
+        .map(|(thread, _)| thread)
+    }
+
     /// Serves until a signal, drains, closes. A second signal ends the drain.
     fn run(
         self,
@@ -283,8 +296,10 @@ impl Engine {
         let outcome = loop {
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
-                Err(_) if self.floor.is_finished() => break Err(ServeError::FloorStopped),
-                Err(_) => {}
+                Err(_) => match self.missing_thread() {
+                    Some(thread) => break Err(ServeError::ThreadEnded(thread)),
+                    None => {}
+                },
             }
         };
         if outcome.is_ok() {
@@ -321,7 +336,7 @@ impl Engine {
         if floor_ended_well {
             outcome
         } else {
-            Err(ServeError::FloorStopped)
+            Err(ServeError::ThreadEnded("floor"))
         }
     }
 }
