@@ -187,7 +187,7 @@ impl Floor {
                 let in_air = self.rules.block_number(number);
                 self.cancel_by_rule(in_air, now, effects);
             }
-            Input::PersonBlocked(person) => {
+            Input::PersonBlocked(person, _) => {
                 let in_air = self.rules.block_person(person);
                 self.cancel_by_rule(in_air, now, effects);
             }
