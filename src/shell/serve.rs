@@ -296,10 +296,11 @@ impl Engine {
         let outcome = loop {
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
-                Err(_) => match self.missing_thread() {
-                    Some(thread) => break Err(ServeError::ThreadEnded(thread)),
-                    None => {}
-                },
+                Err(_) => {
+                    if let Some(thread) = self.missing_thread() {
+                        break Err(ServeError::ThreadEnded(thread));
+                    }
+                }
             }
         };
         if outcome.is_ok() {

@@ -107,7 +107,7 @@ impl W {
     fn put(&mut self, i: Input) -> Vec<Effect> {
         let mut e = vec![];
         self.f.handle(at(self.ms), i, &mut e);
-        self.f.check().unwrap();
+        self.f.check().expect("the floor keeps its truths");
         self.all.extend(e.clone());
         e
     }
