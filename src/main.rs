@@ -48,6 +48,9 @@ enum Command {
         /// The configuration file
         #[arg(env = "TANDEM_CONFIG", default_value = "config/tandem.toml")]
         config: PathBuf,
+        /// Drain when standard input ends: with the process that started it
+        #[arg(long)]
+        until_stdin_closes: bool,
     },
     /// Run the whole thing on this machine: engine, simulated phone network, borrowers, agents, and a live view
     Demo(tandem::demo::run::DemoArgs),
@@ -208,6 +211,8 @@ enum OutcomesCommand {
 }
 
 fn main() -> ExitCode {
+    // An agent's socket and a call's RTP port are a file descriptor each; the usual soft limit of 1,024 is no floor.
+    let _ = rlimit::increase_nofile_limit(1 << 16);
     let command = Cli::parse().command;
     match run(command) {
         Ok(code) => code,
@@ -230,7 +235,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { config } => run_engine(&config)?,
+        Command::Serve {
+            config,
+            until_stdin_closes,
+        } => run_engine(&config, until_stdin_closes)?,
         Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
         Command::Carrier(args) => tandem::demo::carrier::run(args)?,
         Command::Check { file } => {
@@ -319,7 +327,7 @@ fn office(config: &Config) -> anyhow::Result<BackOffice> {
     Ok(BackOffice::open(&path)?)
 }
 
-fn run_engine(path: &Path) -> anyhow::Result<()> {
+fn run_engine(path: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
@@ -327,7 +335,7 @@ fn run_engine(path: &Path) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let config = load(path)?;
-    serve(&config, |recovery| {
+    serve(&config, until_stdin_closes, |recovery| {
         if recovery.interrupted + recovery.connected > 0 {
             tracing::info!(
                 interrupted = recovery.interrupted,

@@ -14,8 +14,8 @@ use crate::time::{Mono, Now};
 pub(crate) enum Phase {
     /// The intent is on its way to the disk. Nothing is sent.
     Queued { until: Mono },
-    /// The INVITE is out; nobody has said that it rings.
-    Dialing { until: Mono },
+    /// The INVITE is out; nobody has said that it rings. `heard`: a 100 came, so the trunk is there and CANCEL is possible.
+    Dialing { until: Mono, heard: bool },
     /// It rings.
     Ringing { until: Mono },
     /// CANCEL is out. A 200 may still cross it on the wire (RFC 3261 s.9.1).
@@ -71,6 +71,8 @@ pub(crate) enum Event {
 pub(crate) enum Act {
     /// The intent was not durable in time: nothing was sent, nothing will be.
     NotSent,
+    /// The trunk has the call: wait for the phone as long as it may ring.
+    Heard,
     /// It rings: note it, and wait for the ring timeout.
     Rings,
     /// A live person. Match, or wait for an agent until the limit.
@@ -81,8 +83,10 @@ pub(crate) enum Act {
     Read(LegFailure),
     /// Nobody said anything for the whole first-answer wait.
     Silent,
-    /// Rang long enough: cancel.
+    /// Rang long enough, or never rang after a 100: cancel.
     RingOut,
+    /// Nobody answered our INVITE before we wished to cancel it: whether it rings there is not known.
+    Unknown,
     /// The attempt is over with this result; nothing is left on the wire.
     Close(SystemResult),
     /// Over with this result, but the wire never said so: get rid of the leg.
@@ -105,8 +109,11 @@ pub(crate) fn act(phase: Phase, event: Event) -> Option<Act> {
     Some(match (phase, event) {
         (Phase::Queued { .. }, Event::Deadline) => Act::NotSent,
 
+        (Phase::Dialing { heard: false, .. }, Event::Leg(L::Trying)) => Act::Heard,
         (Phase::Dialing { .. }, Event::Leg(L::Ringing)) => Act::Rings,
-        (Phase::Dialing { .. }, Event::Leg(L::Silent) | Event::Deadline) => Act::Silent,
+        (Phase::Dialing { .. }, Event::Leg(L::Silent))
+        | (Phase::Dialing { heard: false, .. }, Event::Deadline) => Act::Silent,
+        (Phase::Dialing { heard: true, .. }, Event::Deadline) => Act::RingOut,
         (Phase::Ringing { .. }, Event::Deadline) => Act::RingOut,
         (Phase::Dialing { .. } | Phase::Ringing { .. }, Event::Leg(L::Failed(failure))) => {
             Act::Read(failure)
@@ -130,6 +137,7 @@ pub(crate) fn act(phase: Phase, event: Event) -> Option<Act> {
         (Phase::Cancelling { why, .. }, Event::Leg(L::Failed(_) | L::Ended)) => {
             Act::Close(why.result())
         }
+        (Phase::Cancelling { .. }, Event::Leg(L::Silent)) => Act::Unknown,
         (Phase::Cancelling { why, .. }, Event::Deadline) => Act::GiveUp(why.result()),
 
         (Phase::Answered { .. }, Event::Leg(L::Ended)) => Act::Close(SystemResult::CustHangupEarly),
@@ -163,7 +171,7 @@ impl Phase {
     pub(crate) const fn until(self) -> Mono {
         match self {
             Phase::Queued { until }
-            | Phase::Dialing { until }
+            | Phase::Dialing { until, .. }
             | Phase::Ringing { until }
             | Phase::Cancelling { until, .. }
             | Phase::Answered { until, .. }
@@ -244,7 +252,20 @@ mod tests {
         let agent = AgentId(1);
         vec![
             ("Queued", Phase::Queued { until: AT }),
-            ("Dialing", Phase::Dialing { until: AT }),
+            (
+                "Dialing",
+                Phase::Dialing {
+                    until: AT,
+                    heard: false,
+                },
+            ),
+            (
+                "Dialing, 100 heard",
+                Phase::Dialing {
+                    until: AT,
+                    heard: true,
+                },
+            ),
             ("Ringing", Phase::Ringing { until: AT }),
             (
                 "Cancelling",
@@ -293,6 +314,7 @@ mod tests {
             retry_after_s: None,
         };
         vec![
+            ("Trying", Event::Leg(LegEvent::Trying)),
             ("Ringing", Event::Leg(LegEvent::Ringing)),
             ("Answered", Event::Leg(LegEvent::Answered)),
             ("Failed", Event::Leg(LegEvent::Failed(failure))),
@@ -311,7 +333,7 @@ mod tests {
             .map(|(name, _)| *name)
             .collect::<Vec<_>>()
             .join(" | ");
-        text += " |\n|---|---|---|---|---|---|---|---|\n";
+        text += " |\n|---|---|---|---|---|---|---|---|---|\n";
         for (name, phase) in phases() {
             text += &format!("| {name} |");
             for (_, event) in events() {

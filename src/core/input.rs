@@ -72,8 +72,8 @@ pub enum Input {
     LeadsChanged(CampaignId),
     /// This number must not be dialled again; what rings there is cancelled.
     NumberBlocked(NumberId),
-    /// This person must not be dialled again (paid, opted out, died); what rings there is cancelled.
-    PersonBlocked(PersonId),
+    /// This person must not be dialled before a time, or never again (paid, opted out, died); what rings there is cancelled.
+    PersonBlocked(PersonId, Option<UnixMs>),
 
     // -- the store
     /// The intent of this route try is on disk.

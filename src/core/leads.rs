@@ -31,6 +31,8 @@ pub(crate) struct Stream {
     pub(crate) needs: Vec<SkillNeed>,
     /// Lines in the air: intents, ringing, answered and waiting. Not those made for one agent.
     pub(crate) in_air: u32,
+    /// Leads in memory that any able agent may have.
+    hot: u32,
     queue: Queue,
 }
 
@@ -64,6 +66,17 @@ impl Leads {
     pub(crate) fn hot(&self, campaign: CampaignId) -> u32 {
         self.per_campaign.get(&campaign).copied().unwrap_or(0)
     }
+    /// Leads in memory of a campaign, of the streams that `able` accepts.
+    pub(crate) fn usable(&self, campaign: CampaignId, able: impl Fn(&Stream) -> bool) -> u32 {
+        let streams = self
+            .streams
+            .iter()
+            .filter(|stream| stream.campaign == campaign && stream.hot > 0);
+        streams
+            .filter(|stream| able(stream))
+            .map(|stream| stream.hot)
+            .sum()
+    }
     pub(crate) fn facts(&self, lead: LeadId) -> Option<(&LeadFacts, StreamId)> {
         self.hot.get(&lead).map(|hot| (&hot.facts, hot.stream))
     }
@@ -88,6 +101,7 @@ impl Leads {
         }
         let stream = self.stream_of(campaign, campaign_needs, &facts.needs);
         let lead = facts.lead;
+        self.streams[stream.0].hot += u32::from(facts.reserved_for.is_none());
         self.hot.insert(
             lead,
             Hot {
@@ -114,6 +128,8 @@ impl Leads {
     /// Forgets a lead that is in no queue (it was taken).
     pub(crate) fn remove(&mut self, lead: LeadId) -> Option<LeadFacts> {
         let hot = self.hot.remove(&lead)?;
+        let stream = &mut self.streams[hot.stream.0];
+        stream.hot -= u32::from(hot.facts.reserved_for.is_none());
         if let Some(count) = self.per_campaign.get_mut(&hot.campaign) {
             *count = count.saturating_sub(1);
         }
@@ -194,6 +210,7 @@ impl Leads {
                 campaign,
                 needs,
                 in_air: 0,
+                hot: 0,
                 queue: Queue::default(),
             });
             self.streams.len() - 1

@@ -74,11 +74,12 @@ impl SystemResult {
         Self::ALL.into_iter().find(|result| result.code() == code)
     }
 
-    /// Whether this was a try at the person, for caps and gaps. A cancelled attempt counts only if it rang.
+    /// Whether this was a try at the person, for caps and gaps. One that was cancelled, or that its trunk failed, counts only if it rang.
     pub const fn counts_as_attempt(self, rang: bool) -> bool {
         match self {
-            Self::NotSent | Self::TrunkFail => false,
-            Self::Cancelled => rang,
+            Self::NotSent => false,
+            // A phone that rang was rung, whatever became of the call.
+            Self::Cancelled | Self::TrunkFail => rang,
             Self::Connected
             | Self::Abandoned
             | Self::CustHangupEarly

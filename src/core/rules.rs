@@ -67,6 +67,8 @@ pub(crate) struct Candidate {
     /// Attempts of the lead so far, and how many it may have.
     pub(crate) attempts: u16,
     pub(crate) attempts_max: u16,
+    /// The store knows a block of this number or this person.
+    pub(crate) blocked: bool,
     /// The attempt that asks for the second time: it does not hold itself.
     pub(crate) own: Option<AttemptId>,
 }
@@ -75,13 +77,18 @@ const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 /// How long a person without a lead in memory is remembered: longer than any reply of the store can be on its way.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
+/// The end of a block that has none.
+const FOR_GOOD: UnixMs = UnixMs(i64::MAX);
 /// Attempts kept per person; a daily cap above it cannot be configured.
 const ATTEMPTS_KEPT: usize = 32;
 
 #[derive(Debug, Default)]
 struct Person {
     in_air: Option<AttemptId>,
-    blocked: bool,
+    /// No call before then; [`FOR_GOOD`]: never.
+    blocked_until: Option<UnixMs>,
+    /// A promise, a callback, a refusal: whatever number and list, no call before then.
+    quiet_until: UnixMs,
     /// Leads of this person in the hot window.
     leads: u32,
     /// Attempts that counted, newest last.
@@ -110,16 +117,7 @@ impl Rules {
     }
 
     /// A lead of this person entered the hot window. `attempts` is what the store knew, newest first.
-    pub(crate) fn admit(
-        &mut self,
-        person: PersonId,
-        number: NumberId,
-        attempts: &[UnixMs],
-        blocked: bool,
-    ) {
-        if blocked {
-            self.blocked_numbers.insert(number, ());
-        }
+    pub(crate) fn admit(&mut self, person: PersonId, attempts: &[UnixMs]) {
         let entry = self.persons.entry(person).or_default();
         entry.leads += 1;
         // What this floor has counted itself is newer than what the store could read.
@@ -155,7 +153,6 @@ impl Rules {
             if let Some(entry) = self.persons.get(&person)
                 && entry.leads == 0
                 && entry.in_air.is_none()
-                && !entry.blocked
             {
                 self.persons.remove(&person);
             }
@@ -168,22 +165,37 @@ impl Rules {
         self.numbers_in_air.get(&number).copied()
     }
 
-    /// No call may go to this person any more.
-    pub(crate) fn block_person(&mut self, person: PersonId) -> Option<AttemptId> {
+    /// No call may go to this person before `until`; `None`: ever again.
+    pub(crate) fn block_person(
+        &mut self,
+        person: PersonId,
+        until: Option<UnixMs>,
+    ) -> Option<AttemptId> {
         let entry = self.persons.entry(person).or_default();
-        entry.blocked = true;
+        entry.blocked_until = entry.blocked_until.max(Some(until.unwrap_or(FOR_GOOD)));
         entry.in_air
+    }
+
+    /// What was said on the phone holds for the person, not for one number: no call before `until`.
+    pub(crate) fn quiet(&mut self, person: PersonId, until: UnixMs) {
+        self.persons.entry(person).or_default().quiet_until = until;
     }
 
     /// May this person be dialled now?
     pub(crate) fn ask(&self, who: Candidate, gate: &GateSettings, now: Now) -> Result<(), Held> {
         let person = self.persons.get(&who.person);
-        if self.blocked_numbers.contains_key(&who.number)
-            || person.is_some_and(|person| person.blocked)
-        {
+        if who.blocked || self.blocked_numbers.contains_key(&who.number) {
             return Err(Held {
                 gate: Gate::Blocked,
                 next: None,
+            });
+        }
+        if let Some(until) = person.and_then(|person| person.blocked_until)
+            && now.unix < until
+        {
+            return Err(Held {
+                gate: Gate::Blocked,
+                next: (until != FOR_GOOD).then_some(until),
             });
         }
         let others =
@@ -227,6 +239,14 @@ impl Rules {
             return Err(Held {
                 gate: Gate::DayCap,
                 next: opens,
+            });
+        }
+        if let Some(quiet) = person.map(|person| person.quiet_until)
+            && now.unix < quiet
+        {
+            return Err(Held {
+                gate: Gate::Gap,
+                next: Some(quiet),
             });
         }
         if let Some(last) = attempts.last()
@@ -375,13 +395,14 @@ mod tests {
             zone: ZoneId(0),
             attempts: 0,
             attempts_max: 20,
+            blocked: false,
             own: None,
         }
     }
 
     fn rules() -> Rules {
         let mut rules = Rules::new(vec![zone(HCM)]);
-        rules.admit(PersonId(1), NumberId(9), &[], false);
+        rules.admit(PersonId(1), &[]);
         rules
     }
 
@@ -499,7 +520,7 @@ mod tests {
         let mut rules = rules();
         rules.settle(PersonId(1), NumberId(9), Some(monday(9, 0, HCM).unix));
         rules.dismiss(PersonId(1), Mono(0));
-        rules.admit(PersonId(1), NumberId(9), &[], false); // read before the attempt was written
+        rules.admit(PersonId(1), &[]); // read before the attempt was written
         assert_eq!(
             rules
                 .ask(who(), &gate(), monday(9, 30, HCM))
@@ -530,7 +551,7 @@ mod tests {
             next: None,
         });
         assert_eq!(rules.ask(who(), &gate(), monday(9, 0, HCM)), held);
-        assert_eq!(rules.block_person(PersonId(2)), None);
+        assert_eq!(rules.block_person(PersonId(2), None), None);
         let person = Candidate {
             person: PersonId(2),
             number: NumberId(10),

@@ -171,6 +171,15 @@ impl Trunks {
         }
     }
 
+    /// Whether an INVITE may go there this instant: up, not asked to be left alone, its breaker not open.
+    pub(crate) fn is_usable(&self, id: TrunkId, now: Mono) -> bool {
+        self.trunks.get(usize::from(id.0)).is_some_and(|trunk| {
+            trunk.up
+                && now >= trunk.quiet_until
+                && !matches!(trunk.breaker, Breaker::Open { until } if now < until)
+        })
+    }
+
     /// A call starts on a trunk that [`Trunks::choose`] gave.
     pub(crate) fn take(&mut self, id: TrunkId) {
         if let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) {

@@ -30,6 +30,8 @@ pub trait Route {
     fn route(&mut self, now: Now, effect: Effect);
     /// Called after every turn: a chance to pay what is owed.
     fn turn_over(&mut self);
+    /// Called once, when the thread ends: what is owed is paid now, and here it may wait a little.
+    fn close(&mut self);
 }
 
 /// What the floor's thread needs.
@@ -67,7 +69,7 @@ impl<R: Route + Send + 'static> FloorShell<R> {
         let (mut picture_at, mut check_at) = (Mono(0), Mono(0));
         loop {
             let Some(input) = self.next_input() else {
-                return;
+                return self.route.close();
             };
             let now = self.clock.now();
             let kind = input_kind(&input);

@@ -169,6 +169,21 @@ impl Route for Router {
             }
         }
     }
+
+    fn close(&mut self) {
+        for order in self.books.owed.drain(..) {
+            if self
+                .store
+                .send_timeout(order, Duration::from_secs(1))
+                .is_err()
+            {
+                tracing::error!(
+                    "The store took no more orders; the next start settles what they were about."
+                );
+                return;
+            }
+        }
+    }
 }
 
 impl Router {

@@ -75,11 +75,11 @@ pub enum ServeError {
         /// Why it was not.
         source: std::io::Error,
     },
-    /// The floor's thread ended by itself: a defect of ours. A restart ends the legs and goes on.
+    /// A thread ended by itself: a defect of ours. A restart ends the legs and goes on.
     #[error(
-        "the floor stopped; start again: what was in the air will be ended and kept as INTERRUPTED"
+        "the {0} thread stopped; start again: what was in the air will be ended and kept as INTERRUPTED"
     )]
-    FloorStopped,
+    ThreadEnded(&'static str),
 }
 
 fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> ServeError {
@@ -92,8 +92,13 @@ pub fn store_path(config: &Config) -> PathBuf {
     config.data_dir.join("tandem.db")
 }
 
-/// Runs the engine until it is told to stop. `ready` is called once it serves.
-pub fn serve(config: &Config, ready: impl FnOnce(&Recovery)) -> Result<(), ServeError> {
+/// Runs the engine until it is told to stop: by a signal or, with `until_stdin_closes`, by the end of its standard input.
+/// `ready` is called once it serves.
+pub fn serve(
+    config: &Config,
+    until_stdin_closes: bool,
+    ready: impl FnOnce(&Recovery),
+) -> Result<(), ServeError> {
     config.may_serve()?;
     std::fs::create_dir_all(&config.data_dir)
         .map_err(io(format!("data_dir {}", config.data_dir.display())))?;
@@ -103,7 +108,7 @@ pub fn serve(config: &Config, ready: impl FnOnce(&Recovery)) -> Result<(), Serve
         .enable_all()
         .build()
         .map_err(io("the runtime"))?;
-    let stop_signals = signals(&runtime)?;
+    let stop_signals = signals(&runtime, until_stdin_closes)?;
     let engine = Engine::open(config, &runtime)?;
     ready(&engine.recovery);
     engine.run(&stop_signals, &runtime)
@@ -269,6 +274,19 @@ impl Engine {
         })
     }
 
+    /// A thread that ended although nobody asked it to. Without it calls would be left to themselves.
+    fn missing_thread(&self) -> Option<&'static str> {
+        [
+            ("floor", !self.floor.is_finished()),
+            ("SIP", self.sip.is_running()),
+            ("store", self.writer.is_running()),
+            ("media", self.media.is_running()),
+        ]
+        .into_iter()
+        .find(|(_, runs)| !runs)
+        .map(|(thread, _)| thread)
+    }
+
     /// Serves until a signal, drains, closes. A second signal ends the drain.
     fn run(
         self,
@@ -278,8 +296,11 @@ impl Engine {
         let outcome = loop {
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
-                Err(_) if self.floor.is_finished() => break Err(ServeError::FloorStopped),
-                Err(_) => {}
+                Err(_) => {
+                    if let Some(thread) = self.missing_thread() {
+                        break Err(ServeError::ThreadEnded(thread));
+                    }
+                }
             }
         };
         if outcome.is_ok() {
@@ -316,7 +337,7 @@ impl Engine {
         if floor_ended_well {
             outcome
         } else {
-            Err(ServeError::FloorStopped)
+            Err(ServeError::ThreadEnded("floor"))
         }
     }
 }
@@ -543,9 +564,22 @@ async fn open_sockets(
 }
 
 /// SIGTERM and SIGINT, each a unit in the channel.
-fn signals(runtime: &tokio::runtime::Runtime) -> Result<Receiver<()>, ServeError> {
+fn signals(
+    runtime: &tokio::runtime::Runtime,
+    until_stdin_closes: bool,
+) -> Result<Receiver<()>, ServeError> {
     use tokio::signal::unix::{SignalKind, signal};
     let (sender, receiver) = bounded(4);
+    if until_stdin_closes {
+        let closed = sender.clone();
+        std::thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || {
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                let _ = closed.try_send(());
+            })
+            .map_err(io("the thread that waits for the end of standard input"))?;
+    }
     let _inside = runtime.enter();
     let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;

@@ -268,7 +268,7 @@ impl Judge {
                 self.persons_in_air.remove(&case.person);
                 self.numbers_in_air.remove(&case.number);
                 if closed.counts {
-                    let at = closed.released_at.unwrap_or(now.unix);
+                    let at = closed.decided_at;
                     self.attempts_of.entry(case.person).or_default().push(at);
                 }
                 if closed.lead != case.lead {

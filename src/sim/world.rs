@@ -407,7 +407,7 @@ impl World {
                 self.phones.insert(*attempt, Phone::Over);
             }
             Input::NumberBlocked(number) => self.judge.block(None, Some(*number)),
-            Input::PersonBlocked(person) => self.judge.block(Some(*person), None),
+            Input::PersonBlocked(person, _) => self.judge.block(Some(*person), None),
             Input::StopDialling { .. } => self.judge.stop(true),
             Input::ResumeDialling => self.judge.stop(false),
             _ => {}
@@ -520,7 +520,7 @@ impl World {
             }
             Effect::Close(closed) => {
                 if closed.counts {
-                    let at = closed.released_at.unwrap_or(self.now.unix);
+                    let at = closed.decided_at;
                     self.attempts_of.entry(closed.person).or_default().push(at);
                     if let Some((_, facts)) = self.leads.get_mut(&closed.lead) {
                         facts.attempts += 1;
@@ -741,7 +741,7 @@ impl World {
             5 => {
                 let person = PersonId(self.rng.below(self.plan.leads));
                 let input = if self.rng.chance(500) {
-                    Input::PersonBlocked(person)
+                    Input::PersonBlocked(person, None)
                 } else {
                     Input::NumberBlocked(NumberId(person.0))
                 };

@@ -220,7 +220,7 @@ impl Engine {
                     exhausted_until,
                     ..
                 } => return (leads, exhausted_until),
-                Input::LeadsChanged(_) | Input::NumberBlocked(_) | Input::PersonBlocked(_) => {}
+                Input::LeadsChanged(_) | Input::NumberBlocked(_) | Input::PersonBlocked(..) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -409,12 +409,15 @@ fn what_another_process_writes_reaches_the_floor() {
         Input::NumberBlocked(NumberId(2)),
         "behind leads that were read before"
     );
-    office.person_block("C3", "paid", None).unwrap();
-    assert_eq!(
-        next(&engine.inbox.urgent),
-        Input::PersonBlocked(PersonId(3))
-    );
-    assert_eq!(next(&engine.inbox.bulk), Input::PersonBlocked(PersonId(3)));
+    let until = Some(UnixMs(NOW.0 + HOUR));
+    office.person_block("C3", "paid", until).unwrap();
+    let blocked = Input::PersonBlocked(PersonId(3), until);
+    assert_eq!(next(&engine.inbox.urgent), blocked);
+    assert_eq!(next(&engine.inbox.bulk), blocked);
+    office.person_block("C3", "opt-out", None).unwrap();
+    let blocked = Input::PersonBlocked(PersonId(3), None);
+    assert_eq!(next(&engine.inbox.urgent), blocked, "and now for good");
+    assert_eq!(next(&engine.inbox.bulk), blocked);
     engine.place.list(&format!(
         "campaign,cif,number\nCC-B1-HN,C77,{}\n",
         number(77)

@@ -22,6 +22,8 @@ const LAUNCHES_MAX: u32 = 256;
 const HELD_MAX: u32 = 512;
 /// A lead that may be tried within this time stays in memory; another goes back to the store.
 const STAYS_WITHIN: Duration = Duration::from_secs(120);
+/// The hot window may grow to so many times its size when nobody at work can take what is in it.
+const HOT_TIMES_MAX: u32 = 8;
 const REFILL_WAIT: Duration = Duration::from_secs(10);
 
 /// What a campaign did in this decision.
@@ -34,9 +36,15 @@ struct Tally {
 impl Floor {
     /// One pacing decision over all campaigns, streams and agents.
     pub(super) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        self.rules.forget_some(now.mono);
+        if !self.store_ready {
+            // What waits for the disk is not in the store's answers: forget nobody, ask for nobody.
+            return;
+        }
+        if now.mono >= self.forget_from {
+            self.rules.forget_some(now.mono);
+        }
         self.refill(now, effects);
-        if self.stopped || !self.store_ready {
+        if self.stopped {
             return;
         }
         self.dial_personal(now, effects);
@@ -292,6 +300,12 @@ impl Floor {
                         callback: facts.callback,
                         sticky: facts.sticky,
                     },
+                    // A zone that nobody knows, a week without an open hour: the configuration may change, so the lead stays.
+                    (None, Gate::Window) => LeadNext::Again {
+                        not_before: now.unix + Duration::from_secs(86_400),
+                        callback: facts.callback,
+                        sticky: facts.sticky,
+                    },
                     (None, Gate::AttemptsUsed) => LeadNext::Done(DoneWhy::AttemptsUsed),
                     (None, _) => LeadNext::Done(DoneWhy::Blocked),
                 };
@@ -325,11 +339,22 @@ impl Floor {
         let want_most = self.settings.floor.hot_leads;
         for number in 0..self.loads.len() {
             let campaign = CampaignId(number as u16);
+            // Leads that nobody at work can take lie in memory and must not stand before those that somebody can.
+            let usable = self.leads.usable(campaign, |stream| {
+                let classes = self.agents.classes().iter();
+                classes.clone().any(|class| {
+                    class.at_work() > 0
+                        && class.weight(campaign).is_some()
+                        && class.meets(&stream.needs)
+                })
+            });
             let hot = self.leads.hot(campaign);
+            let most = want_most.saturating_mul(HOT_TIMES_MAX);
             let load = &mut self.loads[number];
             let is_running = self.settings.campaigns[number].state == CampaignState::Running;
             if !is_running
-                || hot > want_most / 2
+                || usable > want_most / 2
+                || hot >= most
                 || load.refill.is_some()
                 || load.dry_until.is_some_and(|dry| now.unix < dry)
             {
@@ -343,7 +368,7 @@ impl Floor {
             );
             effects.push(Effect::Refill {
                 campaign,
-                want: want_most - hot,
+                want: (want_most - usable).min(most - hot),
             });
         }
     }
@@ -361,7 +386,7 @@ impl Floor {
         let is_empty = leads.is_empty();
         for facts in leads {
             let needs = &self.settings.campaigns[usize::from(campaign.0)].needs;
-            let (person, number, blocked) = (facts.person, facts.number, facts.blocked);
+            let person = facts.person;
             let attempts = facts.person_attempts.clone();
             if self.leads.admit(
                 campaign,
@@ -372,7 +397,7 @@ impl Floor {
                 needs,
                 now.unix,
             ) {
-                self.rules.admit(person, number, &attempts, blocked);
+                self.rules.admit(person, &attempts);
             }
         }
         let load = self.load(campaign);
@@ -410,17 +435,24 @@ impl Floor {
                 .get(agent)
                 .is_some_and(|agent| agent.connected && agent.place == Place::Reserved(id))
         });
-        if self.stopped || !lawful || !still_wanted || settings.state == CampaignState::Paused {
+        if self.stopped
+            || !self.trunks.is_usable(attempt.trunk, now.mono)
+            || !lawful
+            || !still_wanted
+            || settings.state == CampaignState::Paused
+        {
             self.close_unsent(id, now, effects);
             return;
         }
         let wait = self.settings.floor.first_answer_wait;
         let trunk = attempt.trunk;
         // The SIP side measures the wait for the first answer; this deadline is behind it, for a SIP side that is gone.
+        let until = now.mono + wait + Duration::from_secs(1);
         self.set_phase(
             id,
             Phase::Dialing {
-                until: now.mono + wait + Duration::from_secs(1),
+                until,
+                heard: false,
             },
         );
         if let Some(attempt) = self.attempts.get_mut(&id) {
@@ -487,6 +519,7 @@ impl Floor {
         attempt.tried = tried;
         attempt.trunk = trunk;
         attempt.route_try += 1;
+        attempt.wire = None;
         let until = now.mono + self.settings.floor.intent_age_max;
         self.set_phase(id, Phase::Queued { until });
         effects.push(dial_order(&self.attempts[&id]));
@@ -543,6 +576,7 @@ fn candidate(facts: &LeadFacts, attempts_max: u16, own: Option<AttemptId>) -> Ca
         zone: facts.zone,
         attempts: facts.attempts,
         attempts_max,
+        blocked: facts.blocked,
         own,
     }
 }
@@ -560,14 +594,19 @@ fn dial_order(attempt: &Attempt) -> Effect {
 }
 
 /// The future of a lead whose attempts are counted.
-pub(super) fn next_for(again_at: UnixMs, attempts_used: bool) -> LeadNext {
+pub(super) fn next_for(
+    not_before: UnixMs,
+    attempts_used: bool,
+    callback: bool,
+    sticky: Option<AgentId>,
+) -> LeadNext {
     if attempts_used {
         LeadNext::Done(DoneWhy::AttemptsUsed)
     } else {
         LeadNext::Again {
-            not_before: again_at,
-            callback: false,
-            sticky: None,
+            not_before,
+            callback,
+            sticky,
         }
     }
 }

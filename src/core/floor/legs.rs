@@ -12,6 +12,10 @@ use crate::core::settings::Recycle;
 use crate::core::timers::Timer;
 use crate::ids::{AgentId, AttemptId};
 use crate::time::{Mono, Now};
+use std::time::Duration;
+
+/// Least wait of a lead whose attempt ended nobody knows how (design.md section 5), as after a crash.
+const INTERRUPTED_GAP: Duration = Duration::from_secs(7_200);
 
 impl Floor {
     /// Something happened to an attempt at `at` (never later than `now`).
@@ -42,6 +46,14 @@ impl Floor {
             Act::NotSent => {
                 // Told to the SIP side too: an intent that becomes durable later must find nobody waiting.
                 self.close_unsent(id, now, effects);
+            }
+            Act::Heard => {
+                let until = at + settings.ring_timeout;
+                self.set_phase(id, Phase::Dialing { until, heard: true });
+            }
+            Act::Unknown => {
+                effects.push(Effect::Abort { attempt: id });
+                self.end_with(id, SystemResult::Interrupted, now, effects);
             }
             Act::Rings => {
                 attempt.rang = Some(at);
@@ -110,7 +122,7 @@ impl Floor {
     }
 
     /// A person is on the line: the longest idle agent who can take the call, or a place in the wait.
-    fn match_answered(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn match_answered(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.get(&id) else {
             return;
         };
@@ -345,13 +357,14 @@ impl Floor {
             return;
         };
         self.trunks.release(attempt.trunk);
-        let rang = attempt.rang.is_some();
+        let rang = attempt.rang.is_some() || attempt.answered.is_some();
         let counts = result.counts_as_attempt(rang);
         let made_at = attempt.released.map(|at| now.unix_of(at));
+        // Dated as the store dates it, or one attempt would be two when the store's list is read.
         self.rules.settle(
             attempt.person,
             attempt.number,
-            counts.then_some(made_at.unwrap_or(attempt.decided.unix)),
+            counts.then_some(attempt.decided.unix),
         );
         self.load(attempt.campaign).results[result as usize] += 1;
 
@@ -373,12 +386,23 @@ impl Floor {
                 }
                 Recycle::Never => LeadNext::Done(DoneWhy::Rule),
                 Recycle::After(wait) => {
-                    let wait = if counts {
-                        wait.max(settings.gate.gap_min)
-                    } else {
-                        wait
+                    let least = match result {
+                        SystemResult::Interrupted => settings.gate.gap_min.max(INTERRUPTED_GAP),
+                        _ if counts => settings.gate.gap_min,
+                        _ => Duration::ZERO,
                     };
-                    next_for(now.unix + wait, used >= settings.attempts_max)
+                    // Who asked to be called back still is, and who was abandoned is owed a call (domain.md).
+                    let asked = self
+                        .leads
+                        .facts(attempt.lead)
+                        .map(|(facts, _)| (facts.callback, facts.sticky));
+                    let (callback, sticky) = asked.unwrap_or_default();
+                    next_for(
+                        now.unix + wait.max(least),
+                        used >= settings.attempts_max,
+                        callback || result == SystemResult::Abandoned,
+                        sticky,
+                    )
                 }
             }
         };

@@ -22,6 +22,7 @@ use crate::core::trunks::{Bucket, Trunks};
 use crate::ids::{AttemptId, CampaignId, LeadId, PersonId};
 use crate::time::{Mono, Now, UnixMs};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What a campaign has going on and has done.
 #[derive(Debug)]
@@ -86,6 +87,8 @@ pub struct Floor {
     next_tick: Option<Mono>,
     stopped: bool,
     store_ready: bool,
+    /// Nobody is forgotten before this time: the store was behind.
+    forget_from: Mono,
     wrap_overruns: u64,
     invariant_faults: u64,
     /// Inputs that the protocol allows and that changed nothing (a 180 after the 200, a late deadline).
@@ -113,6 +116,7 @@ impl Floor {
             next_tick: None,
             stopped: false,
             store_ready: true,
+            forget_from: Mono(0),
             wrap_overruns: 0,
             invariant_faults: 0,
             ignored: 0,
@@ -148,7 +152,13 @@ impl Floor {
             Input::TrunkUp(id, up) => self.trunks.set_up(id, up),
             Input::StopDialling { cancel_ringing } => self.stop(cancel_ringing, now, effects),
             Input::ResumeDialling => self.stopped = false,
-            Input::StoreReady(ready) => self.store_ready = ready,
+            Input::StoreReady(ready) => {
+                if ready && !self.store_ready {
+                    // What waited for the disk is being written now: the store's answers are complete a little later.
+                    self.forget_from = now.mono + Duration::from_secs(60);
+                }
+                self.store_ready = ready;
+            }
 
             Input::AgentSeated(seat) => self.seat(seat, now, effects),
             Input::AgentWants(agent, wanted) => self.agent_wants(agent, wanted, now, effects),
@@ -187,8 +197,8 @@ impl Floor {
                 let in_air = self.rules.block_number(number);
                 self.cancel_by_rule(in_air, now, effects);
             }
-            Input::PersonBlocked(person) => {
-                let in_air = self.rules.block_person(person);
+            Input::PersonBlocked(person, until) => {
+                let in_air = self.rules.block_person(person, until);
                 self.cancel_by_rule(in_air, now, effects);
             }
 

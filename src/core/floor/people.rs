@@ -48,7 +48,9 @@ impl Floor {
         let agent = seat.agent;
         self.agents.seat(seat, now);
         effects.extend(self.agents.news(agent, now).map(Effect::Agent));
-        self.match_free_agent(agent, now, effects);
+        if let Some(place) = self.agents.get(agent).map(|agent| agent.place) {
+            self.resume_waiting(agent, place, now, effects);
+        }
     }
 
     pub(super) fn agent_wants(
@@ -207,6 +209,13 @@ impl Floor {
                 None => return,
             },
         };
+        if holds_for_the_person(disposition) {
+            match &next {
+                LeadNext::Again { not_before, .. } => self.rules.quiet(person, *not_before),
+                LeadNext::Done(_) => drop(self.rules.block_person(person, None)),
+                LeadNext::AwaitsOutcome => {}
+            }
+        }
         self.load(campaign).outcomes += 1;
         if let LeadNext::Again { not_before, .. } = &next {
             self.due_again(campaign, Some(*not_before));
@@ -301,13 +310,26 @@ impl Floor {
     }
 
     pub(super) fn agent_back(&mut self, id: AgentId, now: Now, effects: &mut Vec<Effect>) {
-        match self.agents.get(id) {
-            Some(agent) if agent.place != Place::Offline => {
+        match self.agents.get(id).map(|agent| agent.place) {
+            Some(place) if place != Place::Offline => {
                 self.agents.set_connected(id, true);
                 effects.extend(self.agents.news(id, now).map(Effect::Agent));
-                self.match_free_agent(id, now, effects);
+                self.resume_waiting(id, place, now, effects);
             }
             _ => refuse(id, Refusal::NotSeated, effects),
+        }
+    }
+
+    /// Back at the desk: somebody may be waiting, for this agent alone or for anyone.
+    fn resume_waiting(&mut self, id: AgentId, place: Place, now: Now, effects: &mut Vec<Effect>) {
+        let own = place.attempt().filter(|call| {
+            self.attempts
+                .get(call)
+                .is_some_and(|attempt| matches!(attempt.phase, Phase::Answered { .. }))
+        });
+        match own {
+            Some(call) => self.match_answered(call, now, effects),
+            None => self.match_free_agent(id, now, effects),
         }
     }
 
@@ -356,6 +378,23 @@ fn after_call(wanted: Wanted) -> AfterCall {
         Wanted::Manual => AfterCall::Manual,
         Wanted::Offline => AfterCall::Offline,
     }
+}
+
+/// Whether what was said binds us whatever number or list the person is dialled on next (a promise, a refusal), or was
+/// about this number only (a wrong one, silence).
+fn holds_for_the_person(disposition: Disposition) -> bool {
+    use Disposition as D;
+    !matches!(
+        disposition,
+        D::TpcMessage
+            | D::TpcRefuses
+            | D::WrongNumber
+            | D::NoSpeech
+            | D::Hangup
+            | D::Language
+            | D::VoicemailAgent
+            | D::NotRecorded
+    )
 }
 
 fn needs_time(disposition: Disposition) -> bool {

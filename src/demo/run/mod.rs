@@ -213,7 +213,11 @@ impl Demo {
             &place.file("carrier.log"),
         )?;
         carrier.wait_for_line("{\"event\":\"ready\"", START_MAX)?;
-        let words = ["serve".to_owned(), config_path.display().to_string()];
+        let words = [
+            "serve".to_owned(),
+            config_path.display().to_string(),
+            "--until-stdin-closes".to_owned(),
+        ];
         let mut engine = Peer::start("engine", &words, &place.file("engine.log"))?;
         engine.wait_for_line("ready", START_MAX)?;
         let api = ApiClient::of(&config)?;

@@ -127,6 +127,13 @@ pub(super) async fn stop(State(state): State<ApiState>, body: Body) -> Accepted 
 
 /// Dialling may go on.
 pub(super) async fn resume(State(state): State<ApiState>) -> Accepted {
+    if state.readiness.is_draining() {
+        return Err(Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "The engine is ending: it finishes its calls and starts none.",
+        ));
+    }
     hand_over(&state, Input::ResumeDialling)?;
     tracing::warn!("A supervisor resumed dialling.");
     Ok(accepted(json!({ "accepted": "resume" })))

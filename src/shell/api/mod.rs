@@ -92,6 +92,11 @@ impl Readiness {
     }
 
     /// The engine is stopping: finish what is there, send nothing new.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// The engine finishes its calls and starts none.
     pub fn set_draining(&self) {
         self.draining.store(true, Relaxed);
     }

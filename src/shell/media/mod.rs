@@ -193,6 +193,13 @@ impl MediaPlane {
         lock(&self.table).pool.available()
     }
 
+    /// Whether the thread is there: it ends by itself only through a defect of ours.
+    pub fn is_running(&self) -> bool {
+        lock(&self.thread)
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Stops the thread and waits for it. Legs still open send no more.
     pub fn shutdown(&self) {
         self.stop.store(true, Ordering::Release);

@@ -140,7 +140,7 @@ impl Names {
                 format!("there may be new leads for {}", self.campaign(*campaign))
             }
             Input::NumberBlocked(number) => format!("number {number} must not be dialled"),
-            Input::PersonBlocked(person) => format!("person {person} must not be dialled"),
+            Input::PersonBlocked(person, _) => format!("person {person} must not be dialled"),
             Input::IntentFailed(attempt, _) => {
                 format!("attempt {attempt}: the store could not keep the intent")
             }

@@ -124,6 +124,13 @@ impl SipHandle {
         }
     }
 
+    /// Whether the thread is there: it ends by itself only through a defect of ours.
+    pub fn is_running(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Where UDP and TCP are bound.
     pub const fn local_address(&self) -> SocketAddr {
         self.local

@@ -26,6 +26,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 const ORDERS: usize = 1_024;
 /// Facts that may wait for room in the floor's lanes; beyond, nothing more is read.
 const TO_TELL: usize = 4_096;
+/// Inputs in the floor's urgent lane from which on the hopper waits: a long list of blocks must not crowd out legs and agents.
+const URGENT_SHARE: usize = 4_096;
 
 /// Counters of the hopper.
 #[derive(Debug, Default)]
@@ -116,11 +118,15 @@ fn run(lender: &mut Lender, asked: &Receiver<(CampaignId, u32)>, floor: &FloorLa
         }
         lender.serve(clock.now().unix, &mut |input| floor.bulk(input));
         if Instant::now() >= look_at {
-            look_at = Instant::now() + LOOK;
-            lender.look();
+            // One part of a long list a turn: refills are answered in between.
+            let more = lender.look();
+            look_at = Instant::now() + if more { Duration::ZERO } else { LOOK };
         }
         lender.tell(&mut |way, input| match way {
-            Way::Urgent => floor.urgent(input),
+            Way::Urgent => match floor.waiting().0 {
+                waiting if waiting >= URGENT_SHARE => Err(LaneFull { waiting }),
+                _ => floor.urgent(input),
+            },
             Way::Bulk => floor.bulk(input),
         });
     }
@@ -279,21 +285,23 @@ impl Lender {
         true
     }
 
-    /// Reads what others wrote.
-    fn look(&mut self) {
+    /// Reads what others wrote. Whether there is more to read than it took.
+    fn look(&mut self) -> bool {
         if self.to_tell.len() >= TO_TELL {
-            return;
+            return true;
         }
         match self.source.changes() {
             Ok(Changes {
                 campaigns,
                 numbers,
                 persons,
+                more,
             }) => {
-                let blocks = numbers
-                    .into_iter()
-                    .map(Input::NumberBlocked)
-                    .chain(persons.into_iter().map(Input::PersonBlocked));
+                let blocks = numbers.into_iter().map(Input::NumberBlocked).chain(
+                    persons
+                        .into_iter()
+                        .map(|(person, until)| Input::PersonBlocked(person, until)),
+                );
                 // Twice: at once, for what rings; and behind the leads in the bulk lane, which may have been read before
                 // the block was there and would else be dialled after it.
                 for block in blocks {
@@ -302,10 +310,12 @@ impl Lender {
                 }
                 let changed = campaigns.into_iter().map(Input::LeadsChanged);
                 self.to_tell.extend(changed.map(|input| (Way::Bulk, input)));
+                more
             }
             Err(fault) => {
                 self.stats.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%fault, "The hopper cannot read what changed; it tries again.");
+                false
             }
         }
     }

@@ -246,7 +246,7 @@ pub trait LeadSource: Send {
         query: &DueQuery,
         is_out: &dyn Fn(LeadId) -> bool,
     ) -> Result<DueLeads, StoreError>;
-    /// What others wrote since the last call.
+    /// What others wrote since the last call, oldest first; a bounded part of it if it is much.
     fn changes(&mut self) -> Result<Changes, StoreError>;
 }
 
@@ -285,8 +285,10 @@ pub struct Changes {
     pub campaigns: Vec<CampaignId>,
     /// Numbers that must not be dialled any more.
     pub numbers: Vec<NumberId>,
-    /// Persons who must not be dialled any more.
-    pub persons: Vec<PersonId>,
+    /// Persons who must not be dialled until a time, or never again (`None`).
+    pub persons: Vec<(PersonId, Option<UnixMs>)>,
+    /// There is more than one answer holds: ask again.
+    pub more: bool,
 }
 
 /// Leads whose return is on disk, from the writer to the hopper. Bounded by the number of leads that are lent.

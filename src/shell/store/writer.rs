@@ -107,6 +107,11 @@ impl Writer {
         self.lane.clone()
     }
 
+    /// Whether the thread is there: it ends by itself only through a defect of ours.
+    pub fn is_running(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
     /// The counters.
     pub fn stats(&self) -> Arc<StoreStats> {
         Arc::clone(&self.stats)

@@ -496,3 +496,7 @@ impl Endpoint {
 #[cfg(test)]
 #[path = "endpoint_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "endpoint_races.rs"]
+mod races;

@@ -2,7 +2,10 @@
 //!
 //! On doubt the stream is given up: octets whose boundaries two readers could see differently are an attack (smuggling).
 
-use super::front_door::{HEADERS_MAX, LINE_OCTETS_MAX, MESSAGE_OCTETS_MAX, parse_content_length};
+use super::front_door::{
+    HEADERS_MAX, LINE_OCTETS_MAX, MESSAGE_OCTETS_MAX, find_blank_line, find_line_end,
+    parse_content_length,
+};
 use super::headers::long_name;
 
 /// What a stream holds next.
@@ -75,10 +78,7 @@ impl StreamFramer {
                     return Some(self.give_up(waiting.len()));
                 }
                 let from = self.searched.saturating_sub(3);
-                let Some(found) = waiting[from..]
-                    .windows(4)
-                    .position(|window| window == b"\r\n\r\n")
-                else {
+                let Some(found) = find_blank_line(&waiting[from..]) else {
                     self.searched = waiting.len();
                     return (waiting.len() > MESSAGE_OCTETS_MAX)
                         .then(|| self.give_up(MESSAGE_OCTETS_MAX));
@@ -119,7 +119,7 @@ fn measure(head: &[u8]) -> Option<usize> {
     let mut rest = lines;
     let mut is_start_line = true;
     loop {
-        let (line, tail) = match rest.windows(2).position(|window| window == b"\r\n") {
+        let (line, tail) = match find_line_end(rest) {
             Some(end) => (&rest[..end], Some(&rest[end + 2..])),
             None => (rest, None),
         };

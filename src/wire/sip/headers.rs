@@ -18,10 +18,8 @@ macro_rules! known_headers {
                 None => &[],
             };
             let lower = long_name(lower);
-            $(if lower == $lower.as_bytes() {
-                return Header::$variant(rsip::headers::$variant::new(value));
-            })*
             match lower {
+                $($lower => Header::$variant(rsip::headers::$variant::new(value)),)*
                 b"refer-to" => Header::Other("Refer-To".to_owned(), value),
                 b"session-expires" => Header::Other("Session-Expires".to_owned(), value),
                 b"referred-by" => Header::Other("Referred-By".to_owned(), value),
@@ -44,52 +42,52 @@ macro_rules! known_headers {
 }
 
 known_headers! {
-    Via, "Via", "via";
-    From, "From", "from";
-    To, "To", "to";
-    CallId, "Call-ID", "call-id";
-    CSeq, "CSeq", "cseq";
-    Contact, "Contact", "contact";
-    MaxForwards, "Max-Forwards", "max-forwards";
-    ContentLength, "Content-Length", "content-length";
-    ContentType, "Content-Type", "content-type";
-    RecordRoute, "Record-Route", "record-route";
-    Route, "Route", "route";
-    Allow, "Allow", "allow";
-    Supported, "Supported", "supported";
-    Require, "Require", "require";
-    UserAgent, "User-Agent", "user-agent";
-    Server, "Server", "server";
-    Accept, "Accept", "accept";
-    AcceptEncoding, "Accept-Encoding", "accept-encoding";
-    AcceptLanguage, "Accept-Language", "accept-language";
-    AlertInfo, "Alert-Info", "alert-info";
-    AuthenticationInfo, "Authentication-Info", "authentication-info";
-    Authorization, "Authorization", "authorization";
-    CallInfo, "Call-Info", "call-info";
-    ContentDisposition, "Content-Disposition", "content-disposition";
-    ContentEncoding, "Content-Encoding", "content-encoding";
-    ContentLanguage, "Content-Language", "content-language";
-    Date, "Date", "date";
-    ErrorInfo, "Error-Info", "error-info";
-    Event, "Event", "event";
-    Expires, "Expires", "expires";
-    InReplyTo, "In-Reply-To", "in-reply-to";
-    MimeVersion, "MIME-Version", "mime-version";
-    MinExpires, "Min-Expires", "min-expires";
-    Organization, "Organization", "organization";
-    Priority, "Priority", "priority";
-    ProxyAuthenticate, "Proxy-Authenticate", "proxy-authenticate";
-    ProxyAuthorization, "Proxy-Authorization", "proxy-authorization";
-    ProxyRequire, "Proxy-Require", "proxy-require";
-    ReplyTo, "Reply-To", "reply-to";
-    RetryAfter, "Retry-After", "retry-after";
-    Subject, "Subject", "subject";
-    SubscriptionState, "Subscription-State", "subscription-state";
-    Timestamp, "Timestamp", "timestamp";
-    Unsupported, "Unsupported", "unsupported";
-    Warning, "Warning", "warning";
-    WwwAuthenticate, "WWW-Authenticate", "www-authenticate";
+    Via, "Via", b"via";
+    From, "From", b"from";
+    To, "To", b"to";
+    CallId, "Call-ID", b"call-id";
+    CSeq, "CSeq", b"cseq";
+    Contact, "Contact", b"contact";
+    MaxForwards, "Max-Forwards", b"max-forwards";
+    ContentLength, "Content-Length", b"content-length";
+    ContentType, "Content-Type", b"content-type";
+    RecordRoute, "Record-Route", b"record-route";
+    Route, "Route", b"route";
+    Allow, "Allow", b"allow";
+    Supported, "Supported", b"supported";
+    Require, "Require", b"require";
+    UserAgent, "User-Agent", b"user-agent";
+    Server, "Server", b"server";
+    Accept, "Accept", b"accept";
+    AcceptEncoding, "Accept-Encoding", b"accept-encoding";
+    AcceptLanguage, "Accept-Language", b"accept-language";
+    AlertInfo, "Alert-Info", b"alert-info";
+    AuthenticationInfo, "Authentication-Info", b"authentication-info";
+    Authorization, "Authorization", b"authorization";
+    CallInfo, "Call-Info", b"call-info";
+    ContentDisposition, "Content-Disposition", b"content-disposition";
+    ContentEncoding, "Content-Encoding", b"content-encoding";
+    ContentLanguage, "Content-Language", b"content-language";
+    Date, "Date", b"date";
+    ErrorInfo, "Error-Info", b"error-info";
+    Event, "Event", b"event";
+    Expires, "Expires", b"expires";
+    InReplyTo, "In-Reply-To", b"in-reply-to";
+    MimeVersion, "MIME-Version", b"mime-version";
+    MinExpires, "Min-Expires", b"min-expires";
+    Organization, "Organization", b"organization";
+    Priority, "Priority", b"priority";
+    ProxyAuthenticate, "Proxy-Authenticate", b"proxy-authenticate";
+    ProxyAuthorization, "Proxy-Authorization", b"proxy-authorization";
+    ProxyRequire, "Proxy-Require", b"proxy-require";
+    ReplyTo, "Reply-To", b"reply-to";
+    RetryAfter, "Retry-After", b"retry-after";
+    Subject, "Subject", b"subject";
+    SubscriptionState, "Subscription-State", b"subscription-state";
+    Timestamp, "Timestamp", b"timestamp";
+    Unsupported, "Unsupported", b"unsupported";
+    Warning, "Warning", b"warning";
+    WwwAuthenticate, "WWW-Authenticate", b"www-authenticate";
 }
 
 /// The long name of a compact one, both in lower case (RFC 3261 s.7.3.3, RFC 3515, 3841, 3892, 4028, 8224, 6665).

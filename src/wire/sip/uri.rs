@@ -315,7 +315,8 @@ fn parse_sip(rest: &str, secure: bool) -> Result<SipUri, UriFault> {
         }
         check_part(name, b"[]/:&+$`", UriFault::Parameter)?;
         if let Some(value) = value {
-            check_part(value, b"[]/:&+$`", UriFault::Parameter)?;
+            // A second "=" is outside the grammar; route parameters of some proxies carry base64 all the same.
+            check_part(value, b"[]/:&+$`=", UriFault::Parameter)?;
         }
         list.push((name.to_owned(), value.map(str::to_owned)));
     }

@@ -20,6 +20,9 @@ const HISTORY_MS: i64 = 48 * 3_600_000;
 /// Most past attempts handed to the floor per person.
 const HISTORY_MAX: i64 = 64;
 
+/// Blocks read in one look.
+const BLOCKS_AT_ONCE: usize = 1_000;
+
 /// The hopper's reader.
 #[derive(Debug)]
 pub struct SqliteLeads {
@@ -257,18 +260,24 @@ fn read_changes(
     let mut changes = Changes::default();
     let mut newest_block = last_block;
     let mut blocks = db.prepare_cached(
-        "SELECT id, number, person FROM block_log WHERE id > ?1 ORDER BY id LIMIT 1000",
+        "SELECT block_log.id, number, person_block.person, until FROM block_log
+         LEFT JOIN person_block ON person_block.person = block_log.person
+         WHERE block_log.id > ?1 ORDER BY block_log.id LIMIT ?2",
     )?;
-    let mut rows = blocks.query([last_block])?;
+    let mut rows = blocks.query((last_block, BLOCKS_AT_ONCE as i64))?;
+    let mut read = 0;
     while let Some(row) = rows.next()? {
+        read += 1;
         newest_block = row.get(0)?;
         if let Some(number) = row.get::<_, Option<i64>>(1)? {
             changes.numbers.push(NumberId(number as u64));
         }
         if let Some(person) = row.get::<_, Option<i64>>(2)? {
-            changes.persons.push(PersonId(person as u64));
+            let until = row.get::<_, Option<i64>>(3)?.map(UnixMs);
+            changes.persons.push((PersonId(person as u64), until));
         }
     }
+    changes.more = read == BLOCKS_AT_ONCE;
     let newest_lead = db
         .prepare_cached("SELECT coalesce(max(id), 0) FROM lead")?
         .query_row([], |row| row.get(0))?;

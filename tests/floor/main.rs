@@ -1,5 +1,7 @@
 //! The shipped floor in seeded worlds: every promise is held against a judge that keeps its own books.
 
+mod cases;
+
 use tandem::sim::world::{Plan, run};
 
 /// Seeds per test: a handful by default, as many as `TANDEM_SIM_SEEDS` says for a soak.
@@ -159,7 +161,7 @@ mod anything {
                 exhausted_until: None,
             }),
             1 => (0u64..45).prop_map(|id| Input::NumberBlocked(NumberId(id))),
-            1 => (0u64..40).prop_map(|id| Input::PersonBlocked(PersonId(id))),
+            1 => (0u64..40).prop_map(|id| Input::PersonBlocked(PersonId(id), None)),
             8 => (attempt(), 1u8..3).prop_map(|(attempt, route_try)| Input::IntentDurable(attempt, route_try)),
             1 => (attempt(), 1u8..3).prop_map(|(attempt, route_try)| Input::IntentFailed(attempt, route_try)),
             1 => any::<bool>().prop_map(Input::StoreReady),
