@@ -494,7 +494,6 @@ impl Endpoint {
 }
 
 #[cfg(test)]
-#[path = "endpoint_tests.rs"]
 mod tests;
 
 #[cfg(test)]

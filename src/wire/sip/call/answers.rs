@@ -281,6 +281,10 @@ impl Call {
             Err(_) => {
                 // Nobody can talk on this leg. 488 says whose fault it is: the trunk's, not the person's.
                 turn.counters.add(Count::SdpFaults);
+                // But a phone that was answered has rung: without that word the next trunk would ring the same person again.
+                if !std::mem::replace(&mut self.has_rung, true) {
+                    self.report(turn, Event::Ringing);
+                }
                 self.report(turn, Event::Failed(Failure::local(488)));
                 self.is_silent = true;
                 self.release_ack(turn);
