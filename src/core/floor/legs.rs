@@ -58,7 +58,6 @@ impl Floor {
             Act::Rings => {
                 attempt.rang = Some(at);
                 let until = at + settings.ring_timeout;
-                self.trunks.worked(attempt.trunk);
                 self.set_phase(id, Phase::Ringing { until });
             }
             Act::Greet => {
@@ -84,7 +83,11 @@ impl Floor {
                     self.end_with(id, SystemResult::Interrupted, now, effects);
                 }
             }
-            Act::RingOut => self.cancel(id, CancelWhy::RingTimeout, now, effects),
+            Act::RingOut => {
+                // It brought the call to a phone. Ringing alone proves nothing: a trunk may ring everybody and connect nobody.
+                self.trunks.worked(attempt.trunk);
+                self.cancel(id, CancelWhy::RingTimeout, now, effects);
+            }
             Act::Close(result) => self.close(id, result, now, effects),
             Act::GiveUp(result) => {
                 effects.push(Effect::Abort { attempt: id });
