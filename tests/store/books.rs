@@ -153,6 +153,187 @@ fn an_outcome_reaches_as_far_as_its_code_says() {
     assert_eq!(place.ask("SELECT done FROM lead WHERE id = 10"), "BLOCKED");
 }
 
+/// Two persons at one number, and the first of them at another one and on another list.
+fn shared_number() -> Place {
+    let place = Place::new();
+    let (one, two) = (number(1), number(2));
+    place.list(&format!("cif,number\nC1,{one}\nC2,{one}\nC1,{two}\n"));
+    place.list(&format!("campaign,cif,number\nCC-B1-HN,C1,{two}\n"));
+    place
+}
+
+fn returned(lead: u64, next: LeadNext) -> StoreOrder {
+    StoreOrder::LeadReturned {
+        lead: LeadId(lead),
+        next: Some(next),
+    }
+}
+
+/// "open", or why it is done; and the whole minutes from now to its next time.
+fn state(place: &Place, lead: u64) -> (String, i64) {
+    let minutes = place.ask(&format!(
+        "SELECT (not_before / 1000 - unixepoch() + 30) / 60 FROM lead WHERE id = {lead}"
+    ));
+    (
+        place.ask(&format!(
+            "SELECT coalesce(done, 'open') FROM lead WHERE id = {lead}"
+        )),
+        minutes.parse().unwrap(),
+    )
+}
+
+#[test]
+fn a_lead_is_judged_by_its_own_person_and_number_whatever_the_floor_believes() {
+    let place = shared_number();
+    let (mut store, _) = place.open(NOW);
+    let mut blocked = |lead| {
+        let done = store
+            .commit(&[returned(lead, LeadNext::Done(DoneWhy::Blocked))])
+            .unwrap();
+        assert_eq!(done.returned, [LeadId(lead)], "it may be lent again");
+        state(&place, lead)
+    };
+    let block = |until: &str| {
+        place.sql(&format!(
+            "INSERT OR REPLACE INTO person_block (person, reason, at, until) VALUES (1, 'COMPLAINT', 1, {until})"
+        ));
+    };
+    block("(unixepoch() + 6000) * 1000");
+    assert_eq!(blocked(1), ("open".to_owned(), 100), "until the block ends");
+    assert_eq!(
+        blocked(2),
+        ("open".to_owned(), 60),
+        "another person at the number: the floor will know better in an hour"
+    );
+    block("(unixepoch() - 1) * 1000");
+    assert_eq!(blocked(3), ("open".to_owned(), 1), "the block is over");
+    block("NULL");
+    assert_eq!(blocked(3).0, "BLOCKED", "for good");
+    assert_eq!(blocked(2).0, "open");
+    place
+        .office()
+        .number_block(&number(1), "VN", "opt-out")
+        .unwrap();
+    assert_eq!(blocked(2).0, "BLOCKED", "now its own number is blocked");
+}
+
+#[test]
+fn a_conversation_quiets_the_person_on_every_list_and_the_call_that_was_agreed_comes_in_time() {
+    let place = shared_number();
+    let (mut store, _) = place.open(NOW);
+    let (callback, late) = (NOW.0 + 30 * HOUR, NOW.0 + 90 * HOUR);
+    let times = || place.ask("SELECT group_concat(not_before) FROM lead NOT INDEXED");
+    let times_are = |times: [i64; 4]| times.map(|at| at.to_string()).join(",");
+    let agreed = LeadNext::Again {
+        not_before: UnixMs(callback),
+        callback: true,
+        sticky: Some(AgentId(1)),
+    };
+    store
+        .commit(&[
+            intent(1, 1),
+            closed(1, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+            outcome(1, 1, Disposition::RpcCallback, agreed.clone()),
+        ])
+        .unwrap();
+    assert_eq!(times(), times_are([callback, 0, callback, callback]));
+    assert_eq!(
+        place.ask("SELECT group_concat(quiet_until) FROM person"),
+        format!("{callback},0")
+    );
+    // Leads that were out meanwhile come back with what the floor knew before.
+    store
+        .commit(&[
+            returned(3, again(NOW.0 + HOUR)),
+            StoreOrder::LeadReturned {
+                lead: LeadId(4),
+                next: None,
+            },
+        ])
+        .unwrap();
+    assert_eq!(times(), times_are([callback, 0, callback, callback]));
+    // A list of the next day knows nothing of it.
+    let path = place.path("next.csv");
+    std::fs::write(&path, format!("cif,number\nC1,{}\n", number(3))).unwrap();
+    place
+        .office()
+        .import_leads(&path, rules(), None, &mut |_| {})
+        .unwrap();
+    assert_eq!(
+        place.ask(
+            "SELECT not_before - max(imported_at, person.quiet_until) FROM lead
+            JOIN person ON person.id = person WHERE lead.id = 5"
+        ),
+        "0"
+    );
+    // At another number the person promises something for a later day: the agreed time of that call is its own.
+    let said_at_3 = |attempt, code, next| {
+        let mut kept = said(attempt, 3, code, next);
+        kept.person = PersonId(1);
+        [
+            StoreOrder::Intent(
+                DialOrder {
+                    person: PersonId(1),
+                    number: NumberId(2),
+                    ..dial(attempt, 3)
+                },
+                identity(attempt),
+                NOW,
+            ),
+            StoreOrder::Outcome(kept, OutcomeDetail::default()),
+        ]
+    };
+    store
+        .commit(&said_at_3(2, Disposition::RpcPtp, again(late)))
+        .unwrap();
+    place.sql("DELETE FROM lead_facts WHERE lead = 5; DELETE FROM lead WHERE id = 5;");
+    assert_eq!(times(), times_are([late, 0, late, late]));
+    store
+        .commit(&said_at_3(3, Disposition::RpcCallback, agreed.clone()))
+        .unwrap();
+    assert_eq!(times(), times_are([late, 0, callback, late]));
+    store.commit(&[returned(3, agreed)]).unwrap();
+    assert_eq!(
+        times(),
+        times_are([late, 0, callback, late]),
+        "a callback that comes back undialled keeps its time"
+    );
+    // Nobody spoke: that says nothing about when.
+    store
+        .commit(&said_at_3(
+            4,
+            Disposition::NoSpeech,
+            again(NOW.0 + 2 * HOUR),
+        ))
+        .unwrap();
+    assert_eq!(times(), times_are([late, 0, late, late]));
+}
+
+#[test]
+fn a_case_that_somebody_else_takes_over_ends_on_every_list() {
+    for code in [Disposition::Escalate, Disposition::FieldVisit] {
+        let place = shared_number();
+        let (mut store, _) = place.open(NOW);
+        let done = LeadNext::Done(DoneWhy::Disposition);
+        store
+            .commit(&[
+                intent(1, 1),
+                closed(1, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+                outcome(1, 1, code, done),
+                returned(4, again(NOW.0 + HOUR)),
+            ])
+            .unwrap();
+        assert_eq!(
+            place.ask("SELECT group_concat(id || coalesce(done, ''), ' ') FROM lead NOT INDEXED"),
+            "1DISPOSITION 2 3DISPOSITION 4DISPOSITION"
+        );
+        assert_eq!(
+            place.ask("SELECT count(*) FROM lead WHERE (done IS NULL) <> (done_at IS NULL)"),
+            "0"
+        );
+    }
+}
+
 #[test]
 fn a_lead_that_is_done_stays_done() {
     let place = Place::new();

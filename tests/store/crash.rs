@@ -116,6 +116,7 @@ fn an_attempt_without_a_result_is_interrupted_and_its_lead_returns_after_the_gap
     let place = Place::new();
     place.leads(3);
     let (mut store, _) = place.open(NOW);
+    place.sql("UPDATE lead SET callback = 1, sticky = 7 WHERE id = 1");
     store.commit(&[intent(1, 1), intent(2, 2)]).unwrap();
     drop(store);
     let (_store, recovery) = place.open(UnixMs(NOW.0 + HOUR));
@@ -133,6 +134,11 @@ fn an_attempt_without_a_result_is_interrupted_and_its_lead_returns_after_the_gap
     assert_eq!(
         place.ask("SELECT group_concat(attempts) FROM lead"),
         "1,1,0"
+    );
+    assert_eq!(
+        place.ask("SELECT callback || coalesce(sticky, '') FROM lead WHERE id = 1"),
+        "0",
+        "dialled, so no callback any more: as the floor has it"
     );
 }
 
@@ -185,7 +191,8 @@ fn a_connected_attempt_without_an_outcome_gets_not_recorded() {
     );
     assert_eq!(
         place.ask("SELECT not_before FROM lead"),
-        (NOW.0 + 3 * HOUR).to_string()
+        (NOW.0 + 4 * HOUR).to_string(),
+        "the campaign's gap of 3 h, as if the floor had lived"
     );
     assert!(place.office().store_totals().unwrap().balance());
     drop(store);

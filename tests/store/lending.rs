@@ -180,12 +180,16 @@ struct Engine {
 
 impl Engine {
     fn start(leads: u32) -> Self {
+        Self::with_lanes(leads, 1_000, 4)
+    }
+
+    fn with_lanes(leads: u32, urgent: usize, bulk: usize) -> Self {
         let place = Place::new();
         place.leads(leads);
         let (store, _) = place.open(NOW);
         let bench = Bench::start(store);
         let book = LeadBook::default();
-        let (lane, inbox) = floor_lanes(1_000, 4);
+        let (lane, inbox) = floor_lanes(urgent, bulk);
         let hopper = Hopper::start(
             Box::new(SqliteLeads::open(&place.file(), &names()).unwrap()),
             bench.returned.clone(),
@@ -423,4 +427,37 @@ fn what_another_process_writes_reaches_the_floor() {
         number(77)
     ));
     assert_eq!(next(&engine.inbox.bulk), Input::LeadsChanged(CampaignId(1)));
+}
+
+#[test]
+fn a_long_list_of_blocks_reaches_the_floor_at_once_and_leaves_it_room() {
+    let engine = Engine::with_lanes(6_500, 65_536, 20_000);
+    let mut reader = SqliteLeads::open(&engine.place.file(), &names()).unwrap();
+    engine.place.sql(
+        "INSERT INTO block_log (number, reason, at) SELECT id, 'opt-out', 0 FROM number ORDER BY id",
+    );
+    let begun = std::time::Instant::now();
+    let told: Vec<(usize, bool)> = (0..8)
+        .map(|_| reader.changes().unwrap())
+        .map(|changes| (changes.numbers.len(), changes.more))
+        .collect();
+    assert_eq!(told[..6], [(1_000, true); 6]);
+    assert_eq!(told[6..], [(500, false), (0, false)]);
+    while engine.inbox.urgent.len() < 4_096 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // One look in half a second would take 2 s.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(
+        engine.inbox.urgent.len(),
+        4_096,
+        "legs and agents need the rest of the lane"
+    );
+    for lane in [&engine.inbox.urgent, &engine.inbox.bulk] {
+        for id in 1..=6_500 {
+            assert_eq!(next(lane), Input::NumberBlocked(NumberId(id)));
+        }
+    }
 }

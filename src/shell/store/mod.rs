@@ -200,7 +200,7 @@ pub enum StoreNews {
         /// The client's number of the request.
         request: Option<u64>,
     },
-    /// Whether the writer keeps up (disk full, backlog above its bound: false).
+    /// Whether the writer keeps up (disk full, backlog above its bound: false). Told again every second.
     Ready(bool),
 }
 

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 const BATCH_MAX: usize = 1_024;
 /// Time between two tries while the disk is full or the database is held.
 const RETRY: Duration = Duration::from_millis(250);
+/// Time between two tellings of the same readiness. The floor's lane may have had no room for the one before, and would else never
+/// dial again, or dial into a store that is full.
+const READY_AGAIN: Duration = Duration::from_secs(1);
 /// Without an order for so long, the writer is idle.
 const IDLE: Duration = Duration::from_millis(250);
 /// Batch sizes up to which [`StoreStats::batches`] counts; the last class has no upper end.
@@ -89,6 +92,7 @@ impl Writer {
             state: State::Sound,
             stopping: false,
             ready: None,
+            ready_told: Instant::now(),
             stats: Arc::clone(&stats),
         };
         let thread = std::thread::Builder::new()
@@ -156,6 +160,8 @@ struct Turn {
     state: State,
     stopping: bool,
     ready: Option<bool>,
+    /// When that was told.
+    ready_told: Instant,
     stats: Arc<StoreStats>,
 }
 
@@ -358,8 +364,9 @@ impl Turn {
             State::Sound if self.ready == Some(true) => waiting < self.room / 4 * 3,
             State::Sound => waiting <= self.room / 4,
         };
-        if self.ready != Some(ready) {
+        if self.ready != Some(ready) || self.ready_told.elapsed() >= READY_AGAIN {
             self.ready = Some(ready);
+            self.ready_told = Instant::now();
             (self.news)(StoreNews::Ready(ready));
         }
     }
@@ -455,6 +462,15 @@ mod tests {
         }
     }
 
+    /// A sink that passes over a readiness that was told before.
+    fn once(tell: impl Fn(String) + Send + 'static) -> NewsSink {
+        let last = std::cell::Cell::new(None);
+        Box::new(move |news| match news {
+            StoreNews::Ready(ready) if last.replace(Some(ready)) == Some(ready) => {}
+            news => tell(said(&news)),
+        })
+    }
+
     /// Runs the orders against a store with these answers. What was said, batch sizes kept, orders not kept.
     fn run(faults: Vec<StoreFault>, orders: Vec<StoreOrder>) -> (Vec<String>, Vec<usize>, u64) {
         let kept = Arc::new(Mutex::new(Vec::new()));
@@ -470,7 +486,7 @@ mod tests {
                 queue: 64,
             },
             ReturnedLeads::default(),
-            Box::new(move |news| ears.lock().expect("the ears").push(said(&news))),
+            once(move |said| ears.lock().expect("the ears").push(said)),
         )
         .expect("a thread");
         for order in orders {
@@ -532,6 +548,31 @@ mod tests {
     }
 
     #[test]
+    fn a_readiness_that_found_no_room_is_told_again() {
+        let (told, hear) = bounded(64);
+        let writer = Writer::start(
+            Box::new(Scripted {
+                answers: Arc::default(),
+                kept: Arc::default(),
+            }),
+            &StoreConfig {
+                commit_window: Duration::ZERO,
+                queue: 64,
+            },
+            ReturnedLeads::default(),
+            Box::new(move |news| told.send(said(&news)).expect("the test lives")),
+        )
+        .expect("a thread");
+        let begun = Instant::now();
+        for _ in 0..2 {
+            let again = hear.recv_timeout(Duration::from_secs(20));
+            assert_eq!(again.expect("it is told"), "ready true");
+        }
+        assert!(begun.elapsed() >= READY_AGAIN / 2, "not all the time");
+        writer.stop();
+    }
+
+    #[test]
     fn a_reopened_store_accepts_again() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ears = Arc::clone(&heard);
@@ -549,8 +590,8 @@ mod tests {
                 queue: 64,
             },
             ReturnedLeads::default(),
-            Box::new(move |news| {
-                ears.lock().expect("the ears").push(said(&news));
+            once(move |said| {
+                ears.lock().expect("the ears").push(said);
                 told.send(()).expect("the test lives");
             }),
         )
@@ -594,7 +635,7 @@ mod tests {
                 queue: 4_096,
             },
             ReturnedLeads::default(),
-            Box::new(move |news| told.send(said(&news)).expect("the test lives")),
+            once(move |said| told.send(said).expect("the test lives")),
         )
         .expect("a thread");
         for attempt in 0..5_000 {

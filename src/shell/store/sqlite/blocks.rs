@@ -1,5 +1,6 @@
 //! Who must not be dialled: numbers on the do-not-call list, numbers that are wrong, persons for some days or for good.
-//! Every new block is written to the log that a running engine reads.
+//! Every new block is written to the log that a running engine reads. Also who is left in peace for a while, or has no further call
+//! due, because of what they said.
 
 use crate::time::UnixMs;
 use rusqlite::{Connection, OptionalExtension};
@@ -71,18 +72,41 @@ pub(super) fn block_person(
     Ok(())
 }
 
-/// When the block ends that ended a lead; `None` if it has no end. The floor knows only that there is one.
-pub(super) fn block_ends(db: &Connection, lead: i64) -> rusqlite::Result<Option<i64>> {
+/// What the books say of a lead that the floor gave back as blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    /// Its number or its person is blocked for good.
+    ForGood,
+    /// Its person is blocked until this time.
+    Until(UnixMs),
+    /// Its person's block is over.
+    NoMore,
+    /// Neither was ever blocked: the floor meant somebody else, on the same number.
+    Never,
+}
+
+/// Judges a lead by its own number and its own person, whatever the floor believes.
+pub(super) fn blocked(db: &Connection, lead: i64, now: UnixMs) -> rusqlite::Result<Blocked> {
     db.prepare_cached(
-        "SELECT person_block.until FROM lead
+        "SELECT number.status <> 'VALID' OR EXISTS (SELECT 1 FROM dnc WHERE dnc.e164 = number.e164),
+            person_block.person IS NOT NULL, person_block.until
+         FROM lead
          JOIN number ON number.id = lead.number
-         JOIN person_block ON person_block.person = lead.person
-         WHERE lead.id = ?1 AND number.status = 'VALID'
-            AND NOT EXISTS (SELECT 1 FROM dnc WHERE dnc.e164 = number.e164)",
+         LEFT JOIN person_block ON person_block.person = lead.person
+         WHERE lead.id = ?1",
     )?
-    .query_row([lead], |row| row.get(0))
+    .query_row([lead], |row| {
+        let (number, person) = (row.get(0)?, row.get(1)?);
+        let until = row.get::<_, Option<i64>>(2)?.map(UnixMs);
+        Ok(match (number, person, until) {
+            (true, ..) | (false, true, None) => Blocked::ForGood,
+            (false, true, Some(until)) if until > now => Blocked::Until(until),
+            (false, true, Some(_)) => Blocked::NoMore,
+            (false, false, _) => Blocked::Never,
+        })
+    })
     .optional()
-    .map(Option::flatten)
+    .map(|found| found.unwrap_or(Blocked::Never))
 }
 
 /// A number that is somebody else's, or nobody's: not dialled again on any list.
@@ -100,5 +124,31 @@ pub(super) fn mark_number(
     if changed > 0 {
         log_block(db, Some(number), None, status, at)?;
     }
+    Ok(())
+}
+
+/// Leaves a person in peace: no other lead of theirs is dialled before a time, on no list. `spoken` is the lead that was dialled.
+pub(super) fn quiet_person(
+    db: &Connection,
+    person: i64,
+    spoken: i64,
+    until: UnixMs,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE person SET quiet_until = max(quiet_until, ?2) WHERE id = ?1")?
+        .execute((person, until.0))?;
+    db.prepare_cached(
+        "UPDATE lead SET not_before = max(not_before, ?3) WHERE person = ?1 AND id <> ?2 AND done IS NULL",
+    )?
+    .execute((person, spoken, until.0))?;
+    Ok(())
+}
+
+/// Ends all other leads of a person: somebody else takes the case over.
+pub(super) fn close_person(db: &Connection, person: i64, spoken: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE lead SET done = 'DISPOSITION', done_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+         WHERE person = ?1 AND id <> ?2 AND done IS NULL",
+    )?
+    .execute((person, spoken))?;
     Ok(())
 }

@@ -180,11 +180,12 @@ fn keep_lead(db: &Connection, row: &LeadRow, now: UnixMs) -> rusqlite::Result<Ke
             Kept::Same
         });
     }
-    // A person who is held for some days is held on new lists too.
+    // A person who is held for some days, or left in peace after a call, is so on new lists too.
     db.prepare_cached(
         "INSERT INTO lead (campaign, person, number, zone, priority, not_before, needs, reserved_for, imported_at)
          VALUES (?1, ?2, ?3, ?4, ?5,
-            max(?6, coalesce((SELECT until FROM person_block WHERE person = ?2), 0)), ?7, ?8, ?9)",
+            max(?6, (SELECT quiet_until FROM person WHERE id = ?2),
+                coalesce((SELECT until FROM person_block WHERE person = ?2), 0)), ?7, ?8, ?9)",
     )?
     .execute((
         campaign,

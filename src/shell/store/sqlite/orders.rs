@@ -1,6 +1,8 @@
 //! What each order writes. Told an open transaction; decides nothing about leads that the floor did not decide.
 
-use super::blocks::{block_ends, block_number, block_person, mark_number};
+use super::blocks::{
+    Blocked, block_number, block_person, blocked, close_person, mark_number, quiet_person,
+};
 use super::names::Names;
 use crate::core::dispositions::Disposition;
 use crate::core::effect::{AttemptClosed, DialOrder, DoneWhy, LeadNext, OutcomeKept};
@@ -15,6 +17,12 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 const DAY_MS: i64 = 86_400_000;
 /// Time that a complaint or a hardship case keeps a person from being dialled (domain.md, "Agent outcome codes").
 const HOLD_MS: i64 = 7 * DAY_MS;
+
+const MINUTE_MS: i64 = 60_000;
+/// Wait of a lead whose floor believes in a block that is over. Not none: as long as it believes, it gives the lead back at once.
+const BLOCK_OVER_MS: i64 = MINUTE_MS;
+/// Wait of a lead whose floor believes in a block that never was.
+const NEVER_BLOCKED_MS: i64 = 60 * MINUTE_MS;
 
 /// Why an order was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +51,7 @@ pub(super) fn apply(
         StoreOrder::Outcome(kept, detail) => outcome(db, kept, detail, done),
         StoreOrder::LeadReturned { lead, next } => {
             if let Some(next) = next {
-                lead_next(db, *lead, next, 0)?;
+                lead_next(db, *lead, next, 0, Time::Earliest)?;
             }
             done.returned.push(*lead);
             Ok(())
@@ -199,7 +207,7 @@ fn close(db: &Connection, names: &Names, closed: &AttemptClosed, done: &mut Comm
             done.returned.push(closed.lead);
         }
         next => {
-            lead_next(db, closed.lead, next, counted)?;
+            lead_next(db, closed.lead, next, counted, Time::Earliest)?;
             done.returned.push(closed.lead);
         }
     }
@@ -305,7 +313,12 @@ fn outcome(
         keep_promise(db, kept, promise)?;
     }
     follow(db, kept, number)?;
-    lead_next(db, kept.lead, &kept.next, 0)?;
+    let agreed = matches!(
+        kept.disposition,
+        Disposition::RpcPtp | Disposition::RpcCallback | Disposition::BrokenPromise
+    );
+    let time = if agreed { Time::Agreed } else { Time::Earliest };
+    lead_next(db, kept.lead, &kept.next, 0, time)?;
     // While the conversation goes on the lead stays out, or the person could be dialled while on the phone with us.
     if ended {
         done.returned.push(kept.lead);
@@ -386,13 +399,16 @@ fn follow(db: &Connection, kept: &OutcomeKept, number: i64) -> Applied {
         | D::RpcCallback
         | D::RpcRefuse
         | D::RpcNoCommit
-        | D::BrokenPromise
-        | D::TpcMessage
+        | D::BrokenPromise => {
+            if let LeadNext::Again { not_before, .. } = kept.next {
+                quiet_person(db, person, row_of(kept.lead.0), not_before)?;
+            }
+        }
+        D::Escalate | D::FieldVisit => close_person(db, person, row_of(kept.lead.0))?,
+        D::TpcMessage
         | D::NoSpeech
         | D::Hangup
         | D::Language
-        | D::Escalate
-        | D::FieldVisit
         | D::VoicemailAgent
         | D::NotRecorded => {}
     }
@@ -407,8 +423,23 @@ fn count_attempt(db: &Connection, lead: LeadId, counted: u16) -> rusqlite::Resul
     Ok(())
 }
 
+/// What a lead's new time is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Time {
+    /// Agreed with the customer on this call: it stands.
+    Agreed,
+    /// Not sooner. It lowers no time that was set while the lead was out, and none that its person is left in peace until.
+    Earliest,
+}
+
 /// Sets a lead's future. A lead that is done stays done, whatever comes late.
-fn lead_next(db: &Connection, lead: LeadId, next: &LeadNext, counted: u16) -> rusqlite::Result<()> {
+fn lead_next(
+    db: &Connection,
+    lead: LeadId,
+    next: &LeadNext,
+    counted: u16,
+    time: Time,
+) -> rusqlite::Result<()> {
     let id = row_of(lead.0);
     match next {
         LeadNext::AwaitsOutcome => count_attempt(db, lead, counted)?,
@@ -418,7 +449,10 @@ fn lead_next(db: &Connection, lead: LeadId, next: &LeadNext, counted: u16) -> ru
             sticky,
         } => {
             db.prepare_cached(
-                "UPDATE lead SET attempts = attempts + ?2, not_before = ?3, callback = ?4, sticky = ?5
+                // A callback that comes back undialled is still what the customer asked for.
+                "UPDATE lead SET attempts = attempts + ?2, callback = ?4, sticky = ?5,
+                    not_before = CASE WHEN ?6 THEN ?3 ELSE max(?3, not_before, CASE WHEN ?4 THEN 0
+                        ELSE (SELECT quiet_until FROM person WHERE person.id = lead.person) END) END
                  WHERE id = ?1 AND done IS NULL",
             )?
             .execute((
@@ -427,19 +461,16 @@ fn lead_next(db: &Connection, lead: LeadId, next: &LeadNext, counted: u16) -> ru
                 not_before.0,
                 callback,
                 sticky.map(|agent| agent.0),
+                time == Time::Agreed,
             ))?;
         }
         LeadNext::Done(why) => {
-            let ends = match why {
-                DoneWhy::Blocked => block_ends(db, id)?,
-                _ => None,
-            };
-            if let Some(until) = ends {
+            if let Some(until) = block_ends(db, id, *why)? {
                 db.prepare_cached(
                     "UPDATE lead SET attempts = attempts + ?2, not_before = max(not_before, ?3)
                      WHERE id = ?1 AND done IS NULL",
                 )?
-                .execute((id, counted, until))?;
+                .execute((id, counted, until.0))?;
                 return Ok(());
             }
             db.prepare_cached(
@@ -450,6 +481,20 @@ fn lead_next(db: &Connection, lead: LeadId, next: &LeadNext, counted: u16) -> ru
         }
     }
     Ok(())
+}
+
+/// When a lead that the floor gave back as blocked may be dialled again; `None`: never, or it is done for another reason.
+fn block_ends(db: &Connection, lead: i64, why: DoneWhy) -> rusqlite::Result<Option<UnixMs>> {
+    if why != DoneWhy::Blocked {
+        return Ok(None);
+    }
+    let now = now(db)?;
+    Ok(match blocked(db, lead, now)? {
+        Blocked::ForGood => None,
+        Blocked::Until(until) => Some(until),
+        Blocked::NoMore => Some(UnixMs(now.0 + BLOCK_OVER_MS)),
+        Blocked::Never => Some(UnixMs(now.0 + NEVER_BLOCKED_MS)),
+    })
 }
 
 /// The code of an end, in records.

@@ -1,7 +1,8 @@
 //! After a crash: gives every attempt its one result, every connected one its outcome, and names the legs that may be up.
 //!
 //! An attempt without a result was in the air, or was about to be: we cannot know. It counts, and it is never sent again by
-//! itself; its lead returns after the campaign's gap, at least two hours.
+//! itself; its lead returns after the campaign's gap, at least two hours. So does the lead of a call whose agent never spoke: what
+//! the floor does with both while it lives.
 
 use super::names::Names;
 use crate::core::results::SystemResult;
@@ -12,7 +13,7 @@ use crate::time::UnixMs;
 use rusqlite::{Connection, Row};
 use std::time::Duration;
 
-/// Least wait of a lead whose attempt was cut off (domain.md, INTERRUPTED).
+/// Least wait of a lead whose attempt was cut off, or whose agent said nothing (domain.md, INTERRUPTED, NOT_RECORDED).
 const WAIT_MIN: Duration = Duration::from_secs(2 * 3_600);
 /// A start that was itself cut off: legs named in the last minutes are named again.
 const NAMED_AGAIN_MS: i64 = 10 * 60_000;
@@ -31,10 +32,21 @@ pub(super) fn recover(
         ..Recovery::default()
     };
     (recovery.connected, recovery.interrupted) = close_attempts(db, old, settings, now)?;
-    recovery.not_recorded = record_outcomes(db, now)?;
+    recovery.not_recorded = record_outcomes(db, old, settings, now)?;
     name_orphans(db, old, now, &mut recovery)?;
     Ok(recovery)
 }
+
+/// The wait of a lead of this campaign.
+fn wait_of(campaign: i64, old: &Names, settings: &StoreNames) -> Duration {
+    old.campaign_id(campaign)
+        .and_then(|id| settings.campaigns.get(usize::from(id.0)))
+        .map_or(WAIT_MIN, |campaign| campaign.gap.max(WAIT_MIN))
+}
+
+/// Sends leads back to the list, not before a time.
+const RETURN: &str = "UPDATE lead SET not_before = max(not_before, ?2), callback = 0, sticky = NULL
+    WHERE id = ?1 AND done IS NULL";
 
 fn close_attempts(
     db: &Connection,
@@ -57,9 +69,7 @@ fn close_attempts(
          WHERE id = ?1",
     )?;
     let mut count = db.prepare("UPDATE lead SET attempts = attempts + 1 WHERE id = ?1")?;
-    let mut wait = db.prepare(
-        "UPDATE lead SET not_before = max(not_before, ?2) WHERE id = ?1 AND done IS NULL",
-    )?;
+    let mut wait = db.prepare(RETURN)?;
     let (mut connected, mut interrupted) = (0, 0);
     for (attempt, lead, campaign, has_outcome) in open {
         // An outcome was saved: the agent did speak to somebody, and the lead's future is what the agent said.
@@ -68,11 +78,7 @@ fn close_attempts(
             SystemResult::Connected
         } else {
             interrupted += 1;
-            let gap = old
-                .campaign_id(campaign)
-                .and_then(|id| settings.campaigns.get(usize::from(id.0)))
-                .map_or(WAIT_MIN, |campaign| campaign.gap.max(WAIT_MIN));
-            wait.execute((lead, (now + gap).0))?;
+            wait.execute((lead, (now + wait_of(campaign, old, settings)).0))?;
             SystemResult::Interrupted
         };
         count.execute([lead])?;
@@ -82,19 +88,30 @@ fn close_attempts(
 }
 
 /// A conversation whose agent never said what came of it: the system says so.
-fn record_outcomes(db: &Connection, now: UnixMs) -> rusqlite::Result<u32> {
+fn record_outcomes(
+    db: &Connection,
+    old: &Names,
+    settings: &StoreNames,
+    now: UnixMs,
+) -> rusqlite::Result<u32> {
     let added = db.execute(
         "INSERT INTO outcome (attempt, agent, code, at, by_system)
          SELECT id, agent, 'NOT_RECORDED', ?1, 1 FROM attempt INDEXED BY attempt_awaiting WHERE awaits_outcome = 1
          ON CONFLICT DO NOTHING",
         [now.0],
     )?;
-    db.execute(
-        "UPDATE lead SET not_before = max(not_before, ?1), callback = 0
-         WHERE done IS NULL
-            AND id IN (SELECT lead FROM attempt INDEXED BY attempt_awaiting WHERE awaits_outcome = 1)",
-        [(now + WAIT_MIN).0],
+    let mut wait = db.prepare(RETURN)?;
+    let mut spoken = db.prepare(
+        "SELECT lead, campaign FROM attempt INDEXED BY attempt_awaiting WHERE awaits_outcome = 1",
     )?;
+    let mut rows = spoken.query([])?;
+    while let Some(row) = rows.next()? {
+        let campaign = row.get(1)?;
+        wait.execute((
+            row.get::<_, i64>(0)?,
+            (now + wait_of(campaign, old, settings)).0,
+        ))?;
+    }
     db.execute(
         "UPDATE attempt SET awaits_outcome = 0 WHERE awaits_outcome = 1",
         [],
