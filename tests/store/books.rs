@@ -4,7 +4,7 @@ use super::*;
 use tandem::core::effect::DoneWhy;
 use tandem::pii::Pii;
 use tandem::shell::store::sqlite::{ExportFilter, NumbersShown};
-use tandem::shell::store::{PromiseDetail, Store, StoreError};
+use tandem::shell::store::{InstalmentDetail, PaidDetail, PromiseDetail, Store, StoreError};
 
 #[test]
 fn what_is_ordered_twice_is_kept_once() {
@@ -420,6 +420,14 @@ fn an_export_is_cut_by_time_and_campaign_and_opens_as_text() {
     let (mut store, _) = place.open(NOW);
     let formula = OutcomeDetail {
         reason: Some("=1+1".to_owned()),
+        paid: Some(PaidDetail {
+            at: "2026-11-20".to_owned(),
+            method: "COUNTER".to_owned(),
+        }),
+        schedule: vec![InstalmentDetail {
+            due: "2026-12-05".to_owned(),
+            amount: 1_500_000,
+        }],
         ..OutcomeDetail::default()
     };
     store
@@ -445,6 +453,9 @@ fn an_export_is_cut_by_time_and_campaign_and_opens_as_text() {
         "{}",
         all.1
     );
+    for said in ["2026-11-20", "COUNTER", "2026-12-05", "1500000"] {
+        assert!(all.1.contains(said), "{said} is not in\n{}", all.1);
+    }
     let late = ExportFilter {
         since: Some(UnixMs(NOW.0 + 1)),
         ..ExportFilter::default()

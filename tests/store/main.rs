@@ -218,7 +218,7 @@ fn closed(attempt: u64, n: u64, result: SystemResult, next: LeadNext) -> StoreOr
         trunk: TrunkId(0),
         route_tries: 1,
         result,
-        counts: result.counts_as_attempt(true),
+        counts: result.counts_as_attempt(result != SystemResult::TrunkFail),
         wire: None,
         agent: (result == SystemResult::Connected).then_some(AgentId(1)),
         decided_at: NOW,

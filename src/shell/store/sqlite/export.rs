@@ -124,7 +124,7 @@ fn in_order<'a, Code: Copy + 'a>(
     .collect()
 }
 
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 30] = [
     "attempt",
     "campaign",
     "cif",
@@ -152,6 +152,9 @@ const COLUMNS: [&str; 27] = [
     "follow_up",
     "promise_amount",
     "promise_due",
+    "paid_at",
+    "paid_method",
+    "schedule",
 ];
 
 /// Columns of [`COLUMNS`] that are times.
@@ -176,7 +179,7 @@ pub(super) fn outcomes(
             "SELECT attempt.id, campaign.name, person.cif, number.e164, trunk.name, route_tries, decided_at, released_at,
                 rang_at, answered_at, matched_at, ended_at, ring_ms, talk_ms, result, counts, wire_status, wire_cause,
                 agent.name, outcome.code, outcome.at, outcome.note, outcome.reason, outcome.amount, outcome.follow_up,
-                promise.amount, promise.due
+                promise.amount, promise.due, outcome.paid_at, outcome.paid_method, outcome.schedule
              FROM attempt
              JOIN campaign ON campaign.id = attempt.campaign
              JOIN person ON person.id = attempt.person

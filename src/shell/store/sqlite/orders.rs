@@ -279,10 +279,14 @@ fn outcome(
         attempt: kept.attempt,
         request: kept.request,
     };
+    // Dates and amounts only: writing them cannot fail.
+    let schedule = (!detail.schedule.is_empty())
+        .then(|| serde_json::to_string(&detail.schedule).unwrap_or_default());
     let inserted = db
         .prepare_cached(
-            "INSERT INTO outcome (attempt, agent, code, at, by_system, note, reason, amount, follow_up, cooperation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+            "INSERT INTO outcome (attempt, agent, code, at, by_system, note, reason, amount, follow_up, cooperation,
+                paid_at, paid_method, schedule)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (attempt) DO NOTHING",
         )?
         .execute((
@@ -296,6 +300,9 @@ fn outcome(
             detail.amount,
             detail.follow_up.map(|at| at.0),
             &detail.cooperation,
+            detail.paid.as_ref().map(|paid| &paid.at),
+            detail.paid.as_ref().map(|paid| &paid.method),
+            schedule,
         ))?;
     if inserted == 0 {
         return repeated(db, kept, durable, done);
