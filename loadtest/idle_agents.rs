@@ -108,7 +108,7 @@ impl Process {
         let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
             .args(words)
             .env("TANDEM_LOG", "warn")
-            // The carrier ends when this pipe does: also if we are killed.
+            // Both end when this pipe does: also if we are killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log)?)
@@ -224,19 +224,13 @@ fn add_agents(config: &Config, count: u32) -> Result<Vec<(String, Pii<String>)>>
         .collect()
 }
 
-/// Sockets may be as many as files may.
-fn check_open_files(agents: u32) -> Result<()> {
-    let limits = std::fs::read_to_string("/proc/self/limits").context("this needs Linux")?;
-    let soft = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|soft| soft.parse::<u64>().ok());
+/// Sockets may be as many as files may; the engine raises its own limit.
+fn allow_open_files(agents: u32) -> Result<()> {
     let needed = u64::from(agents) + OTHER_FILES;
+    let allowed = rlimit::increase_nofile_limit(needed).context("the limit of open files")?;
     ensure!(
-        soft.is_none_or(|soft| soft >= needed),
-        "only {} files may be open at once: `ulimit -n {needed}` first",
-        soft.unwrap_or_default()
+        allowed >= needed,
+        "only {allowed} files may be open at once; {needed} are needed (the hard limit of `ulimit -n`)"
     );
     Ok(())
 }
@@ -312,7 +306,11 @@ async fn measure(args: &Args, dir: &Path) -> Result<Report> {
     let listen = carrier.to_string();
     let words = ["carrier", "--listen", &listen, "--until-stdin-closes"];
     let _carrier = Process::start(&words, "\"ready\"", &dir.join("carrier.log"))?;
-    let engine = Process::start(&["serve", path], "ready:", &dir.join("engine.log"))?;
+    let engine = Process::start(
+        &["serve", path, "--until-stdin-closes"],
+        "ready:",
+        &dir.join("engine.log"),
+    )?;
     let over = Duration::from_secs(args.seconds);
     sleep(SETTLE).await;
     let rss_before_kib = engine.resident_kib()?;
@@ -366,7 +364,7 @@ async fn measure(args: &Args, dir: &Path) -> Result<Report> {
 }
 
 fn run(args: &Args) -> Result<()> {
-    check_open_files(args.agents)?;
+    allow_open_files(args.agents)?;
     let dir = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
