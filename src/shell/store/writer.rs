@@ -638,14 +638,18 @@ mod tests {
             once(move |said| told.send(said).expect("the test lives")),
         )
         .expect("a thread");
-        for attempt in 0..5_000 {
-            // The first batch holds the writer; the rest fills the lane.
+        assert_eq!(hear.recv().expect("news"), "ready true");
+        // The first order is taken and holds the writer; the rest fills the lane.
+        writer.lane().send(intent(0)).expect("the writer lives");
+        while !writer.lane().is_empty() {
+            std::thread::yield_now();
+        }
+        for attempt in 1..5_000 {
             if writer.lane().try_send(intent(attempt)).is_err() {
                 break;
             }
         }
         go.send(()).expect("the writer waits");
-        assert_eq!(hear.recv().expect("news"), "ready true");
         assert_eq!(hear.recv().expect("news"), "ready false");
         drop(go);
         assert_eq!(hear.recv().expect("news"), "ready true");
