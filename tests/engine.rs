@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tandem::config::Config;
@@ -83,12 +84,19 @@ impl Drop for Process {
     }
 }
 
-/// A loopback address that nobody uses, for UDP and TCP.
+/// How many addresses and port ranges were given out: tests of one run share none.
+static GIVEN: AtomicU16 = AtomicU16::new(0);
+static ENGINES: AtomicU16 = AtomicU16::new(0);
+static NETWORKS: AtomicU16 = AtomicU16::new(0);
+
+/// A loopback address that nobody uses, for UDP and TCP: below the range from which clients get their ports, so that none of
+/// ours takes it before (or between two starts of) the process that it is for.
 fn free() -> SocketAddr {
+    let first = 2_000 + (std::process::id() % 700) as u16 * 10;
     loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = tcp.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
+        let port = 2_000 + (first - 2_000 + GIVEN.fetch_add(1, Ordering::Relaxed)) % 7_900;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return address;
         }
     }
@@ -105,7 +113,7 @@ fn site(trunks: &[SocketAddr], campaign: &str) -> Site {
     let dir = tempfile::tempdir().unwrap();
     let (sip, desk, api) = (free(), free(), free());
     // Two engines of one test run must not share RTP ports.
-    let rtp = 20_000 + (sip.port() % 10) * 2_000;
+    let rtp = 20_000 + ENGINES.fetch_add(1, Ordering::Relaxed) % 6 * 2_000;
     let mut text = format!(
         "data_dir = {data:?}\n[sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n[api]\nlisten = \"{api}\"\n\
          [media]\nlisten = \"127.0.0.1\"\nport_first = {rtp}\nport_last = {last}\n",
@@ -195,7 +203,7 @@ fn network(dir: &Path, name: &str, flags: &[&str]) -> Network {
     let cdr = dir.join(format!("{name}.cdr"));
     let stats = dir.join(format!("{name}.stats"));
     let listen = address.to_string();
-    let first = 10_000 + (address.port() % 10) * 900;
+    let first = 10_000 + NETWORKS.fetch_add(1, Ordering::Relaxed) % 10 * 900;
     let ports = format!("{first}-{}", first + 899);
     let mut words = vec!["carrier", "--listen", &listen, "--rtp-ports", &ports];
     words.extend([
