@@ -64,7 +64,7 @@ impl Bench {
             bench.feed(Input::AgentWants(AgentId(id), Wanted::Ready));
         }
         // Until nearly everybody talks.
-        for _ in 0..100_000 {
+        for _ in 0..2_000_000 {
             if bench.talking.len() as u32 >= agents - agents.div_ceil(20) {
                 break;
             }
