@@ -11,9 +11,9 @@ use crate::shell::floor_thread::Route;
 use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
 use crate::shell::media::MediaPlane;
 use crate::shell::metrics::{CounterName, Metrics, TimingName};
-use crate::shell::sip::SipLane;
+use crate::shell::sip::{self, OsRandom, SipLane};
+use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
-use crate::shell::store::{CallIdentity, StoreOrder};
 use crate::time::{Mono, Now};
 use crossbeam::channel::TrySendError;
 use dashmap::DashMap;
@@ -51,6 +51,8 @@ pub struct Router {
     pub metrics: Arc<Metrics>,
     /// When intents were ordered.
     pub ordered: OrderedAt,
+    /// Where Call-IDs, tags and branches come from.
+    pub random: OsRandom,
     /// What follows is the router's own; see [`Router::books`].
     pub books: Books,
 }
@@ -194,9 +196,7 @@ impl Router {
             tracing::error!(lead = %order.lead, "A lead of the hot window is not in the address book.");
             return self.tell(Input::IntentFailed(attempt, route_try));
         };
-        let Some(identity) = new_identity() else {
-            return self.tell(Input::IntentFailed(attempt, route_try));
-        };
+        let identity = sip::new_identity(&mut self.random);
         if route_try == 1 {
             let entry = CallEntry {
                 identity: identity.clone(),
@@ -286,21 +286,4 @@ impl Router {
             _ => {}
         }
     }
-}
-
-/// 128 random bits each for Call-ID, From tag and branch (reliability.md S35). `None`: the system has no randomness.
-fn new_identity() -> Option<CallIdentity> {
-    let mut random = [0u8; 48];
-    getrandom::fill(&mut random).ok()?;
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    Some(CallIdentity {
-        call_id: hex(&random[..16]),
-        from_tag: hex(&random[16..32]),
-        branch: format!("z9hG4bK{}", hex(&random[32..])),
-    })
 }

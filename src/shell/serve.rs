@@ -22,7 +22,7 @@ use crate::shell::media::{self, MediaError, MediaPlane};
 use crate::shell::metrics::{Backlogs, CounterName, Metrics, RoomFigure, TimingName};
 use crate::shell::replay::{InputLog, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
-use crate::shell::sip::{self, SipHandle, SipLane, SipStartFault};
+use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::{StoreStats, Writer};
@@ -250,6 +250,7 @@ impl Engine {
                 caller_ids,
                 metrics: Arc::clone(&metrics),
                 ordered,
+                random: OsRandom::new()?,
                 books: Books::default(),
             },
             log,
