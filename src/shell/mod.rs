@@ -9,6 +9,8 @@ pub mod media;
 pub mod metrics;
 pub mod replay;
 pub mod router;
+mod scrape;
 pub mod serve;
+mod signals;
 pub mod sip;
 pub mod store;

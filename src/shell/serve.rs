@@ -11,26 +11,27 @@ use crate::ids::CampaignId;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
-use crate::shell::cards::{CardCount, Cards};
+use crate::shell::cards::Cards;
 use crate::shell::desks::{
-    self, AgentDirectory, DeskCount, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn,
+    self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn,
     LoginRefused,
 };
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::media::{self, MediaError, MediaPlane};
-use crate::shell::metrics::{Backlogs, CounterName, Metrics, RoomFigure, TimingName};
+use crate::shell::metrics::{CounterName, Metrics, TimingName};
 use crate::shell::replay::{InputLog, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
+use crate::shell::scrape::{room_figures, scrape};
+use crate::shell::signals::signals;
 use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
-use crate::shell::store::writer::{StoreStats, Writer};
+use crate::shell::store::writer::Writer;
 use crate::shell::store::{Recovery, ReturnedLeads, StoreError, StoreNames, StoreNews};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -108,7 +109,8 @@ pub fn serve(
         .enable_all()
         .build()
         .map_err(io("the runtime"))?;
-    let stop_signals = signals(&runtime, until_stdin_closes)?;
+    let stop_signals =
+        signals(&runtime, until_stdin_closes).map_err(io("signals and standard input"))?;
     let engine = Engine::open(config, &runtime)?;
     ready(&engine.recovery);
     engine.run(&stop_signals, &runtime)
@@ -455,90 +457,6 @@ fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignI
         .collect()
 }
 
-/// What is asked at each scrape: what waits where, and what the rooms have counted.
-fn scrape(
-    lane: &FloorLane,
-    writer: &Writer,
-    rooms: impl Fn() -> Vec<RoomFigure> + Send + Sync + 'static,
-    metrics: Arc<Metrics>,
-) -> Arc<dyn Fn() -> Backlogs + Send + Sync> {
-    let (lane, store) = (lane.clone(), writer.lane());
-    Arc::new(move || {
-        metrics.observe_rooms(rooms());
-        let (urgent, bulk) = lane.waiting();
-        Backlogs {
-            urgent,
-            bulk,
-            store: store.len(),
-        }
-    })
-}
-
-/// The counters of all rooms that keep their own.
-fn room_figures(
-    sip: SipLane,
-    media: Arc<MediaPlane>,
-    desks: Arc<Desks>,
-    cards: Arc<Cards>,
-    store: Arc<StoreStats>,
-) -> impl Fn() -> Vec<RoomFigure> + Send + Sync + 'static {
-    let counter = |name, label, value| RoomFigure {
-        name,
-        label,
-        value,
-        is_gauge: false,
-    };
-    move || {
-        let mut all: Vec<RoomFigure> = sip
-            .counters()
-            .into_iter()
-            .map(|figure| RoomFigure {
-                name: figure.metric,
-                label: figure.label,
-                value: figure.value,
-                is_gauge: figure.is_gauge,
-            })
-            .collect();
-        let named = media.counters().named().into_iter();
-        all.extend(named.map(|(event, value)| {
-            counter("tandem_media_events_total", Some(("event", event)), value)
-        }));
-        all.extend(
-            DeskCount::ALL
-                .iter()
-                .map(|count| counter(count.metric(), None, desks.count(*count))),
-        );
-        all.extend(
-            CardCount::ALL
-                .iter()
-                .map(|count| counter(count.metric(), None, cards.count(*count))),
-        );
-        let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        all.push(counter(
-            "tandem_store_commits_total",
-            None,
-            of(&store.commits),
-        ));
-        all.push(counter(
-            "tandem_store_orders_total",
-            None,
-            of(&store.orders),
-        ));
-        all.push(counter(
-            "tandem_store_failures_total",
-            None,
-            of(&store.refused) + of(&store.dropped),
-        ));
-        all.push(RoomFigure {
-            name: "tandem_desk_open_sessions",
-            label: None,
-            value: desks.sessions().0 as u64,
-            is_gauge: true,
-        });
-        all
-    }
-}
-
 /// Binds the desks' socket and the API, so that a start fails before the first call and not after it.
 async fn open_sockets(
     config: &Config,
@@ -562,38 +480,4 @@ async fn open_sockets(
         }
     });
     Ok(vec![desks, api])
-}
-
-/// SIGTERM and SIGINT, each a unit in the channel.
-fn signals(
-    runtime: &tokio::runtime::Runtime,
-    until_stdin_closes: bool,
-) -> Result<Receiver<()>, ServeError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (sender, receiver) = bounded(4);
-    if until_stdin_closes {
-        let closed = sender.clone();
-        std::thread::Builder::new()
-            .name("stdin".to_owned())
-            .spawn(move || {
-                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-                let _ = closed.try_send(());
-            })
-            .map_err(io("the thread that waits for the end of standard input"))?;
-    }
-    let _inside = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate()).map_err(io("SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(io("SIGINT"))?;
-    runtime.spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if sender.try_send(()).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(receiver)
 }
