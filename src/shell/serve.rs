@@ -13,8 +13,7 @@ use crate::shell::api::{
 };
 use crate::shell::cards::Cards;
 use crate::shell::desks::{
-    self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn,
-    LoginRefused,
+    self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn, LoginRefused,
 };
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};

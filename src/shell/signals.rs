@@ -16,8 +16,7 @@ pub(super) fn signals(
             .spawn(move || {
                 let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
                 let _ = closed.try_send(());
-            })
-            ?;
+            })?;
     }
     let _inside = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;

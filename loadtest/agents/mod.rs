@@ -1,0 +1,3 @@
+//! Scenarios about agents' sockets.
+
+pub mod idle;

@@ -1,0 +1,86 @@
+//! Load scenarios: `cargo bench --bench load -- SCENARIO [options]`. Each starts its own engine on loopback, ends what it
+//! started, and leaves a report (JSON and text) in `target/loadtest/`. loadtest/README.md tells what each one measures.
+
+mod agents;
+mod frame;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use frame::report::Report;
+use std::future::Future;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Loads a Tandem of its own and measures it.
+#[derive(Parser)]
+#[command(name = "load", arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    scenario: Option<Scenario>,
+    /// Print the report as one line of JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Fail if a goal is missed
+    #[arg(long, global = true)]
+    strict: bool,
+    /// Given by `cargo bench`
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Agents who are ready and get no call: memory and CPU time of each
+    Idle(agents::idle::IdleArgs),
+}
+
+fn run(args: &Args) -> Result<()> {
+    let Some(scenario) = &args.scenario else {
+        println!("Name a scenario: `cargo bench --bench load -- --help` lists them.");
+        return Ok(());
+    };
+    let dir = tempfile::tempdir()?;
+    let report = match scenario {
+        Scenario::Idle(idle) => until_done(agents::idle::measure(idle, dir.path()))?,
+    };
+    report.publish(args.json)?;
+    if args.strict && !report.met_all() {
+        bail!("a goal was missed");
+    }
+    Ok(())
+}
+
+/// Runs a scenario to its end or to Ctrl-C. Both drop what it holds: the processes that it started are gone before the
+/// directory is.
+fn until_done(scenario: impl Future<Output = Result<Report>>) -> Result<Report> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            tokio::select! {
+                report = scenario => report,
+                _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            }
+        })
+}
+
+/// Where a process of a scenario logs.
+pub fn log_of(dir: &Path, name: &str) -> std::path::PathBuf {
+    dir.join(format!("{name}.log"))
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if !args.bench {
+        // `cargo test --all-targets` runs benches too, unoptimised: a figure of that would mislead.
+        println!("not measured: run `cargo bench --bench load -- SCENARIO`");
+        return ExitCode::SUCCESS;
+    }
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("load: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
