@@ -24,6 +24,9 @@ struct Args {
     /// Fail if a goal is missed
     #[arg(long, global = true)]
     strict: bool,
+    /// Keep the directory of the run (configuration, store, logs) and say where it is
+    #[arg(long, global = true)]
+    keep: bool,
     /// Given by `cargo bench`
     #[arg(long, global = true, hide = true)]
     bench: bool,
@@ -49,7 +52,11 @@ fn run(args: &Args) -> Result<()> {
         return Ok(());
     };
     // The working directory's disk: a store on a tmpfs would flatter every commit.
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let mut dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    if args.keep {
+        dir.disable_cleanup(true);
+        eprintln!("kept: {}", dir.path().display());
+    }
     let report = match scenario {
         Scenario::Idle(idle) => until_done(agents::idle::measure(idle, dir.path()))?,
         Scenario::Invites(args) => until_done(calls::invites::measure(args, dir.path()))?,

@@ -20,10 +20,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts Tandem itself and waits until it prints a line that contains `ready`. What it logs goes to `log`.
+    /// Starts Tandem itself and waits until it prints a line that contains `ready`. What it logs goes to `log`:
+    /// warnings, or what `TANDEM_LOG` says.
     pub fn tandem(words: &[&str], ready: &str, log: &Path) -> Result<Process> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command.args(words).env("TANDEM_LOG", "warn");
+        command.args(words);
+        if std::env::var_os("TANDEM_LOG").is_none() {
+            command.env("TANDEM_LOG", "warn");
+        }
         Process::start(command, ready, log)
     }
 
