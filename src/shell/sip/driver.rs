@@ -82,6 +82,8 @@ struct Driver {
     late: VecDeque<Input>,
     orphans: VecDeque<OrphanLeg>,
     out: Vec<Output>,
+    /// What [`Driver::pump`] carries out; kept for its room.
+    pumped: Vec<Output>,
     figures: Arc<Figures>,
 }
 
@@ -157,6 +159,7 @@ async fn drive(parts: Parts) {
         late: VecDeque::new(),
         orphans: VecDeque::new(),
         out: Vec::new(),
+        pumped: Vec::new(),
         figures: parts.figures,
     };
     let mut datagram = vec![0_u8; 65_535];
@@ -445,7 +448,9 @@ impl Driver {
 
     fn pump(&mut self) {
         while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
+            let mut pumped = std::mem::take(&mut self.pumped);
+            std::mem::swap(&mut pumped, &mut self.out);
+            for output in pumped.drain(..) {
                 match output {
                     Output::Send { to, octets, invite } => {
                         let is_sent = self.send(to, &octets);
@@ -471,6 +476,7 @@ impl Driver {
                     }
                 }
             }
+            self.pumped = pumped;
         }
     }
 

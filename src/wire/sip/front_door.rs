@@ -16,6 +16,8 @@ pub const MESSAGE_OCTETS_MAX: usize = 65_535;
 pub const LINE_OCTETS_MAX: usize = 8_192;
 /// Most header lines of a message.
 pub const HEADERS_MAX: usize = 256;
+/// Header lines of an ordinary message.
+const HEADERS_USUAL: usize = 16;
 /// Most hops (Via entries) of a message.
 pub const HOPS_MAX: usize = 70;
 
@@ -191,7 +193,10 @@ pub fn read(octets: &[u8], framing: Framing) -> Verdict {
         None => (head, &head[head.len()..]),
     };
     let is_response = start.len() >= 4 && start[..4].eq_ignore_ascii_case(b"SIP/");
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered {
+        headers: Vec::with_capacity(HEADERS_USUAL),
+        ..Gathered::default()
+    };
     if let Some(fault) = first_fault {
         gathered.note(fault);
     }
@@ -390,8 +395,12 @@ impl Gathered {
             Ok(name) if is_token(name) => name,
             _ => return self.note(Fault::HeaderLine),
         };
+        // Looked at one by one only where there is something to look at: without a way out, the first pass is a fast one.
+        let has_control = value
+            .iter()
+            .fold(false, |any, octet| any | octet.is_ascii_control());
         let mut before = 0_u8;
-        for octet in value {
+        for octet in value.iter().filter(|_| has_control) {
             if octet.is_ascii_control() && *octet != b'\t' && before != b'\\' {
                 self.note(Fault::ControlOctet);
             }
