@@ -163,12 +163,11 @@ pub async fn measure(args: &InvitesArgs, dir: &Path) -> Result<Report> {
         end: ring.timeout + Duration::from_secs(60),
     };
     let mut peak = Memory::default();
-    let mut after_first = None;
+    let mut peaks = Vec::new();
     let rounds = contest
         .rounds(args.rounds, async || {
-            // The rest behind the round before is over: what is kept now is kept for good.
             let now = memory(&engine).await?;
-            after_first.get_or_insert(now.resident_kib);
+            peaks.push(now.resident_kib as f64);
             if now.resident_kib > peak.resident_kib {
                 peak = now;
             }
@@ -204,6 +203,16 @@ pub async fn measure(args: &InvitesArgs, dir: &Path) -> Result<Report> {
     }
     let left = memory(&engine).await?;
     memory_figures(&mut report, rested, peak, left);
+    if let [first, .., last] = peaks.as_slice() {
+        // Every round has as many calls up at its end: what its memory is more than the first one's was kept for good.
+        let calls = (peaks.len() - 1) as f64 * args.seconds as f64 * f64::from(args.rate);
+        report.figure(
+            "growth_kib_per_1000_calls",
+            "growth from the first round to the last, for 1,000 calls",
+            (last - first) / calls * 1_000.0,
+            "KiB",
+        );
+    }
     let allowed = ["NO_ANSWER", "BUSY"];
     let after = books::compare(&mut report, &engine, &far, calls_of_sipp, &allowed).await?;
     latencies(&mut report, &engine, &before, &after).await?;

@@ -302,9 +302,14 @@ fn head(local: &LocalAudio) -> String {
         version,
         ..
     } = local;
-    format!(
+    let address = address.to_string();
+    let mut text = String::with_capacity(384);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
         "v=0\r\no=- {session} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n"
-    )
+    );
+    text
 }
 
 fn write_audio(

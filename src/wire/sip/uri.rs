@@ -601,7 +601,7 @@ mod tests {
         assert_eq!(plain.parameter("Transport"), Some(Some("udp")));
         let v6 = sip("sips:alice:secret@[2001:db8::9:1]:5061;lr?Subject=x");
         assert!(v6.secure);
-        assert_eq!(v6.password.as_deref(), Some("secret"));
+        assert_eq!(v6.password, Some("secret"));
         assert_eq!((v6.user, v6.password), (Some("alice"), Some("secret")));
         assert_eq!(v6.host, "[2001:db8::9:1]");
         assert_eq!(v6.parameter("lr"), Some(None));

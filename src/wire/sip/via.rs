@@ -2,6 +2,7 @@
 
 use super::scan::{Scan, ScanFault};
 use super::uri::{Host, Parameter, UriFault, parse_ipv6, parse_port, read_parameters};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -58,10 +59,10 @@ impl Via {
         if !must_say {
             return self.text.clone();
         }
-        let mut text = format!("SIP/2.0/{} {}", self.transport(), self.host);
-        if let Some(port) = self.port {
-            text.push_str(&format!(":{port}"));
-        }
+        // The hop itself stays as it was written: its sender compares it with what it sent.
+        let written = self.text.get(..self.parameters_at).unwrap_or_default();
+        let mut text = String::with_capacity(self.text.len() + 64);
+        text.push_str(written.trim_end());
         let mut scan = Scan::new(self.text.get(self.parameters_at..).unwrap_or_default());
         // What was read once is read again without a fault.
         let _ = read_parameters(&mut scan, |Parameter { name, value }| {
@@ -80,9 +81,10 @@ impl Via {
             }
             Ok(())
         });
-        text.push_str(&format!(";received={}", source.ip()));
+        // Writing to a String cannot fail.
+        let _ = write!(text, ";received={}", source.ip());
         if self.wants_rport() {
-            text.push_str(&format!(";rport={}", source.port()));
+            let _ = write!(text, ";rport={}", source.port());
         }
         text
     }
