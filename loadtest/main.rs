@@ -32,6 +32,15 @@ struct Args {
 enum Scenario {
     /// Agents who are ready and get no call: memory and CPU time of each
     Idle(agents::idle::IdleArgs),
+    /// Agents who log in one after the other while calls go on: their wait, their cost, and the others' cards
+    Ramp(agents::ramp::RampArgs),
+    /// The engine is killed and started again: how soon a whole floor is READY again
+    Storm(agents::storm::StormArgs),
+    /// From the answer to the card at the agent, beside a bare websocket push
+    Answers(agents::answers::AnswersArgs),
+    /// The server behind the bare push; `answers` starts it
+    #[command(hide = true)]
+    BarePushServer(agents::bare::BareArgs),
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -39,9 +48,14 @@ fn run(args: &Args) -> Result<()> {
         println!("Name a scenario: `cargo bench --bench load -- --help` lists them.");
         return Ok(());
     };
-    let dir = tempfile::tempdir()?;
+    // The working directory's disk: a store on a tmpfs would flatter every commit.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let report = match scenario {
         Scenario::Idle(idle) => until_done(agents::idle::measure(idle, dir.path()))?,
+        Scenario::Ramp(ramp) => until_done(agents::ramp::measure(ramp, dir.path()))?,
+        Scenario::Storm(storm) => until_done(agents::storm::measure(storm, dir.path()))?,
+        Scenario::Answers(answers) => until_done(agents::answers::measure(answers, dir.path()))?,
+        Scenario::BarePushServer(args) => return agents::bare::serve(args),
     };
     report.publish(args.json)?;
     if args.strict && !report.met_all() {
