@@ -3,7 +3,7 @@
 //! A socket that is lost, an agent who is not ready at the end and a call nobody asked for are failures, not noise.
 
 use super::crew::{Crew, WhenLost};
-use crate::frame::bed::{Bed, allow_open_files, free};
+use crate::frame::bed::{Bed, allow_open_files, free, rtp_ports};
 use crate::frame::process::Process;
 use crate::frame::report::{Goal, Report};
 use crate::log_of;
@@ -65,8 +65,9 @@ pub async fn measure(args: &IdleArgs, dir: &Path) -> Result<Report> {
         "",
         &format!("sockets_max = {room}"),
         &format!(
-            "[[trunks]]\nname = \"carrier\"\naddress = \"{carrier}\"\n\
-             [[campaigns]]\nname = \"{CAMPAIGN}\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\n"
+            "{rtp}[[trunks]]\nname = \"carrier\"\naddress = \"{carrier}\"\n\
+             [[campaigns]]\nname = \"{CAMPAIGN}\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\n",
+            rtp = rtp_ports()
         ),
     )?;
     let logins = bed.add_agents(CAMPAIGN, args.agents)?;

@@ -5,7 +5,7 @@
 
 use super::crew::{CardSeen, Crew, Seen};
 use super::far_end::{Answer, FarEnd, People};
-use crate::frame::bed::{Bed, allow_open_files, free};
+use crate::frame::bed::{Bed, allow_open_files, free, rtp_ports};
 use crate::frame::process::{Process, cpu_seconds};
 use crate::log_of;
 use anyhow::{Context, Result, ensure};
@@ -79,9 +79,10 @@ impl Stage {
             "",
             &format!("sockets_max = {room}"),
             &format!(
-                "[[trunks]]\nname = \"far\"\naddress = \"{far}\"\nchannels_max = 5000\ncps_max = 1000\nkeep_alive_s = 2\n\
+                "{rtp}[[trunks]]\nname = \"far\"\naddress = \"{far}\"\nchannels_max = 5000\ncps_max = 1000\nkeep_alive_s = 2\n\
                  [[campaigns]]\nname = \"{CAMPAIGN}\"\ncaller_id = \"+842873000000\"\nlines_max = 5000\ncps_max = {per_second}\n\
-                 wrap_s = 0\nwindow_from = \"00:00\"\nwindow_until = \"24:00\"\nattempt_gap_min = 1440\n"
+                 wrap_s = 0\nwindow_from = \"00:00\"\nwindow_until = \"24:00\"\nattempt_gap_min = 1440\n",
+                rtp = rtp_ports()
             ),
         )?;
         // A third more than should be rung, for what rings before and after a measured span.

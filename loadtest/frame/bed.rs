@@ -87,6 +87,16 @@ pub fn free<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
     Ok(std::array::from_fn(|at| held[at].0))
 }
 
+/// A range of RTP ports as keys of `[media]`, another one for each process: an engine that finds the beginning of its range
+/// taken by others does not start.
+pub fn rtp_ports() -> String {
+    let first = 20_000 + std::process::id() % 90 * 200;
+    format!(
+        "[media]\nport_first = {first}\nport_last = {}\n",
+        first + 1_999
+    )
+}
+
 /// Sockets may be as many as files may; the engine raises its own limit.
 pub fn allow_open_files(sockets: u32) -> Result<()> {
     let needed = u64::from(sockets) + OTHER_FILES;

@@ -5,11 +5,13 @@
 //!
 //! - [`Desks::apply`] and its parts: the floor's side.
 //! - `server` accepts sockets, `socket` runs one, `requests` turns messages into inputs.
-//! - `session` outlives sockets, `line` is the bounded queue to one, `ring` keeps what a returning client missed.
+//! - `session` outlives sockets, `line` is the way to one (a bounded queue before its `pipe`), `ring` keeps what a returning
+//!   client missed.
 
 mod directory;
 mod figures;
 mod line;
+mod pipe;
 mod requests;
 mod ring;
 mod server;
@@ -306,6 +308,7 @@ impl Desks {
             Some(mark),
             |sequence| connected(sequence, CallId(attempt), answered_at, now.unix, text),
         );
+        let written = (told == Told::Written).then(|| self.parts.clock.mono());
         state.call = Some(CurrentCall {
             attempt,
             lead: lead.clone(),
@@ -315,9 +318,12 @@ impl Desks {
             answered,
             ended: None,
             saved: None,
-            written: None,
+            written,
         });
         drop(state);
+        if let Some(written) = written {
+            self.note_push(mark, written);
+        }
         self.counts.add(DeskCount::CardsPushed);
         self.note(told);
         if let Some(before) = before {
@@ -516,6 +522,14 @@ impl Desks {
     fn end(&self, session: &Arc<Session>) {
         self.sessions
             .remove_if(&session.agent, |_, present| Arc::ptr_eq(present, session));
+    }
+
+    /// A card's last byte was given to the kernel.
+    fn note_push(&self, mark: Mark, written: Mono) {
+        self.parts.times.match_to_push(written.since(mark.asked));
+        self.parts
+            .times
+            .answer_to_push(written.since(mark.answered));
     }
 
     fn note(&self, told: Told) {

@@ -4,7 +4,8 @@
 //! lock, so that the floor hears them in the order in which they happened.
 
 use super::figures::DeskCount;
-use super::line::Line;
+use super::line::{Line, Pushed};
+use super::pipe::Pipe;
 use super::session::{Session, State};
 use super::{Desks, LoggedIn, translate};
 use crate::core::dispositions::Disposition;
@@ -30,8 +31,9 @@ impl Desks {
         &self,
         who: LoggedIn,
         resume: Option<Resume>,
+        pipe: Arc<Pipe>,
     ) -> Result<(Arc<Session>, Arc<Line>), ClosingReason> {
-        let line = Arc::new(Line::default());
+        let line = Arc::new(Line::of(pipe));
         let session = loop {
             let session = self
                 .sessions
@@ -225,11 +227,7 @@ impl Desks {
 
     /// A reply: not numbered, not kept.
     fn reply(&self, line: &Line, text: String) {
-        let out = super::line::Outgoing {
-            text: text.into(),
-            mark: None,
-        };
-        if !line.push(out, self.settings.desk.queue) {
+        if line.push(text.into(), None, self.settings.desk.queue) == Pushed::TooSlow {
             self.counts.add(DeskCount::TooSlow);
         }
     }
