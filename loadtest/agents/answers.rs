@@ -11,9 +11,11 @@ use crate::frame::bed::free;
 use crate::frame::report::{Goal, Report};
 use crate::frame::stats::{median, quantile};
 use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tandem::shell::metrics::Latency;
 use tokio::time::sleep;
 
 /// Calls go on for so long before a round is measured: the first ones fill the pipe.
@@ -49,7 +51,12 @@ struct Cell {
     rounds: Vec<(Span, BareRound)>,
     /// CPU time of the engine with its agents and without calls, in shares of a core.
     idle_cpu: f64,
+    /// Cards whose body came late.
     incomplete: u64,
+    /// Intents that were held back.
+    not_sent: u64,
+    /// The engine's own times, over all rounds.
+    own: BTreeMap<String, Latency>,
 }
 
 /// Runs the scenario.
@@ -103,7 +110,8 @@ async fn cell(args: &AnswersArgs, agents: u32, per_second: u32, dir: &Path) -> R
         rounds.push((span, pushes));
     }
     stage.check_books(agents).await?;
-    stage.check_results().await?;
+    let not_sent = stage.check_results().await?;
+    let own = stage.picture().await?.latencies;
     let incomplete = crew.seen.incomplete.load(Relaxed);
     crew.leave(Duration::from_secs(60)).await?;
     Ok(Cell {
@@ -112,6 +120,8 @@ async fn cell(args: &AnswersArgs, agents: u32, per_second: u32, dir: &Path) -> R
         rounds,
         idle_cpu,
         incomplete,
+        not_sent,
+        own,
     })
 }
 
@@ -271,6 +281,30 @@ fn tell_cell(report: &mut Report, cell: &Cell) {
         &words("engine's CPU without calls"),
         cell.idle_cpu * 100.0,
         "% of a core",
+    );
+    for (name, what) in [
+        (
+            "answer_to_match",
+            "answer to match by the engine's own count",
+        ),
+        ("match_to_push", "match to push"),
+        ("intent_commit", "intent to disk"),
+    ] {
+        let own = cell.own.get(name).copied().unwrap_or_default();
+        for (quantile_name, us) in [("p50", own.p50_us), ("p99", own.p99_us)] {
+            report.figure(
+                &key(&format!("{name}_{quantile_name}_ms")),
+                &words(&format!("{what}, {quantile_name}")),
+                us as f64 / 1e3,
+                "ms",
+            );
+        }
+    }
+    report.figure(
+        &key("not_sent"),
+        &words("intents held back"),
+        cell.not_sent as f64,
+        "",
     );
     report.figure(
         &key("late_cards"),

@@ -71,6 +71,7 @@ pub async fn measure(args: &IdleArgs, dir: &Path) -> Result<Report> {
         ),
     )?;
     let logins = bed.add_agents(CAMPAIGN, args.agents)?;
+    let again = logins.clone();
     let listen = carrier.to_string();
     let words = ["carrier", "--listen", &listen, "--until-stdin-closes"];
     let _carrier = Process::tandem(&words, "\"ready\"", &log_of(dir, "carrier"))?;
@@ -114,6 +115,15 @@ pub async fn measure(args: &IdleArgs, dir: &Path) -> Result<Report> {
         "everybody logged out, and there are {agents:?}"
     );
 
+    // The allocator keeps pages for the next shift: what a second one adds is what was lost.
+    let mut crew = Crew::new(bed.agent_url(), args.agents, WhenLost::Fault);
+    crew.enter(again, Duration::ZERO);
+    crew.arrivals(args.agents.into(), PATIENCE).await?;
+    sleep(SETTLE).await;
+    let second = Memory::of(&engine)?;
+    crew.check()?;
+    crew.leave(PATIENCE).await?;
+
     let what = format!(
         "{} agents, ready and idle; CPU time over {} s, once",
         args.agents, args.seconds
@@ -123,6 +133,7 @@ pub async fn measure(args: &IdleArgs, dir: &Path) -> Result<Report> {
         ("before", "without agents", &before),
         ("after", "with agents", &with),
         ("left", "after they logged out", &left),
+        ("second", "with them logged in again", &second),
     ] {
         report.figure(
             &format!("rss_{key}_kib"),
@@ -156,6 +167,13 @@ pub async fn measure(args: &IdleArgs, dir: &Path) -> Result<Report> {
         "CPU time without agents",
         cpu_before,
         "% of a core",
+    );
+    report.goal(
+        "rss_second_over_first",
+        "memory with the second shift over that with the first",
+        second.resident / with.resident,
+        "times",
+        Goal::AtMost(1.05),
     );
     let cpu_words = "CPU time with agents";
     if args.agents <= 2_000 {

@@ -174,15 +174,18 @@ impl Stage {
         Ok(())
     }
 
-    /// Every engine counter of calls that are not what this stage asks for.
-    pub async fn check_results(&self) -> Result<()> {
+    /// Fails if a call ended in another way than this stage asks for. How many intents were not sent: while the disk is
+    /// behind the engine holds back what has become too old, and rings nobody.
+    pub async fn check_results(&self) -> Result<u64> {
         let picture = self.picture().await?;
+        let mut not_sent = 0;
         for campaign in &picture.campaigns {
             for (result, count) in &campaign.results {
-                ensure!(
-                    *count == 0 || result == "CONNECTED",
-                    "{count} calls ended {result}"
-                );
+                match result.as_str() {
+                    "CONNECTED" => {}
+                    "NOT_SENT" => not_sent += count,
+                    _ => ensure!(*count == 0, "{count} calls ended {result}"),
+                }
             }
         }
         ensure!(
@@ -190,7 +193,7 @@ impl Stage {
             "{} wrap-ups ended without an outcome",
             picture.wrap_overruns
         );
-        Ok(())
+        Ok(not_sent)
     }
 
     /// CPU time of engine, far end and agents' clients so far, in seconds.
