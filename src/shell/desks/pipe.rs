@@ -3,7 +3,7 @@
 //! Owns the order of bytes: a frame is never begun inside another one, whoever writes. The library reads, and writes what the
 //! protocol asks of it (ping, pong, close) through [`Reins`]; texts pass it by, so no copy of a card stays in its buffer and an
 //! idle agent does not hold one the size of the greeting. Never waits: what the kernel does not take is the task's to finish.
-//! docs/adr/0003-news-leave-on-the-thread-that-has-them.md tells why.
+//! docs/adr/0004-news-leave-on-the-thread-that-has-them.md tells why.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
