@@ -155,9 +155,9 @@ fn at_a_rate(dir: &Path, first: u64, per_second: u64, window: Duration, seconds:
         let n = row / 2;
         if row % 2 == 0 {
             ordered.push(Instant::now());
-            lane.send(intent(first + n)).unwrap();
+            lane.try_send(intent(first + n)).unwrap();
         } else if let Some(earlier) = n.checked_sub(100) {
-            lane.send(closed(first + earlier)).unwrap();
+            lane.try_send(closed(first + earlier)).unwrap();
         }
     }
     let mut waits = Histogram::<u64>::new(3).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::core::input::{Input, LegEvent};
 use crate::ids::{AttemptId, LeadId};
+use crate::shell::store::StoreOrder;
 use crate::time::{Mono, Now, UnixMs};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use dashmap::DashMap;
@@ -156,8 +157,82 @@ impl FloorInbox {
     }
 }
 
-/// The way into the store's writer. `try_send` only; full means: stop dialling.
-pub type StoreLane = Sender<crate::shell::store::StoreOrder>;
+/// The way into the store's writer. Full means: stop dialling. As into the floor, only what somebody waits for wakes it.
+#[derive(Clone, Debug)]
+pub struct StoreLane {
+    orders: Sender<StoreOrder>,
+    sleeper: Sleeper,
+}
+
+/// The writer's end of its lane.
+#[derive(Debug)]
+pub struct StoreInbox {
+    /// What is to be kept.
+    pub orders: Receiver<StoreOrder>,
+    sleeper: Sleeper,
+}
+
+/// Both ends of the writer's lane of `orders` orders.
+pub fn store_lane(orders: usize) -> (StoreLane, StoreInbox) {
+    let (orders_in, orders_out) = bounded(orders);
+    let sleeper = Sleeper::default();
+    (
+        StoreLane {
+            orders: orders_in,
+            sleeper: Arc::clone(&sleeper),
+        },
+        StoreInbox {
+            orders: orders_out,
+            sleeper,
+        },
+    )
+}
+
+impl StoreLane {
+    /// Hands over what is to be kept; gives it back where there is no room, or no writer.
+    pub fn try_send(&self, order: StoreOrder) -> Result<(), Box<StoreOrder>> {
+        // An INVITE waits for its intent, an ACK for its dialog, an agent for "saved". The end of a call nobody waits for.
+        let wakes = matches!(
+            order,
+            StoreOrder::Intent(..) | StoreOrder::Dialog(..) | StoreOrder::Outcome(..)
+        );
+        self.orders
+            .try_send(order)
+            .map_err(|refused| Box::new(refused.into_inner()))?;
+        if wakes {
+            self.wake();
+        }
+        Ok(())
+    }
+    /// The same, waiting for room for a while.
+    pub fn send_timeout(&self, order: StoreOrder, wait: Duration) -> Result<(), Box<StoreOrder>> {
+        self.wake();
+        self.orders
+            .send_timeout(order, wait)
+            .map_err(|refused| Box::new(refused.into_inner()))
+    }
+    /// Orders that wait.
+    pub fn waiting(&self) -> usize {
+        self.orders.len()
+    }
+    /// Wakes the writer, if it sleeps.
+    pub fn wake(&self) {
+        if let Some(sleeper) = self.sleeper.get() {
+            sleeper.unpark();
+        }
+    }
+}
+
+impl StoreInbox {
+    /// Says that the calling thread is the one that [`StoreInbox::sleep`]s. Called once, by it.
+    pub fn attach(&self) {
+        let _ = self.sleeper.set(std::thread::current());
+    }
+    /// Sleeps until an order comes that somebody waits for, or for `longest`. May return early.
+    pub fn sleep(&self, longest: Duration) {
+        std::thread::park_timeout(longest);
+    }
+}
 
 /// An order to the SIP thread.
 #[derive(Clone, Debug)]

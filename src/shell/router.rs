@@ -15,7 +15,6 @@ use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
 use crate::time::{Mono, Now};
-use crossbeam::channel::TrySendError;
 use dashmap::DashMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -163,10 +162,8 @@ impl Route for Router {
 
     fn turn_over(&mut self) {
         while let Some(order) = self.books.owed.pop_front() {
-            if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
-                self.store.try_send(order)
-            {
-                self.books.owed.push_front(order);
+            if let Err(order) = self.store.try_send(order) {
+                self.books.owed.push_front(*order);
                 return;
             }
         }
@@ -240,10 +237,8 @@ impl Router {
             self.books.owed.push_back(order);
             return;
         }
-        if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
-            self.store.try_send(order)
-        {
-            self.books.owed.push_back(order);
+        if let Err(order) = self.store.try_send(order) {
+            self.books.owed.push_back(*order);
         }
     }
 

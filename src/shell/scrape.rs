@@ -24,7 +24,7 @@ pub(super) fn scrape(
         Backlogs {
             urgent,
             bulk,
-            store: store.len(),
+            store: store.waiting(),
         }
     })
 }

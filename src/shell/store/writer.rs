@@ -4,10 +4,10 @@
 //! resumes by itself. A failed fsync: nobody knows what is on disk, so nothing more is accepted until the store is reopened.
 
 use crate::config::StoreConfig;
-use crate::shell::lanes::StoreLane;
+use crate::shell::lanes::{StoreInbox, StoreLane, store_lane};
 use crate::shell::store::sqlite::orders::failure_of;
 use crate::shell::store::{ReturnedLeads, Store, StoreFault, StoreNews, StoreOrder};
-use crossbeam::channel::{Receiver, Sender, bounded, never};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,10 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Time between two tellings of the same readiness. The floor's lane may have had no room for the one before, and would else never
 /// dial again, or dial into a store that is full.
 const READY_AGAIN: Duration = Duration::from_secs(1);
+/// Orders that are worth a commit of their own: more patience would save nothing.
+const ENOUGH: usize = 128;
+/// Longest that an order waits which wakes nobody.
+const LOOK: Duration = Duration::from_millis(25);
 /// Without an order for so long, the writer is idle.
 const IDLE: Duration = Duration::from_millis(250);
 /// Batch sizes up to which [`StoreStats::batches`] counts; the last class has no upper end.
@@ -76,12 +80,12 @@ impl Writer {
         returned: ReturnedLeads,
         news: NewsSink,
     ) -> std::io::Result<Self> {
-        let (lane, orders) = bounded(config.queue.max(4));
+        let (lane, inbox) = store_lane(config.queue.max(4));
         let (control, controls) = bounded(4);
         let stats = Arc::new(StoreStats::default());
         let turn = Turn {
             store,
-            orders,
+            inbox,
             controls,
             returned,
             news,
@@ -93,6 +97,7 @@ impl Writer {
             stopping: false,
             ready: None,
             ready_told: Instant::now(),
+            busy_until: Instant::now(),
             stats: Arc::clone(&stats),
         };
         let thread = std::thread::Builder::new()
@@ -125,11 +130,13 @@ impl Writer {
     pub fn reopen(&self, store: Box<dyn Store>) {
         // A thread that is gone shows itself in `stop`.
         let _ = self.control.send(Control::Reopen(store));
+        self.lane.wake();
     }
 
     /// Commits what is in the lane, then ends. How many orders could not be kept: 0 if all is well.
     pub fn stop(self) -> u64 {
         let _ = self.control.send(Control::Stop);
+        self.lane.wake();
         self.thread.join().unwrap_or(u64::MAX)
     }
 }
@@ -147,7 +154,7 @@ enum State {
 
 struct Turn {
     store: Box<dyn Store>,
-    orders: Receiver<StoreOrder>,
+    inbox: StoreInbox,
     controls: Receiver<Control>,
     returned: ReturnedLeads,
     news: NewsSink,
@@ -162,11 +169,14 @@ struct Turn {
     ready: Option<bool>,
     /// When that was told.
     ready_told: Instant,
+    /// Until then orders are likely that wake nobody.
+    busy_until: Instant,
     stats: Arc<StoreStats>,
 }
 
 impl Turn {
     fn run(mut self) -> u64 {
+        self.inbox.attach();
         loop {
             self.tell_ready();
             self.gather();
@@ -183,8 +193,8 @@ impl Turn {
                 State::Stopped => self.refuse_batch(),
             }
             let left_alone = self.waiting.len() >= self.room;
-            if self.stopping && idle && (self.orders.is_empty() || left_alone) {
-                let unkept = self.waiting.len() + self.orders.len();
+            if self.stopping && idle && (self.inbox.orders.is_empty() || left_alone) {
+                let unkept = self.waiting.len() + self.inbox.orders.len();
                 return unkept as u64 + self.stats.dropped.load(Ordering::Relaxed);
             }
             self.store.maintain(idle);
@@ -193,52 +203,68 @@ impl Turn {
 
     /// Waits for orders and takes what is there, up to one batch.
     fn gather(&mut self) {
-        let wait = match self.state {
-            _ if self.stopping => Duration::ZERO,
-            State::PutOff(until) => until.saturating_duration_since(Instant::now()),
-            State::Sound | State::Stopped => IDLE,
+        let begun = Instant::now();
+        let until = match self.state {
+            _ if self.stopping => begun,
+            State::PutOff(until) => until,
+            State::Sound | State::Stopped => begun + IDLE,
         };
-        // With the waiting room full the lane is left alone: it fills up, and whoever orders is refused there.
-        let lane = if self.waiting.len() >= self.room {
-            never()
-        } else {
-            self.orders.clone()
-        };
-        let controls = if self.stopping {
-            never()
-        } else {
-            self.controls.clone()
-        };
-        crossbeam::channel::select! {
-            recv(lane) -> order => match order {
-                Ok(order) => self.batch.push(order),
-                Err(_) => self.stopping = true,
-            },
-            recv(controls) -> control => match control {
-                Ok(Control::Reopen(store)) => {
-                    self.store = store;
-                    self.state = State::Sound;
-                }
-                Ok(Control::Stop) | Err(_) => self.stopping = true,
-            },
-            default(wait) => {}
+        loop {
+            self.take_controls();
+            self.take_orders();
+            let left = until.saturating_duration_since(Instant::now());
+            if !self.batch.is_empty() || self.stopping || left.is_zero() {
+                break;
+            }
+            // In a busy time there are ends of calls in the lane that woke nobody.
+            let busy = begun < self.busy_until;
+            self.inbox.sleep(if busy { left.min(LOOK) } else { left });
         }
         if self.batch.is_empty() {
             return;
         }
-        // Alone: a little patience makes one fsync serve several. With others behind it there is no need to wait.
-        let alone = lane.is_empty() && matches!(self.state, State::Sound) && !self.stopping;
-        let until = Instant::now() + if alone { self.window } else { Duration::ZERO };
-        while self.batch.len() < BATCH_MAX {
-            let next = lane.try_recv().ok();
-            match next.or_else(|| lane.recv_deadline(until).ok()) {
-                Some(order) => self.batch.push(order),
-                None => break,
-            }
+        self.busy_until = Instant::now() + IDLE;
+        // A little patience makes one fsync serve several: nobody is woken for each of them meanwhile.
+        let patient = matches!(self.state, State::Sound) && !self.stopping;
+        if patient && self.batch.len() < ENOUGH && !self.window.is_zero() {
+            std::thread::sleep(self.window);
+            self.take_orders();
         }
         self.stats
             .backlog
-            .store(self.orders.len() as u64, Ordering::Relaxed);
+            .store(self.inbox.orders.len() as u64, Ordering::Relaxed);
+    }
+
+    /// What an operator wants.
+    fn take_controls(&mut self) {
+        if self.stopping {
+            return;
+        }
+        match self.controls.try_recv() {
+            Ok(Control::Reopen(store)) => {
+                self.store = store;
+                self.state = State::Sound;
+            }
+            Ok(Control::Stop) | Err(TryRecvError::Disconnected) => self.stopping = true,
+            Err(TryRecvError::Empty) => {}
+        }
+    }
+
+    /// Fills the batch. With the waiting room full the lane is left alone: it fills up, and whoever orders is refused there.
+    fn take_orders(&mut self) {
+        if self.waiting.len() >= self.room {
+            return;
+        }
+        while self.batch.len() < BATCH_MAX {
+            match self.inbox.orders.try_recv() {
+                Ok(order) => self.batch.push(order),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+            }
+        }
     }
 
     fn commit_batch(&mut self) {
@@ -358,7 +384,7 @@ impl Turn {
 
     /// Not ready from three quarters of the lane on, ready again below one quarter: it must not flicker.
     fn tell_ready(&mut self) {
-        let waiting = self.orders.len();
+        let waiting = self.inbox.orders.len();
         let ready = match self.state {
             State::PutOff(_) | State::Stopped => false,
             State::Sound if self.ready == Some(true) => waiting < self.room / 4 * 3,
@@ -490,7 +516,7 @@ mod tests {
         )
         .expect("a thread");
         for order in orders {
-            writer.lane().send(order).expect("the writer lives");
+            writer.lane().try_send(order).expect("the writer lives");
         }
         let lost = writer.stop();
         let heard = heard.lock().expect("the ears").clone();
@@ -596,12 +622,12 @@ mod tests {
             }),
         )
         .expect("a thread");
-        writer.lane().send(intent(1)).expect("the writer lives");
+        writer.lane().try_send(intent(1)).expect("the writer lives");
         // ready true, intent 1 failed, ready false
         (0..3).for_each(|_| hear.recv().expect("the writer lives"));
         writer.reopen(scripted(vec![]));
         hear.recv().expect("the writer lives");
-        writer.lane().send(intent(2)).expect("the writer lives");
+        writer.lane().try_send(intent(2)).expect("the writer lives");
         writer.stop();
         assert_eq!(
             *heard.lock().expect("the ears"),
@@ -640,8 +666,8 @@ mod tests {
         .expect("a thread");
         assert_eq!(hear.recv().expect("news"), "ready true");
         // The first order is taken and holds the writer; the rest fills the lane.
-        writer.lane().send(intent(0)).expect("the writer lives");
-        while !writer.lane().is_empty() {
+        writer.lane().try_send(intent(0)).expect("the writer lives");
+        while writer.lane().waiting() > 0 {
             std::thread::yield_now();
         }
         for attempt in 1..5_000 {
