@@ -228,6 +228,10 @@ impl Floor {
                 self.attempt_event(attempt, Event::Joined, now.mono, now, effects)
             }
         }
+        // An answer that was noticed late may have passed its limit already.
+        if self.timers.next().is_some_and(|due| due <= now.mono) {
+            self.wake(now, effects);
+        }
         self.arm_tick(now);
     }
 
