@@ -15,7 +15,9 @@ use tandem::core::input::{Input, LegEvent, LegFailure};
 use tandem::core::settings::TrunkSettings;
 use tandem::ids::{AttemptId, TrunkId};
 use tandem::pii::Pii;
-use tandem::shell::lanes::{Clock, FloorInbox, MediaPorts, SipOrder, StoreInbox, floor_lanes, store_lane};
+use tandem::shell::lanes::{
+    Clock, FloorInbox, MediaPorts, SipOrder, StoreInbox, floor_lanes, store_lane,
+};
 use tandem::shell::sip::{OsRandom, SipHandle, new_identity, spawn};
 use tandem::shell::store::{CallIdentity, DialogRow, StoreOrder};
 
