@@ -31,7 +31,7 @@ pub(crate) struct Stream {
     pub(crate) needs: Vec<SkillNeed>,
     /// Lines in the air: intents, ringing, answered and waiting. Not those made for one agent.
     pub(crate) in_air: u32,
-    /// Leads in memory that any able agent may have.
+    /// Leads in its queue: those in the air are no reserve, or 1,000 ringing phones would end the dialling of 2,000 leads.
     hot: u32,
     queue: Queue,
 }
@@ -66,7 +66,7 @@ impl Leads {
     pub(crate) fn hot(&self, campaign: CampaignId) -> u32 {
         self.per_campaign.get(&campaign).copied().unwrap_or(0)
     }
-    /// Leads in memory of a campaign, of the streams that `able` accepts.
+    /// Leads of a campaign that wait in memory, of the streams that `able` accepts. Those in the air are not among them.
     pub(crate) fn usable(&self, campaign: CampaignId, able: impl Fn(&Stream) -> bool) -> u32 {
         let streams = self
             .streams
@@ -119,7 +119,9 @@ impl Leads {
     /// Puts a lead that was taken back into its queue, not before `not_before`.
     pub(crate) fn put_back(&mut self, lead: LeadId, not_before: UnixMs, now: UnixMs) {
         if let Some(hot) = self.hot.get_mut(&lead) {
-            hot.out = false;
+            if std::mem::replace(&mut hot.out, false) {
+                self.streams[hot.stream.0].hot += u32::from(hot.facts.reserved_for.is_none());
+            }
             hot.facts.not_before = not_before;
             self.enqueue(lead, now);
         }
@@ -128,8 +130,9 @@ impl Leads {
     /// Forgets a lead that is in no queue (it was taken).
     pub(crate) fn remove(&mut self, lead: LeadId) -> Option<LeadFacts> {
         let hot = self.hot.remove(&lead)?;
-        let stream = &mut self.streams[hot.stream.0];
-        stream.hot -= u32::from(hot.facts.reserved_for.is_none());
+        if !hot.out {
+            self.streams[hot.stream.0].hot -= u32::from(hot.facts.reserved_for.is_none());
+        }
         if let Some(count) = self.per_campaign.get_mut(&hot.campaign) {
             *count = count.saturating_sub(1);
         }
@@ -173,7 +176,9 @@ impl Leads {
 
     fn mark_out(&mut self, lead: LeadId) -> Option<LeadId> {
         let hot = self.hot.get_mut(&lead)?;
-        hot.out = true;
+        if !std::mem::replace(&mut hot.out, true) {
+            self.streams[hot.stream.0].hot -= u32::from(hot.facts.reserved_for.is_none());
+        }
         Some(lead)
     }
 
@@ -287,6 +292,28 @@ mod tests {
         assert!(
             !leads.admit(CampaignId(0), lead(5, 1, 1), &[], UnixMs(0)),
             "still here while in the air"
+        );
+    }
+
+    #[test]
+    fn a_lead_in_the_air_is_no_reserve() {
+        let mut leads = Leads::default();
+        let reserve = |leads: &Leads| leads.usable(CampaignId(0), |_| true);
+        for id in 1..=3 {
+            leads.admit(CampaignId(0), lead(id, 1, 0), &[], UnixMs(0));
+        }
+        let (first, second) = (
+            leads.take(StreamId(0), UnixMs(0)).unwrap(),
+            leads.take(StreamId(0), UnixMs(0)).unwrap(),
+        );
+        assert_eq!((reserve(&leads), leads.hot(CampaignId(0))), (1, 3));
+        leads.remove(first);
+        assert_eq!((reserve(&leads), leads.hot(CampaignId(0))), (1, 2));
+        leads.put_back(second, UnixMs(100), UnixMs(0));
+        assert_eq!(
+            reserve(&leads),
+            2,
+            "it waits for its time, but is not refilled for"
         );
     }
 
