@@ -24,10 +24,15 @@ pub struct Bed {
 impl Bed {
     /// Writes a configuration into `dir`. `rest` is everything behind the sockets: trunks, campaigns, other tables.
     pub fn make(dir: &Path, head: &str, rest: &str) -> Result<Bed> {
+        Bed::make_with(dir, head, "", rest)
+    }
+
+    /// The same with further keys for the agents' sockets.
+    pub fn make_with(dir: &Path, head: &str, desk_keys: &str, rest: &str) -> Result<Bed> {
         let [sip, desk, api] = free()?;
         let text = format!(
             "data_dir = {data:?}\n{head}\n\
-             [sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n[api]\nlisten = \"{api}\"\n{rest}\n",
+             [sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n{desk_keys}\n[api]\nlisten = \"{api}\"\n{rest}\n",
             data = dir.join("data")
         );
         let path = dir.join("tandem.toml");

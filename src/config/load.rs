@@ -332,12 +332,14 @@ fn desk(mut section: Section<'_>, sink: &mut Sink<'_>) -> DeskConfig {
     }
     let ping_deadline = section.seconds(sink, "ping_deadline_s", 3..=60, Duration::from_secs(10));
     let queue = section.whole(sink, "queue", 8..=1_024, "messages", 64) as usize;
+    let sockets_max = section.whole(sink, "sockets_max", 64..=65_536, "sockets", 4_096) as usize;
     section.finish(sink);
     DeskConfig {
         listen,
         origins,
         ping_deadline,
         queue,
+        sockets_max,
     }
 }
 

@@ -88,6 +88,8 @@ pub struct DeskConfig {
     pub ping_deadline: Duration,
     /// Messages that may wait for one agent before its socket is closed. Default 64.
     pub queue: usize,
+    /// Most sockets at once; further ones are closed at once. Default 4,096.
+    pub sockets_max: usize,
 }
 
 /// HTTP.

@@ -104,11 +104,11 @@ impl Floor {
                 origins: vec!["https://desk.bank.example".into()],
                 ping_deadline: waits.ping,
                 queue: 64,
+                sockets_max: 4_096,
             },
             break_reasons: vec!["login".into(), "lunch".into()],
             zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(7)),
             outcome_set: outcome_set(),
-            sockets_max: 4_096,
             strangers_max: 1_024,
             hello_wait: waits.hello,
         };

@@ -225,6 +225,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             origins: vec![],
             ping_deadline: Duration::from_secs(10),
             queue: 64,
+            sockets_max: 4_096,
         },
         api: ApiConfig {
             listen: loopback,

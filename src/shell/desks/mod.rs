@@ -62,7 +62,7 @@ const DETAILS_MAX: usize = 10_000;
 /// What the desks are told to obey.
 #[derive(Clone, Debug)]
 pub struct DeskSettings {
-    /// Address, origins, ping deadline, queue.
+    /// Address, origins, ping deadline, queue, number of sockets.
     pub desk: DeskConfig,
     /// Break reasons; index 0 is "login".
     pub break_reasons: Vec<String>,
@@ -70,8 +70,6 @@ pub struct DeskSettings {
     pub zone: jiff::tz::TimeZone,
     /// Codes and what each needs.
     pub outcome_set: OutcomeSet,
-    /// Most sockets at once. Default 4,096.
-    pub sockets_max: usize,
     /// Most sockets at once that have not logged in. Default 1,024: a whole shift may arrive within a second.
     pub strangers_max: usize,
     /// Longest wait for the upgrade, and again for `hello`. Default 3 s.
@@ -87,7 +85,6 @@ impl DeskSettings {
             zone: jiff::tz::TimeZone::get(&config.default_zone)
                 .unwrap_or_else(|_| jiff::tz::TimeZone::fixed(jiff::tz::offset(7))),
             outcome_set: outcome_set(),
-            sockets_max: 4_096,
             strangers_max: 1_024,
             hello_wait: Duration::from_secs(3),
         }

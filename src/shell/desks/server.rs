@@ -18,7 +18,7 @@ const STOP_WAIT: Duration = Duration::from_secs(2);
 impl Desks {
     /// Serves the listener until `stop` becomes true, then says goodbye to everybody and returns.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let all = self.settings.sockets_max;
+        let all = self.settings.desk.sockets_max;
         let sockets = Arc::new(Semaphore::new(all));
         let strangers = Arc::new(Semaphore::new(self.settings.strangers_max));
         loop {
