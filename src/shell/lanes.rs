@@ -6,6 +6,7 @@ use crate::time::{Mono, Now, UnixMs};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use dashmap::DashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The process's two clocks. Cheap to copy; all copies share one origin.
@@ -51,6 +52,8 @@ impl Clock {
 pub struct FloorLane {
     urgent: Sender<Input>,
     bulk: Sender<Input>,
+    /// Inputs that were not taken, urgent and bulk. Shared by all ways into this floor.
+    refused: Arc<[AtomicU64; 2]>,
 }
 
 /// The floor's end of its lanes.
@@ -78,6 +81,7 @@ pub fn floor_lanes(urgent: usize, bulk: usize) -> (FloorLane, FloorInbox) {
         FloorLane {
             urgent: urgent_in,
             bulk: bulk_in,
+            refused: Arc::default(),
         },
         FloorInbox {
             urgent: urgent_out,
@@ -91,17 +95,27 @@ impl FloorLane {
     pub fn urgent(&self, input: Input) -> Result<(), LaneFull> {
         self.urgent
             .try_send(input)
-            .map_err(|_: TrySendError<Input>| LaneFull {
-                waiting: self.urgent.len(),
-            })
+            .map_err(|_: TrySendError<Input>| self.full(0, self.urgent.len()))
     }
     /// Hands over leads or settings.
     pub fn bulk(&self, input: Input) -> Result<(), LaneFull> {
         self.bulk
             .try_send(input)
-            .map_err(|_: TrySendError<Input>| LaneFull {
-                waiting: self.bulk.len(),
-            })
+            .map_err(|_: TrySendError<Input>| self.full(1, self.bulk.len()))
+    }
+    fn full(&self, lane: usize, waiting: usize) -> LaneFull {
+        self.refused[lane].fetch_add(1, Ordering::Relaxed);
+        LaneFull { waiting }
+    }
+    /// Inputs that the urgent and the bulk lane did not take, since the start.
+    pub fn refused(&self) -> (u64, u64) {
+        let of = |lane: usize| self.refused[lane].load(Ordering::Relaxed);
+        (of(0), of(1))
+    }
+    /// Inputs that the urgent and the bulk lane hold at most.
+    pub fn capacity(&self) -> (usize, usize) {
+        let of = |lane: &Sender<Input>| lane.capacity().unwrap_or_default();
+        (of(&self.urgent), of(&self.bulk))
     }
     /// Inputs waiting in the urgent and the bulk lane.
     pub fn waiting(&self) -> (usize, usize) {
