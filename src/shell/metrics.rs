@@ -18,6 +18,10 @@ mod shown;
 pub mod timing;
 
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 
 pub use figures::{Figure, FigureName};

@@ -77,6 +77,9 @@ pub(super) struct Watch {
     /// Processor and waiting time of each thread at the last look, in nanoseconds.
     threads: BTreeMap<u32, (usize, u64, u64)>,
     spent: [(u64, u64); JOBS.len() + 1],
+    /// When the process began, as first computed: the kernel's boot time moves with the clock by a second now and then, and a
+    /// start that moves looks like a restart.
+    start_s: Option<f64>,
 }
 
 impl Watch {
@@ -85,13 +88,16 @@ impl Watch {
         let proc = Path::new("/proc/self");
         let (ticks, started) = stat(&read_to_string(proc.join("stat")).ok()?)?;
         let status = read_to_string(proc.join("status")).unwrap_or_default();
-        let boot_s = read_to_string("/proc/stat")
-            .ok()
-            .and_then(|text| number_after(&text, "btime"));
+        if self.start_s.is_none() {
+            let boot_s = read_to_string("/proc/stat")
+                .ok()
+                .and_then(|text| number_after(&text, "btime"));
+            self.start_s = boot_s.map(|boot| boot + started as f64 / TICKS_PER_S);
+        }
         let limits = read_to_string(proc.join("limits")).unwrap_or_default();
         Some(Seen {
             cpu_s: ticks as f64 / TICKS_PER_S,
-            start_s: boot_s.map(|boot| boot + started as f64 / TICKS_PER_S),
+            start_s: self.start_s,
             resident: number_after(&status, "VmRSS:").map(|kib| kib * 1024.0),
             virtual_: number_after(&status, "VmSize:").map(|kib| kib * 1024.0),
             threads_all: number_after(&status, "Threads:"),

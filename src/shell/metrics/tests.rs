@@ -1,6 +1,7 @@
 //! What a scrape promises: names by the rule, closed labels, a bounded number of series, and what the floor's thread times.
 
 use super::calls::CallTimes;
+use super::reference::{Entry, catalogue};
 use super::*;
 use crate::core::effect::{
     AfterCall, AgentNews, AgentState, AttemptClosed, Effect, LeadNext, PacingDecision,
@@ -51,31 +52,16 @@ fn picture(campaigns: usize) -> Picture {
     }
 }
 
-/// Every name with the kind, the labels and the help that it has in a scrape.
-fn catalogue() -> Vec<(&'static str, &'static str, &'static [Label], &'static str)> {
-    let mut all = Vec::new();
-    for name in CounterName::ALL {
-        all.push((name.name(), "counter", name.labels(), name.help()));
-    }
-    for name in SecondsName::ALL {
-        all.push((name.name(), "counter", name.labels(), name.help()));
-    }
-    for name in GaugeName::ALL {
-        all.push((name.name(), "gauge", name.labels(), name.help()));
-    }
-    for name in TimingName::ALL {
-        all.push((name.name(), "histogram", name.labels(), name.help()));
-    }
-    for name in SizeName::ALL {
-        all.push((name.name(), "histogram", name.labels(), name.help()));
-    }
-    all
-}
-
 #[test]
 fn names_follow_the_rule() {
     let (mut seen, mut helps) = (BTreeSet::new(), BTreeSet::new());
-    for (name, kind, labels, help) in catalogue() {
+    for Entry {
+        name,
+        kind,
+        labels,
+        help,
+    } in catalogue()
+    {
         assert!(seen.insert(name), "{name} twice");
         assert!(helps.insert(help), "{name} says what another one says");
         assert!(
@@ -84,8 +70,9 @@ fn names_follow_the_rule() {
         );
         assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
         let parts: Vec<&str> = name.split('_').collect();
-        let has_room = parts.len() >= 3 && (parts[0] == "tandem" || parts[0] == "process");
-        assert!(has_room, "{name}");
+        // `process_*` is what every client library calls it.
+        let is_ours = parts[0] == "tandem" && parts.len() >= 3;
+        assert!(is_ours || parts[0] == "process", "{name}");
         let words = name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
         assert!(words, "{name}");
         // Base units only (prometheus.io, "Metric and label naming").
@@ -100,9 +87,7 @@ fn names_follow_the_rule() {
         assert!(name.bounds_us().windows(2).all(|w| w[0] < w[1]), "{name:?}");
     }
     for label in Label::ALL {
-        let is_used = catalogue()
-            .iter()
-            .any(|(_, _, labels, _)| labels.contains(label));
+        let is_used = catalogue().iter().any(|entry| entry.labels.contains(label));
         assert!(is_used, "{label:?} divides nothing");
     }
 }
@@ -518,7 +503,7 @@ fn a_scrape_is_well_formed() {
     }
     let mut promised: BTreeSet<(String, String)> = catalogue()
         .iter()
-        .map(|(name, kind, _, _)| ((*name).to_owned(), (*kind).to_owned()))
+        .map(|entry| (entry.name.to_owned(), entry.kind.to_owned()))
         .collect();
     let quantiles = TimingName::ALL.iter().filter_map(|name| name.quantiles());
     promised.extend(quantiles.map(|family| (family, "gauge".to_owned())));
