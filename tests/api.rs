@@ -181,6 +181,7 @@ fn a_picture() -> Picture {
             up: true,
             breaker_open: false,
             in_use: 11,
+            channels_max: 30,
         }],
         store_ready: true,
         attempts_alive: 13,
@@ -467,7 +468,7 @@ fn a_scrape_shows_the_picture_and_the_apis_own_answers() {
     for line in [
         "tandem_campaign_abandoned_total{campaign=\"PL-B2-HCM\"} 3",
         "tandem_floor_agents{state=\"ready\"} 2",
-        "tandem_store_backlog_orders 3",
+        "tandem_engine_queue_items{queue=\"store\"} 3",
         "tandem_api_requests_total{code=\"401\"} 1",
     ] {
         assert!(text.contains(line), "{line}\n{text}");

@@ -75,4 +75,6 @@ pub struct TrunkPicture {
     pub breaker_open: bool,
     /// Legs in use.
     pub in_use: u32,
+    /// Legs that it may have.
+    pub channels_max: u32,
 }

@@ -237,11 +237,14 @@ impl Trunks {
             .is_some_and(|trunk| trunk.settings.failover_on_silence)
     }
 
-    /// Name, up, breaker open, legs, for the picture and `invariants`.
-    pub(crate) fn each(&self, now: Mono) -> impl Iterator<Item = (&str, bool, bool, u32)> {
+    /// Settings, up, breaker open, legs, for the picture and `invariants`.
+    pub(crate) fn each(
+        &self,
+        now: Mono,
+    ) -> impl Iterator<Item = (&TrunkSettings, bool, bool, u32)> {
         self.trunks.iter().map(move |trunk| {
             let open = matches!(trunk.breaker, Breaker::Open { until } if now < until);
-            (trunk.settings.name.as_str(), trunk.up, open, trunk.in_use)
+            (&trunk.settings, trunk.up, open, trunk.in_use)
         })
     }
 }

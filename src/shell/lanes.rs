@@ -6,6 +6,7 @@ use crate::shell::store::StoreOrder;
 use crate::time::{Mono, Now, UnixMs};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use dashmap::DashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -56,6 +57,8 @@ pub struct FloorLane {
     urgent: Sender<Input>,
     bulk: Sender<Input>,
     sleeper: Sleeper,
+    /// Inputs that were not taken, urgent and bulk. Shared by all ways into this floor.
+    refused: Arc<[AtomicU64; 2]>,
 }
 
 /// The floor's end of its lanes.
@@ -101,6 +104,7 @@ pub fn floor_lanes(urgent: usize, bulk: usize) -> (FloorLane, FloorInbox) {
             urgent: urgent_in,
             bulk: bulk_in,
             sleeper: Arc::clone(&sleeper),
+            refused: Arc::default(),
         },
         FloorInbox {
             urgent: urgent_out,
@@ -116,9 +120,7 @@ impl FloorLane {
         let wakes = is_felt(&input);
         self.urgent
             .try_send(input)
-            .map_err(|_: TrySendError<Input>| LaneFull {
-                waiting: self.urgent.len(),
-            })?;
+            .map_err(|_: TrySendError<Input>| self.full(0, self.urgent.len()))?;
         if wakes {
             self.wake();
         }
@@ -128,11 +130,23 @@ impl FloorLane {
     pub fn bulk(&self, input: Input) -> Result<(), LaneFull> {
         self.bulk
             .try_send(input)
-            .map_err(|_: TrySendError<Input>| LaneFull {
-                waiting: self.bulk.len(),
-            })?;
+            .map_err(|_: TrySendError<Input>| self.full(1, self.bulk.len()))?;
         self.wake();
         Ok(())
+    }
+    fn full(&self, lane: usize, waiting: usize) -> LaneFull {
+        self.refused[lane].fetch_add(1, Ordering::Relaxed);
+        LaneFull { waiting }
+    }
+    /// Inputs that the urgent and the bulk lane did not take, since the start.
+    pub fn refused(&self) -> (u64, u64) {
+        let of = |lane: usize| self.refused[lane].load(Ordering::Relaxed);
+        (of(0), of(1))
+    }
+    /// Inputs that the urgent and the bulk lane hold at most.
+    pub fn capacity(&self) -> (usize, usize) {
+        let of = |lane: &Sender<Input>| lane.capacity().unwrap_or_default();
+        (of(&self.urgent), of(&self.bulk))
     }
     /// Inputs waiting in the urgent and the bulk lane.
     pub fn waiting(&self) -> (usize, usize) {
@@ -214,6 +228,10 @@ impl StoreLane {
     /// Orders that wait.
     pub fn waiting(&self) -> usize {
         self.orders.len()
+    }
+    /// Orders that may wait.
+    pub fn capacity(&self) -> usize {
+        self.orders.capacity().unwrap_or_default()
     }
     /// Wakes the writer, if it sleeps.
     pub fn wake(&self) {

@@ -1,22 +1,21 @@
 //! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
 //! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
 
-use crate::core::effect::{AgentState, Effect, LeadNext};
+use crate::core::effect::{Effect, LeadNext};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::results::SystemResult;
-use crate::ids::{AgentId, AttemptId};
+use crate::ids::AttemptId;
 use crate::shell::cards::Cards;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;
 use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
 use crate::shell::media::MediaPlane;
-use crate::shell::metrics::{CounterName, Metrics, TimingName};
 use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
 use crate::time::{Mono, Now};
 use dashmap::DashMap;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +45,6 @@ pub struct Router {
     pub leads: LeadBook,
     /// Caller id of each campaign.
     pub caller_ids: Vec<String>,
-    /// Where times go.
-    pub metrics: Arc<Metrics>,
     /// When intents were ordered.
     pub ordered: OrderedAt,
     /// Where Call-IDs, tags and branches come from.
@@ -63,14 +60,11 @@ pub struct Books {
     owed: VecDeque<StoreOrder>,
     /// Connected attempts of which either the end or the outcome is still to come: the card stays with the agent.
     half: FxHashSet<AttemptId>,
-    /// Since when agents are in wrap-up.
-    wraps: FxHashMap<AgentId, Mono>,
 }
 
 impl Route for Router {
     fn route(&mut self, now: Now, effect: Effect) {
         if self.desks.apply(&effect) {
-            self.note_times(now, &effect);
             return;
         }
         match effect {
@@ -120,11 +114,6 @@ impl Route for Router {
             Effect::Abort { attempt } => self.end_leg(SipOrder::Abort(attempt)),
             Effect::Bridge { attempt, agent } => self.media.bridge(attempt, agent),
             Effect::Close(closed) => {
-                if let Some(ring_ms) = closed.ring_ms {
-                    self.metrics
-                        .timing(TimingName::Ring)
-                        .record(Duration::from_millis(ring_ms));
-                }
                 if closed.result == SystemResult::Connected {
                     self.half_done(closed.attempt);
                 } else {
@@ -224,12 +213,9 @@ impl Router {
         }
     }
 
+    /// A full lane loses it and counts it; the attempt's own deadline then says the same.
     fn tell(&self, input: Input) {
-        if self.floor.urgent(input).is_err() {
-            self.metrics
-                .counter(CounterName::FloorRefusedInputs, &["urgent"])
-                .increment(1);
-        }
+        let _ = self.floor.urgent(input);
     }
 
     fn keep(&mut self, order: StoreOrder) {
@@ -254,31 +240,5 @@ impl Router {
         self.cards.forget(attempt);
         self.calls.remove(&attempt);
         self.ordered.remove(&attempt);
-    }
-
-    fn note_times(&mut self, now: Now, effect: &Effect) {
-        match effect {
-            Effect::Show { answered, .. } => {
-                self.metrics
-                    .timing(TimingName::AnswerToMatch)
-                    .record(now.mono.since(*answered));
-            }
-            Effect::CallEnded { talk_ms, .. } => {
-                self.metrics
-                    .timing(TimingName::Talk)
-                    .record(Duration::from_millis(*talk_ms));
-            }
-            Effect::Agent(news) if news.state == AgentState::Wrap => {
-                self.books.wraps.entry(news.agent).or_insert(now.mono);
-            }
-            Effect::Agent(news) => {
-                if let Some(since) = self.books.wraps.remove(&news.agent) {
-                    self.metrics
-                        .timing(TimingName::Wrap)
-                        .record(now.mono.since(since));
-                }
-            }
-            _ => {}
-        }
     }
 }

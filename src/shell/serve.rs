@@ -18,10 +18,10 @@ use crate::shell::desks::{
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::media::{self, MediaError, MediaPlane};
-use crate::shell::metrics::{CounterName, Metrics, TimingName};
+use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::replay::{InputLog, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
-use crate::shell::scrape::{room_figures, scrape};
+use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
 use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
@@ -200,34 +200,35 @@ impl Engine {
         let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
         let readiness = Arc::new(Readiness::new(clock));
         readiness.set_sip_bound(true);
+        let log = match &config.input_log {
+            Some(path) => Some(InputLog::create(path, &settings)?),
+            None => None,
+        };
+        let rooms = Rooms {
+            lane: lane.clone(),
+            store: (writer.lane(), writer.stats()),
+            store_file: path.clone(),
+            hopper: hopper.stats(),
+            sip: sip.lane(),
+            media: Arc::clone(&media),
+            desks: Arc::clone(&desks),
+            cards: Arc::clone(&cards),
+            log: log.as_ref().map(InputLog::figures),
+        };
+        metrics.config_loaded(clock.now().unix);
         let (stop_tasks, stopping) = tokio::sync::watch::channel(false);
         let state = ApiState {
             floor: lane.clone(),
             picture: Arc::clone(&picture),
             campaigns: Arc::new(campaign_ids(config)),
             metrics: Arc::clone(&metrics),
-            backlogs: scrape(
-                &lane,
-                &writer,
-                room_figures(
-                    sip.lane(),
-                    Arc::clone(&media),
-                    Arc::clone(&desks),
-                    Arc::clone(&cards),
-                    writer.stats(),
-                ),
-                Arc::clone(&metrics),
-            ),
+            backlogs: rooms.each_scrape(Arc::clone(&metrics)),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts: Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts)),
         };
         let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
 
-        let log = match &config.input_log {
-            Some(path) => Some(InputLog::create(path, &settings)?),
-            None => None,
-        };
         let (stop_floor, floor_stops) = bounded(1);
         let caller_ids = config
             .campaigns
@@ -249,7 +250,6 @@ impl Engine {
                 calls,
                 leads,
                 caller_ids,
-                metrics: Arc::clone(&metrics),
                 ordered,
                 random: OsRandom::new()?,
                 books: Books::default(),
@@ -353,12 +353,10 @@ fn news_sink(
     clock: Clock,
     metrics: Arc<Metrics>,
 ) -> Box<dyn Fn(StoreNews) + Send> {
-    let refused = metrics.counter(CounterName::FloorRefusedInputs, &["urgent"]);
     Box::new(move |news| {
+        // A full lane counts what it does not take; the intent's own deadline then closes the attempt.
         let tell = |input| {
-            if lane.urgent(input).is_err() {
-                refused.increment(1);
-            }
+            let _ = lane.urgent(input);
         };
         match news {
             StoreNews::IntentDurable(attempt, route_try) => {
@@ -438,7 +436,9 @@ impl DeskTimes for Times {
     fn match_to_push(&self, took: Duration) {
         self.0.timing(TimingName::MatchToPush).record(took);
     }
-    fn answer_to_push(&self, _took: Duration) {}
+    fn answer_to_push(&self, took: Duration) {
+        self.0.timing(TimingName::AnswerToPush).record(took);
+    }
     fn push_to_paint(&self, took: Duration) {
         self.0.timing(TimingName::PushToPaint).record(took);
     }

@@ -370,7 +370,7 @@ impl Near {
             .counters()
             .iter()
             .filter(|figure| {
-                figure.metric == metric && figure.label.map_or("", |(_, value)| value) == label
+                figure.metric() == metric && figure.labels.first().copied().unwrap_or("") == label
             })
             .map(|figure| figure.value)
             .sum()

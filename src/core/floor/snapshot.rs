@@ -42,11 +42,12 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
         trunks: floor
             .trunks
             .each(now.mono)
-            .map(|(name, up, breaker_open, in_use)| TrunkPicture {
-                name: name.to_owned(),
+            .map(|(settings, up, breaker_open, in_use)| TrunkPicture {
+                name: settings.name.clone(),
                 up,
                 breaker_open,
                 in_use,
+                channels_max: settings.channels_max,
             })
             .collect(),
         stopped: floor.stopped,

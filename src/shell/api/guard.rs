@@ -1,7 +1,6 @@
 //! What stands before every handler: the Host allow list, the bearer token, a time limit; and the one form of errors.
 
 use super::ApiState;
-use crate::shell::metrics::CounterName;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -114,10 +113,7 @@ pub(super) async fn guard(State(state): State<ApiState>, request: Request, next:
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    state
-        .metrics
-        .counter(CounterName::ApiRequests, &[response.status().as_str()])
-        .increment(1);
+    state.metrics.api_answer(response.status().as_str());
     response
 }
 

@@ -82,6 +82,11 @@ impl Line {
         taken
     }
 
+    /// How much waits.
+    pub(super) fn waiting(&self) -> usize {
+        super::locked(&self.outbox).waiting.len()
+    }
+
     /// What a new socket starts with; not held to the bound, since it is bounded by what was kept.
     pub(super) fn start_with(&self, messages: impl IntoIterator<Item = Utf8Bytes>) {
         super::locked(&self.outbox).waiting.extend(

@@ -508,6 +508,15 @@ impl Desks {
         (with, all - with)
     }
 
+    /// Messages that wait for the agent whose queue is longest, and how many may. Locks one session at a time, for nanoseconds.
+    pub fn longest_queue(&self) -> (usize, usize) {
+        let longest = self.sessions.iter().filter_map(|session| {
+            let state = session.state();
+            state.line.as_ref().map(|line| line.waiting())
+        });
+        (longest.max().unwrap_or(0), self.settings.desk.queue)
+    }
+
     fn session(&self, agent: AgentId) -> Option<Arc<Session>> {
         self.sessions.get(&agent).map(|session| session.clone())
     }

@@ -261,9 +261,12 @@ impl Desks {
             if !turn.write.is_empty() {
                 let last_word = heard + deadline;
                 for Outgoing { text, mark } in turn.write {
+                    let bytes = text.len() as u64;
                     if let Err(end) = self.write(ws, line, Message::Text(text), last_word).await {
                         return end;
                     }
+                    self.counts.add(DeskCount::Sent);
+                    self.counts.add_many(DeskCount::SentBytes, bytes);
                     if let Some(mark) = mark {
                         self.pushed(session, mark);
                     }
@@ -284,6 +287,7 @@ impl Desks {
                     heard = Instant::now();
                     match read {
                         Some(Ok(Message::Text(text))) => {
+                            self.counts.add(DeskCount::Received);
                             if !spend(&mut tokens, heard) {
                                 self.counts.add(DeskCount::ProtocolBroken);
                                 self.fault(session, line, Fault::whole(

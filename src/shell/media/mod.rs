@@ -193,6 +193,20 @@ impl MediaPlane {
         lock(&self.table).pool.available()
     }
 
+    /// RTP ports that calls have, and ports that a call could have now.
+    pub fn ports(&self) -> (usize, usize) {
+        let table = lock(&self.table);
+        (table.leases.len(), table.pool.available())
+    }
+
+    /// Orders that wait for the media thread, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        (
+            self.orders.len(),
+            self.orders.capacity().unwrap_or_default(),
+        )
+    }
+
     /// Whether the thread is there: it ends by itself only through a defect of ours.
     pub fn is_running(&self) -> bool {
         lock(&self.thread)

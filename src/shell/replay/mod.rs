@@ -88,7 +88,21 @@ pub struct InputLog {
     trace: Trace,
     inputs: u64,
     lost: u64,
-    dropped: Arc<AtomicU64>,
+    figures: Arc<LogFigures>,
+}
+
+/// How the log is. Held by the log, its thread and whoever reports.
+#[derive(Debug, Default)]
+pub struct LogFigures {
+    /// Lines that wait for the disk.
+    pub waiting: AtomicU64,
+    /// Lines that were lost because the disk was behind.
+    pub lost: AtomicU64,
+}
+
+impl LogFigures {
+    /// Lines that may wait.
+    pub const WAITING_MAX: usize = WAITING_MAX;
 }
 
 impl InputLog {
@@ -104,6 +118,8 @@ impl InputLog {
         let file = std::fs::File::create(path).map_err(io)?;
         let (lines, waiting) = bounded::<Line>(WAITING_MAX);
         let shown = path.to_owned();
+        let figures = Arc::new(LogFigures::default());
+        let theirs = Arc::clone(&figures);
         std::thread::Builder::new()
             .name("input-log".to_owned())
             .spawn(move || {
@@ -113,6 +129,7 @@ impl InputLog {
                     let wrote = wrote.and_then(|()| file.write_all(b"\n"));
                     // Nobody waits for the disk; a reader of a live log sees it a batch late.
                     let flushed = if waiting.is_empty() { file.flush() } else { Ok(()) };
+                    theirs.waiting.store(waiting.len() as u64, Ordering::Relaxed);
                     if let Err(error) = wrote.and(flushed) {
                         tracing::error!(%error, path = %shown.display(), "The log of inputs ends here.");
                         return;
@@ -130,15 +147,15 @@ impl InputLog {
             trace: Trace::default(),
             inputs: 0,
             lost: 0,
-            dropped: Arc::default(),
+            figures,
         };
         let _ = log.lines.send(header);
         Ok(log)
     }
 
-    /// Lines that were lost because the disk was behind.
-    pub fn dropped(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.dropped)
+    /// How it is.
+    pub fn figures(&self) -> Arc<LogFigures> {
+        Arc::clone(&self.figures)
     }
 
     /// Notes an input before it is handled.
@@ -169,8 +186,11 @@ impl InputLog {
         }
         if self.lost > 0 || self.lines.try_send(line).is_err() {
             self.lost += 1;
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.figures.lost.fetch_add(1, Ordering::Relaxed);
         }
+        self.figures
+            .waiting
+            .store(self.lines.len() as u64, Ordering::Relaxed);
     }
 }
 

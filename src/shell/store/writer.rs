@@ -5,6 +5,7 @@
 
 use crate::config::StoreConfig;
 use crate::shell::lanes::{StoreInbox, StoreLane, store_lane};
+use crate::shell::metrics::{Timing, TimingName};
 use crate::shell::store::sqlite::orders::failure_of;
 use crate::shell::store::{ReturnedLeads, Store, StoreFault, StoreNews, StoreOrder};
 use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
@@ -34,7 +35,7 @@ pub const BATCH_CLASSES: [usize; 6] = [1, 4, 16, 64, 256, BATCH_MAX];
 pub type NewsSink = Box<dyn Fn(StoreNews) + Send>;
 
 /// Counters of the writer. All only rise, except `backlog` and `waiting`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreStats {
     /// Commits that succeeded.
     pub commits: AtomicU64,
@@ -50,12 +51,29 @@ pub struct StoreStats {
     pub stops: AtomicU64,
     /// Orders dropped because the writer had stopped for good; a restart settles them.
     pub dropped: AtomicU64,
-    /// Microseconds spent in commits.
-    pub commit_us: AtomicU64,
+    /// How long the commits took.
+    pub commit_times: Timing,
     /// Orders in the lane at the last turn.
     pub backlog: AtomicU64,
     /// Orders that wait for room on the disk.
     pub waiting: AtomicU64,
+}
+
+impl Default for StoreStats {
+    fn default() -> Self {
+        StoreStats {
+            commits: AtomicU64::default(),
+            orders: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            batches: Default::default(),
+            put_off: AtomicU64::default(),
+            stops: AtomicU64::default(),
+            dropped: AtomicU64::default(),
+            commit_times: Timing::of(TimingName::StoreCommit),
+            backlog: AtomicU64::default(),
+            waiting: AtomicU64::default(),
+        }
+    }
 }
 
 /// The writer's thread.
@@ -284,9 +302,7 @@ impl Turn {
         let begun = Instant::now();
         let done = self.store.commit(batch)?;
         let stats = &self.stats;
-        stats
-            .commit_us
-            .fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        stats.commit_times.record(begun.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
         stats
             .orders

@@ -287,7 +287,10 @@ impl Trunk {
                     let header = wallet.answer(challenge, "OPTIONS", &uri, &random_token(random));
                     self.send_probe(now, Some(header), random, counters, out);
                 }
-                _ => counters.add(Count::ChallengesRefused),
+                _ => {
+                    counters.add(Count::ChallengesRefused);
+                    counters.trunk(self.setup.id).challenges_refused += 1;
+                }
             }
         }
     }
