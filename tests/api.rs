@@ -179,6 +179,7 @@ fn a_picture() -> Picture {
         trunks: vec![TrunkPicture {
             name: "carrier-a".into(),
             up: true,
+            closed: false,
             breaker_open: false,
             in_use: 11,
         }],

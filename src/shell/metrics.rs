@@ -164,7 +164,13 @@ impl Metrics {
             .absolute(picture.invariant_faults);
         for trunk in &picture.trunks {
             let label = [trunk.name.as_str()];
-            self.gauge(GaugeName::TrunkIsUp, &label).set(flag(trunk.up));
+            // A trunk that left the configuration may go down without an alarm: no number, and so no comparison, holds.
+            let up = if trunk.closed {
+                f64::NAN
+            } else {
+                flag(trunk.up)
+            };
+            self.gauge(GaugeName::TrunkIsUp, &label).set(up);
             self.gauge(GaugeName::TrunkBreakerIsOpen, &label)
                 .set(flag(trunk.breaker_open));
             self.gauge(GaugeName::TrunkLegs, &label)
@@ -393,12 +399,11 @@ impl InputKind {
     }
 }
 
-const INPUT_KINDS: [&str; 24] = [
+const INPUT_KINDS: [&str; 23] = [
     "wake",
-    "campaign",
+    "edits",
     "campaign_state",
     "campaign_mode",
-    "trunk",
     "stop_dialling",
     "resume_dialling",
     "agent_seated",
@@ -424,32 +429,31 @@ const INPUT_KINDS: [&str; 24] = [
 pub fn input_kind(input: &Input) -> InputKind {
     InputKind(match input {
         Input::Wake => 0,
-        Input::Campaign(..) => 1,
+        Input::Edits(..) => 1,
         Input::CampaignState(..) => 2,
         Input::CampaignMode(..) => 3,
-        Input::Trunk(..) => 4,
-        Input::StopDialling { .. } => 5,
-        Input::ResumeDialling => 6,
-        Input::AgentSeated(..) => 7,
-        Input::AgentWants(..) => 8,
-        Input::AgentLost(..) => 9,
-        Input::AgentBack(..) => 10,
-        Input::AgentHangUp(..) => 11,
-        Input::AgentOutcome { .. } => 12,
-        Input::Leads { .. } => 13,
-        Input::LeadsChanged(..) => 14,
-        Input::NumberBlocked(..) => 15,
-        Input::PersonBlocked(..) => 16,
-        Input::IntentDurable(..) => 17,
-        Input::IntentFailed(..) => 18,
-        Input::StoreReady(..) => 19,
+        Input::StopDialling { .. } => 4,
+        Input::ResumeDialling => 5,
+        Input::AgentSeated(..) => 6,
+        Input::AgentWants(..) => 7,
+        Input::AgentLost(..) => 8,
+        Input::AgentBack(..) => 9,
+        Input::AgentHangUp(..) => 10,
+        Input::AgentOutcome { .. } => 11,
+        Input::Leads { .. } => 12,
+        Input::LeadsChanged(..) => 13,
+        Input::NumberBlocked(..) => 14,
+        Input::PersonBlocked(..) => 15,
+        Input::IntentDurable(..) => 16,
+        Input::IntentFailed(..) => 17,
+        Input::StoreReady(..) => 18,
         Input::Leg {
             event: LegEvent::Answered,
             ..
-        } => 20,
-        Input::Leg { .. } => 21,
-        Input::Bridged(..) => 22,
-        Input::TrunkUp(..) => 23,
+        } => 19,
+        Input::Leg { .. } => 20,
+        Input::Bridged(..) => 21,
+        Input::TrunkUp(..) => 22,
     })
 }
 
