@@ -8,12 +8,12 @@ use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::shell::api::Readiness;
-use crate::shell::lanes::{Clock, FloorInbox};
+use crate::shell::lanes::{Clock, FloorInbox, NAP};
 use crate::shell::metrics::{Metrics, input_kind};
 use crate::shell::replay::InputLog;
 use crate::time::{Mono, Now};
 use arc_swap::ArcSwap;
-use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError, select};
+use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -65,6 +65,7 @@ impl<R: Route + Send + 'static> FloorShell<R> {
     }
 
     fn run(mut self) {
+        self.inbox.attach();
         let mut effects = Vec::with_capacity(256);
         let (mut picture_at, mut check_at) = (Mono(0), Mono(0));
         loop {
@@ -100,24 +101,27 @@ impl<R: Route + Send + 'static> FloorShell<R> {
         }
     }
 
-    /// The next fact: urgent, then bulk, then the floor's own deadline. `None`: the engine stops.
+    /// The next fact: urgent, then the floor's own deadline, then bulk. `None`: the engine stops.
     fn next_input(&self) -> Option<Input> {
-        match self.inbox.urgent.try_recv() {
-            Ok(input) => return Some(input),
-            Err(TryRecvError::Disconnected) => return None,
-            Err(TryRecvError::Empty) => {}
-        }
-        let now = self.clock.mono();
-        let deadline = self.floor.next_deadline();
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            return Some(Input::Wake);
-        }
-        let wait = deadline.map_or(BEAT, |deadline| deadline.since(now).min(BEAT));
-        select! {
-            recv(self.inbox.urgent) -> input => input.ok(),
-            recv(self.inbox.bulk) -> input => Some(input.unwrap_or(Input::Wake)),
-            recv(self.stop) -> _ => None,
-            default(wait) => Some(Input::Wake),
+        let beat_at = self.clock.mono() + BEAT;
+        loop {
+            if let Ok(input) = self.inbox.urgent.try_recv() {
+                return Some(input);
+            }
+            let now = self.clock.mono();
+            let deadline = self.floor.next_deadline().unwrap_or(beat_at).min(beat_at);
+            if deadline <= now {
+                return Some(Input::Wake);
+            }
+            if let Ok(input) = self.inbox.bulk.try_recv() {
+                return Some(input);
+            }
+            if self.stop.try_recv() == Err(TryRecvError::Disconnected) {
+                return None;
+            }
+            // While calls are alive there may be facts that wake nobody.
+            let longest = if self.floor.unfinished().0 > 0 { NAP } else { BEAT };
+            self.inbox.sleep(deadline.since(now).min(longest));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The lanes between rooms: bounded, and each with a named answer to "full".
 
-use crate::core::input::Input;
+use crate::core::input::{Input, LegEvent};
 use crate::ids::{AttemptId, LeadId};
 use crate::time::{Mono, Now, UnixMs};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use dashmap::DashMap;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The process's two clocks. Cheap to copy; all copies share one origin.
 #[derive(Clone, Copy, Debug)]
@@ -42,15 +42,19 @@ impl Clock {
     }
     /// The `Instant` of a monotonic time, for timers of the runtime.
     pub fn instant(&self, at: Mono) -> Instant {
-        self.origin + std::time::Duration::from_micros(at.0)
+        self.origin + Duration::from_micros(at.0)
     }
 }
 
 /// The way into the floor. Two lanes: legs, agents and stops never wait behind imports.
+///
+/// Not every fact wakes the floor's thread: a call that nobody answers has five facts, and waking costs ten times what
+/// deciding does. Those that can wait are taken at the next turn, at most [`NAP`] later.
 #[derive(Clone, Debug)]
 pub struct FloorLane {
     urgent: Sender<Input>,
     bulk: Sender<Input>,
+    sleeper: Sleeper,
 }
 
 /// The floor's end of its lanes.
@@ -60,6 +64,22 @@ pub struct FloorInbox {
     pub urgent: Receiver<Input>,
     /// Leads, settings.
     pub bulk: Receiver<Input>,
+    sleeper: Sleeper,
+}
+
+/// Longest that a fact waits which wakes nobody. Far below a tick of pacing, and far above the cost of a turn.
+pub const NAP: Duration = Duration::from_millis(5);
+
+/// The thread to wake, once it has said who it is.
+type Sleeper = Arc<OnceLock<std::thread::Thread>>;
+
+/// Whether somebody feels it if the floor hears of this [`NAP`] later: an answer, an agent, a supervisor.
+fn is_felt(input: &Input) -> bool {
+    match input {
+        Input::Leg { event, .. } => *event == LegEvent::Answered,
+        Input::IntentDurable(..) | Input::IntentFailed(..) | Input::Bridged(..) => false,
+        _ => true,
+    }
 }
 
 /// The lane is full: the floor is behind by its whole length. The sender drops the fact and counts, or refuses its client.
@@ -74,14 +94,17 @@ pub struct LaneFull {
 pub fn floor_lanes(urgent: usize, bulk: usize) -> (FloorLane, FloorInbox) {
     let (urgent_in, urgent_out) = bounded(urgent);
     let (bulk_in, bulk_out) = bounded(bulk);
+    let sleeper = Sleeper::default();
     (
         FloorLane {
             urgent: urgent_in,
             bulk: bulk_in,
+            sleeper: Arc::clone(&sleeper),
         },
         FloorInbox {
             urgent: urgent_out,
             bulk: bulk_out,
+            sleeper,
         },
     )
 }
@@ -89,11 +112,16 @@ pub fn floor_lanes(urgent: usize, bulk: usize) -> (FloorLane, FloorInbox) {
 impl FloorLane {
     /// Hands over a fact about a leg, an agent, an intent, or a stop.
     pub fn urgent(&self, input: Input) -> Result<(), LaneFull> {
+        let wakes = is_felt(&input);
         self.urgent
             .try_send(input)
             .map_err(|_: TrySendError<Input>| LaneFull {
                 waiting: self.urgent.len(),
-            })
+            })?;
+        if wakes {
+            self.wake();
+        }
+        Ok(())
     }
     /// Hands over leads or settings.
     pub fn bulk(&self, input: Input) -> Result<(), LaneFull> {
@@ -101,11 +129,30 @@ impl FloorLane {
             .try_send(input)
             .map_err(|_: TrySendError<Input>| LaneFull {
                 waiting: self.bulk.len(),
-            })
+            })?;
+        self.wake();
+        Ok(())
     }
     /// Inputs waiting in the urgent and the bulk lane.
     pub fn waiting(&self) -> (usize, usize) {
         (self.urgent.len(), self.bulk.len())
+    }
+    /// Wakes the floor's thread, if it sleeps.
+    pub fn wake(&self) {
+        if let Some(sleeper) = self.sleeper.get() {
+            sleeper.unpark();
+        }
+    }
+}
+
+impl FloorInbox {
+    /// Says that the calling thread is the one that [`FloorInbox::sleep`]s. Called once, by it.
+    pub fn attach(&self) {
+        let _ = self.sleeper.set(std::thread::current());
+    }
+    /// Sleeps until somebody hands over what is felt, or for `longest`. May return early.
+    pub fn sleep(&self, longest: Duration) {
+        std::thread::park_timeout(longest);
     }
 }
 

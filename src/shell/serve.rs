@@ -321,6 +321,7 @@ impl Engine {
         }
         let _ = self.stop_tasks.send(true);
         drop(self.stop_floor);
+        self.lane.wake();
         let floor_ended_well = self.floor.join().is_ok();
         self.sip.stop(Duration::from_secs(2));
         let lost = self.writer.stop();

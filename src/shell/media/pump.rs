@@ -26,6 +26,8 @@ const PHASES: usize = 10;
 const BEAT_US: u64 = 2_000;
 /// Beats behind which frames are left out instead of sent in a burst: 100 ms.
 const BEHIND_MAX: u64 = 50;
+/// Longest sleep. Ports taken and given back wake nobody: waking costs more than both.
+const LOOK: Duration = Duration::from_millis(50);
 /// Orders taken in one turn.
 const ORDERS_MAX: usize = 1_024;
 
@@ -104,7 +106,11 @@ impl Pump {
             let next = Mono((self.beat + 1) * BEAT_US);
             return Some(next.since(self.clock.mono()));
         }
-        (!self.bridges_owed.is_empty()).then_some(Duration::from_millis(1))
+        Some(if self.bridges_owed.is_empty() {
+            LOOK
+        } else {
+            Duration::from_millis(1)
+        })
     }
 
     fn obey(&mut self, order: Order) {
