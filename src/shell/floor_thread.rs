@@ -120,7 +120,11 @@ impl<R: Route + Send + 'static> FloorShell<R> {
                 return None;
             }
             // While calls are alive there may be facts that wake nobody.
-            let longest = if self.floor.unfinished().0 > 0 { NAP } else { BEAT };
+            let longest = if self.floor.unfinished().0 > 0 {
+                NAP
+            } else {
+                BEAT
+            };
             self.inbox.sleep(deadline.since(now).min(longest));
         }
     }

@@ -15,6 +15,7 @@ use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
 use crate::time::{Mono, Now};
+use arc_swap::ArcSwap;
 use crossbeam::channel::TrySendError;
 use dashmap::DashMap;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -24,6 +25,9 @@ use std::time::Duration;
 
 /// When each intent was ordered, for the histogram of commits. Filled here, emptied by the store's news.
 pub type OrderedAt = Arc<DashMap<AttemptId, Mono>>;
+
+/// Caller ids; a `CampaignId` is an index. Swapped whole by a reload, for the next call.
+pub type CallerIds = Arc<ArcSwap<Vec<String>>>;
 
 /// What the router hands orders to.
 pub struct Router {
@@ -46,7 +50,7 @@ pub struct Router {
     /// Leads in the hot window.
     pub leads: LeadBook,
     /// Caller id of each campaign.
-    pub caller_ids: Vec<String>,
+    pub caller_ids: CallerIds,
     /// Where times go.
     pub metrics: Arc<Metrics>,
     /// When intents were ordered.
@@ -89,7 +93,8 @@ impl Route for Router {
                     )
                 });
                 let sent = order.is_some_and(|(identity, number, campaign)| {
-                    let caller_id = self.caller_ids.get(campaign).cloned().unwrap_or_default();
+                    let caller_ids = self.caller_ids.load();
+                    let caller_id = caller_ids.get(campaign).cloned().unwrap_or_default();
                     self.sip
                         .try_order(SipOrder::Invite {
                             attempt,

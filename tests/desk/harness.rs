@@ -106,6 +106,7 @@ impl Floor {
                 queue: 64,
             },
             break_reasons: vec!["login".into(), "lunch".into()],
+            reasons_offered: vec!["login".into(), "lunch".into()],
             zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(7)),
             outcome_set: outcome_set(),
             sockets_max: 4_096,

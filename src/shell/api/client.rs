@@ -5,6 +5,7 @@ use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
 use crate::core::settings::DialMode;
 use crate::pii::Pii;
+use crate::shell::reload::ReloadReport;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -142,6 +143,13 @@ impl ApiClient {
     /// An import ended; `None`: for all campaigns.
     pub fn leads_changed(&self, campaign: Option<&str>) -> Result<(), ClientError> {
         self.post("/v1/leads/changed", &json!({ "campaign": campaign }))
+    }
+
+    /// The configuration is read anew; with `dry_run`, the engine only says what that would do.
+    pub fn reload(&self, dry_run: bool) -> Result<ReloadReport, ClientError> {
+        let url = format!("{}/v1/reload", self.base);
+        let request = self.agent.post(&url).header("Authorization", self.bearer());
+        self.read(&url, request.send_json(json!({ "dry_run": dry_run })))
     }
 
     fn bearer(&self) -> String {

@@ -13,6 +13,7 @@ use crate::shell::lanes::{Clock, FloorLane, MediaPorts, SipOrder, StoreLane};
 use crate::shell::store::CallIdentity;
 use crate::time::Mono;
 use crate::wire::sip::counters::{COUNTS, Count, Counters};
+use crate::wire::sip::endpoint::Settings;
 use crate::wire::sip::event::{Random, random_token};
 use crate::wire::sip::via::MAGIC_COOKIE;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -80,6 +81,18 @@ pub struct SipHandle {
 pub struct SipLane {
     orders: mpsc::Sender<SipOrder>,
     figures: Arc<Figures>,
+    local: SocketAddr,
+}
+
+/// A place in the queue of orders, taken before it is needed: what is ordered with it cannot be refused.
+#[derive(Debug)]
+pub struct SipPlace(mpsc::OwnedPermit<SipOrder>);
+
+impl SipPlace {
+    /// Hands the order over.
+    pub fn order(self, order: SipOrder) {
+        self.0.send(order);
+    }
 }
 
 impl SipLane {
@@ -94,6 +107,17 @@ impl SipLane {
             self.figures.add(Figure::OrdersRefused);
             SipBusy
         })
+    }
+
+    /// Takes a place for an order to come; never waits.
+    pub fn place(&self) -> Result<SipPlace, SipBusy> {
+        let place = self.orders.clone().try_reserve_owned();
+        place.map(SipPlace).map_err(|_| SipBusy)
+    }
+
+    /// What the thread would have to know of a configuration's trunks, for [`SipOrder::Trunks`].
+    pub fn trunks(&self, config: &Config) -> Result<Settings, SipStartFault> {
+        convert::settings(config, self.local)
     }
 }
 
@@ -121,6 +145,7 @@ impl SipHandle {
         SipLane {
             orders: self.orders.clone(),
             figures: Arc::clone(&self.figures),
+            local: self.local,
         }
     }
 

@@ -60,7 +60,27 @@ pub struct Writer {
     lane: StoreLane,
     control: Sender<Control>,
     stats: Arc<StoreStats>,
+    window: CommitWindow,
     thread: JoinHandle<u64>,
+}
+
+/// How long a commit waits for company. Shared by the writer's thread and whoever changes it while it runs.
+#[derive(Clone, Debug)]
+pub struct CommitWindow(Arc<AtomicU64>);
+
+impl CommitWindow {
+    fn new(window: Duration) -> Self {
+        CommitWindow(Arc::new(AtomicU64::new(window.as_micros() as u64)))
+    }
+
+    /// Another one, from the next commit on.
+    pub fn set(&self, window: Duration) {
+        self.0.store(window.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
 }
 
 enum Control {
@@ -79,13 +99,14 @@ impl Writer {
         let (lane, orders) = bounded(config.queue.max(4));
         let (control, controls) = bounded(4);
         let stats = Arc::new(StoreStats::default());
+        let window = CommitWindow::new(config.commit_window);
         let turn = Turn {
             store,
             orders,
             controls,
             returned,
             news,
-            window: config.commit_window,
+            window: window.clone(),
             room: config.queue.max(4),
             waiting: VecDeque::new(),
             batch: Vec::new(),
@@ -102,6 +123,7 @@ impl Writer {
             lane,
             control,
             stats,
+            window,
             thread,
         })
     }
@@ -114,6 +136,11 @@ impl Writer {
     /// Whether the thread is there: it ends by itself only through a defect of ours.
     pub fn is_running(&self) -> bool {
         !self.thread.is_finished()
+    }
+
+    /// How long a commit waits for company, to be changed.
+    pub fn window(&self) -> CommitWindow {
+        self.window.clone()
     }
 
     /// The counters.
@@ -151,7 +178,7 @@ struct Turn {
     controls: Receiver<Control>,
     returned: ReturnedLeads,
     news: NewsSink,
-    window: Duration,
+    window: CommitWindow,
     /// Orders that may wait, and length of the lane.
     room: usize,
     /// Orders that were taken and not kept yet, oldest first. No intents: those fail at once.
@@ -228,7 +255,12 @@ impl Turn {
         }
         // Alone: a little patience makes one fsync serve several. With others behind it there is no need to wait.
         let alone = lane.is_empty() && matches!(self.state, State::Sound) && !self.stopping;
-        let until = Instant::now() + if alone { self.window } else { Duration::ZERO };
+        let until = Instant::now()
+            + if alone {
+                self.window.get()
+            } else {
+                Duration::ZERO
+            };
         while self.batch.len() < BATCH_MAX {
             let next = lane.try_recv().ok();
             match next.or_else(|| lane.recv_deadline(until).ok()) {
