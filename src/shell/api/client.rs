@@ -149,7 +149,17 @@ impl ApiClient {
     pub fn reload(&self, dry_run: bool) -> Result<ReloadReport, ClientError> {
         let url = format!("{}/v1/reload", self.base);
         let request = self.agent.post(&url).header("Authorization", self.bearer());
-        self.read(&url, request.send_json(json!({ "dry_run": dry_run })))
+        let answer = self.read(&url, request.send_json(json!({ "dry_run": dry_run })));
+        answer.map_err(|error| match error {
+            // The file that is to be read anew also says where the engine is asked.
+            ClientError::NotRunning { url, reason } => ClientError::NotRunning {
+                url,
+                reason: format!(
+                    "{reason}. If api.listen or data_dir were changed in the file: they need a restart; SIGHUP reaches the engine, and its log names what is refused"
+                ),
+            },
+            other => other,
+        })
     }
 
     fn bearer(&self) -> String {
