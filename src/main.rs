@@ -94,6 +94,14 @@ enum Command {
         #[arg(long, conflicts_with = "cancel_ringing")]
         resume: bool,
     },
+    /// Read the running engine's configuration anew; calls, conversations and sockets stay (SIGHUP does the same)
+    Reload {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// What came of the calls
     #[command(subcommand)]
     Outcomes(OutcomesCommand),
@@ -281,6 +289,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 println!("Dialling is stopped.{ringing} `tandem stop --resume` lets it go on.");
             }
         }
+        Command::Reload { config, dry_run } => {
+            print!("{}", client(&config)?.reload(dry_run)?.text());
+        }
         Command::Outcomes(command) => outcomes(command)?,
         Command::Replay {
             file,
@@ -335,7 +346,7 @@ fn run_engine(path: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let config = load(path)?;
-    serve(&config, until_stdin_closes, |recovery| {
+    serve(path, &config, until_stdin_closes, |recovery| {
         if recovery.interrupted + recovery.connected > 0 {
             tracing::info!(
                 interrupted = recovery.interrupted,

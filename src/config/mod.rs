@@ -1,9 +1,14 @@
 //! Settings as written -> checked settings. All faults at once, each with line, reason and what was expected; unknown keys are faults.
 
 mod campaigns;
+mod compare;
 mod faults;
+mod in_force;
+mod keys;
 mod load;
 mod reader;
+#[cfg(test)]
+mod reload_tests;
 mod report;
 mod settings;
 #[cfg(test)]
@@ -11,9 +16,12 @@ mod tests;
 mod trunks;
 
 pub use campaigns::ratio_milli;
+pub use compare::{KeyChange, Loaded};
 pub use faults::{Fault, Faults, nearest};
+pub use in_force::{InForce, TableFull};
+pub use keys::{Change, KEYS, Key, key_table};
 pub use report::check_report;
-pub use settings::{ServeRefused, UnknownZone};
+pub use settings::{ServeRefused, UnknownZone, zone_table};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;

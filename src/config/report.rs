@@ -67,6 +67,7 @@ fn describe(text: &mut String, config: &Config) {
         let state = match settings.state {
             CampaignState::Running => "running",
             CampaignState::Paused => "paused",
+            CampaignState::Closed => "closed",
         };
         let _ = writeln!(
             text,

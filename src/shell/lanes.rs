@@ -280,6 +280,8 @@ pub enum SipOrder {
     ConfirmDialog(AttemptId, u8),
     /// Legs that an earlier process left behind: CANCEL or BYE them, ACK and BYE what still answers.
     Orphans(Vec<crate::shell::store::OrphanLeg>),
+    /// Other trunks and another User-Agent. Calls that are up stay.
+    Trunks(Arc<crate::wire::sip::endpoint::Settings>),
 }
 
 /// What SIP asks of the media plane. Implemented by `shell::media`, replaced by nothing else in the product.

@@ -1,6 +1,7 @@
 //! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
 //! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
 
+use arc_swap::ArcSwap;
 use crate::core::effect::{Effect, LeadNext};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::results::SystemResult;
@@ -23,6 +24,9 @@ use std::time::Duration;
 /// When each intent was ordered, for the histogram of commits. Filled here, emptied by the store's news.
 pub type OrderedAt = Arc<DashMap<AttemptId, Mono>>;
 
+/// Caller ids; a `CampaignId` is an index. Swapped whole by a reload, for the next call.
+pub type CallerIds = Arc<ArcSwap<Vec<String>>>;
+
 /// What the router hands orders to.
 pub struct Router {
     /// The store's writer.
@@ -44,7 +48,7 @@ pub struct Router {
     /// Leads in the hot window.
     pub leads: LeadBook,
     /// Caller id of each campaign.
-    pub caller_ids: Vec<String>,
+    pub caller_ids: CallerIds,
     /// When intents were ordered.
     pub ordered: OrderedAt,
     /// Where Call-IDs, tags and branches come from.
@@ -82,7 +86,8 @@ impl Route for Router {
                     )
                 });
                 let sent = order.is_some_and(|(identity, number, campaign)| {
-                    let caller_id = self.caller_ids.get(campaign).cloned().unwrap_or_default();
+                    let caller_ids = self.caller_ids.load();
+                    let caller_id = caller_ids.get(campaign).cloned().unwrap_or_default();
                     self.sip
                         .try_order(SipOrder::Invite {
                             attempt,

@@ -38,7 +38,7 @@ impl Rooms {
     ) -> Arc<dyn Fn() -> Backlogs + Send + Sync> {
         Arc::new(move || {
             metrics.observe_rooms(self.figures());
-            metrics.observe_trunks(self.sip.trunks());
+            metrics.observe_trunks(self.sip.trunk_counters());
             metrics.observe_store(&self.store.1);
             metrics.observe_timing(TimingName::HopperRefill, &self.hopper.read_times);
             let (urgent, bulk) = self.lane.waiting();

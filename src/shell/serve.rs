@@ -3,11 +3,10 @@
 //! Order of opening: configuration, store (with what the last process left behind), media, SIP, desks, floor. Nothing is
 //! dialled before all are there; the orphans of a crash are ended first.
 
-use crate::config::{Config, ServeRefused, UnknownZone};
+use crate::config::{Config, InForce, ServeRefused, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
-use crate::ids::CampaignId;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
@@ -19,6 +18,9 @@ use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::media::{self, MediaError, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
+use crate::shell::reload::{
+    self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
+};
 use crate::shell::replay::{InputLog, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
 use crate::shell::scrape::Rooms;
@@ -27,10 +29,12 @@ use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::Writer;
-use crate::shell::store::{Recovery, ReturnedLeads, StoreError, StoreNames, StoreNews};
+use crate::shell::store::{
+    Recovery, ReturnedLeads, SharedNames, StoreError, StoreNames, StoreNews,
+};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -93,8 +97,9 @@ pub fn store_path(config: &Config) -> PathBuf {
 }
 
 /// Runs the engine until it is told to stop: by a signal or, with `until_stdin_closes`, by the end of its standard input.
-/// `ready` is called once it serves.
+/// `file` is where `config` was read, and is read again at each reload. `ready` is called once it serves.
 pub fn serve(
+    file: &Path,
     config: &Config,
     until_stdin_closes: bool,
     ready: impl FnOnce(&Recovery),
@@ -110,7 +115,8 @@ pub fn serve(
         .map_err(io("the runtime"))?;
     let stop_signals =
         signals(&runtime, until_stdin_closes).map_err(io("signals and standard input"))?;
-    let engine = Engine::open(config, &runtime)?;
+    let hangups = reload::hangups(&runtime).map_err(io("SIGHUP"))?;
+    let engine = Engine::open(file, config, &runtime, hangups)?;
     ready(&engine.recovery);
     engine.run(&stop_signals, &runtime)
 }
@@ -131,7 +137,13 @@ struct Engine {
 }
 
 impl Engine {
-    fn open(config: &Config, runtime: &tokio::runtime::Runtime) -> Result<Engine, ServeError> {
+    fn open(
+        file: &Path,
+        config: &Config,
+        runtime: &tokio::runtime::Runtime,
+        hangups: Hangups,
+    ) -> Result<Engine, ServeError> {
+        let in_force = InForce::start(config.clone());
         let clock = Clock::new();
         let metrics = Arc::new(Metrics::new());
         let path = store_path(config);
@@ -143,6 +155,8 @@ impl Engine {
         let names = StoreNames::of(config, zones.clone());
         let (store, recovery) = SqliteStore::open(&path, &names, clock.now().unix)?;
         let settings = config.settings(&zones, recovery.first_attempt)?;
+        let names = SharedNames::new(names);
+        let store = store.follow(names.clone());
 
         let (lane, inbox) = floor_lanes(URGENT_LANE, BULK_LANE);
         let calls: CallBook = Arc::default();
@@ -172,7 +186,8 @@ impl Engine {
                 "Legs of the last run could not be ended."
             );
         }
-        let source = SqliteLeads::open(&path, &names)?;
+        let source = SqliteLeads::open(&path, &names.now())?
+            .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
         let hopper = Hopper::start(
             Box::new(source),
             returned,
@@ -182,7 +197,8 @@ impl Engine {
         )
         .map_err(io("the hopper's thread"))?;
         let board = desks::board(desks::campaign_board(config));
-        let cards = Cards::start(board, Arc::clone(&calls)).map_err(io("the cards' thread"))?;
+        let cards = Cards::start(Arc::clone(&board), Arc::clone(&calls))
+            .map_err(io("the cards' thread"))?;
         let parts = DeskParts {
             clock,
             lane: lane.clone(),
@@ -190,11 +206,11 @@ impl Engine {
             cards: Arc::clone(&cards),
             directory: Arc::new(Directory {
                 office: Mutex::new(BackOffice::open(&path)?),
-                names,
+                names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
         };
-        let desks = Desks::new(DeskSettings::from_config(config), parts);
+        let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
 
         let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
@@ -216,25 +232,46 @@ impl Engine {
             log: log.as_ref().map(InputLog::figures),
         };
         metrics.config_loaded(clock.now().unix);
+        let caller_ids = Arc::new(ArcSwap::from_pointee(caller_ids(&in_force)));
+        let campaigns = Arc::new(ArcSwap::from_pointee(campaign_ids(&in_force)));
+        let hosts = Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts));
+        let parts = ReloadParts {
+            floor: lane.clone(),
+            names,
+            store_file: path.clone(),
+            sip: sip.lane(),
+            media: Arc::clone(&media),
+            desks: Arc::clone(&desks),
+            board,
+            caller_ids: Arc::clone(&caller_ids),
+            campaigns: Arc::clone(&campaigns),
+            hosts: Arc::clone(&hosts),
+            window: writer.window(),
+            readiness: Arc::clone(&readiness),
+        };
+        let reload: ReloadAct = Reloader::new(
+            file.to_owned(),
+            in_force,
+            parts,
+            reload_hooks(clock, &metrics),
+        )
+        .act();
+        hangups.each(runtime, Arc::clone(&reload));
         let (stop_tasks, stopping) = tokio::sync::watch::channel(false);
         let state = ApiState {
             floor: lane.clone(),
             picture: Arc::clone(&picture),
-            campaigns: Arc::new(campaign_ids(config)),
+            campaigns,
+            reload,
             metrics: Arc::clone(&metrics),
             backlogs: rooms.each_scrape(Arc::clone(&metrics)),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
-            hosts: Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts)),
+            hosts,
         };
         let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
 
         let (stop_floor, floor_stops) = bounded(1);
-        let caller_ids = config
-            .campaigns
-            .iter()
-            .map(|campaign| campaign.caller_id.clone())
-            .collect();
         let shell = FloorShell {
             floor: Floor::new(settings),
             inbox,
@@ -345,6 +382,15 @@ impl Engine {
     }
 }
 
+/// Where reloads are counted.
+fn reload_hooks(clock: Clock, metrics: &Arc<Metrics>) -> Hooks {
+    let metrics = Arc::clone(metrics);
+    Hooks {
+        ended: Box::new(move |ended| metrics.config_reloaded(ended.taken, clock.now().unix)),
+        ..Hooks::default()
+    }
+}
+
 /// What the writer says after each commit, to whom it concerns. Runs on the writer's thread: hands over and returns.
 fn news_sink(
     lane: FloorLane,
@@ -403,7 +449,7 @@ fn news_sink(
 /// The store's book of agents, as the desks ask it. One connection: log-ins come a few per second.
 struct Directory {
     office: Mutex<BackOffice>,
-    names: StoreNames,
+    names: SharedNames,
 }
 
 impl AgentDirectory for Directory {
@@ -412,7 +458,7 @@ impl AgentDirectory for Directory {
         let office = self.office.lock().unwrap_or_else(PoisonError::into_inner);
         match office.agent_by_token(name, token) {
             Ok(Some(record)) => {
-                let seat = record.seat(&self.names);
+                let seat = record.seat(&self.names.now());
                 Ok(LoggedIn {
                     agent: seat.agent,
                     name: record.name,
@@ -445,16 +491,6 @@ impl DeskTimes for Times {
     fn answer_to_paint(&self, took: Duration) {
         self.0.timing(TimingName::AnswerToPaint).record(took);
     }
-}
-
-fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignId> {
-    let ids = (0..).map(CampaignId);
-    config
-        .campaigns
-        .iter()
-        .map(|campaign| campaign.settings.name.clone())
-        .zip(ids)
-        .collect()
 }
 
 /// Binds the desks' socket and the API, so that a start fails before the first call and not after it.

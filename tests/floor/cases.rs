@@ -421,7 +421,7 @@ fn a_promise_keeps_the_persons_other_number_quiet_too() {
     let mut w = W::new();
     let mut brief = campaign("a");
     brief.gate.gap_min = Duration::from_secs(60);
-    w.put(Input::Campaign(CampaignId(0), brief));
+    w.put(Input::Edits(vec![Edit::Campaign(CampaignId(0), brief)]));
     w.agent(1, &[0]);
     w.leads(0, vec![lead(1, 1, 1)]);
     w.to(200);

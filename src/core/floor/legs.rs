@@ -490,9 +490,9 @@ impl Floor {
         load.talking += u32::from(phase.is_talking());
         load.ringing += u32::from(matches!(phase, Phase::Ringing { .. }));
         load.waiting += u32::from(matches!(phase, Phase::Answered { .. }));
-        if phase.is_in_air() && !personal {
-            self.leads.stream_mut(stream).in_air += 1;
-        }
+        let kept = self.leads.stream_mut(stream);
+        kept.in_air += u32::from(phase.is_in_air() && !personal);
+        kept.talking += u32::from(phase.is_talking());
         if let Phase::Answered { since, .. } = phase {
             self.waiting.insert((since, id));
         }
@@ -513,9 +513,9 @@ impl Floor {
         load.talking -= u32::from(phase.is_talking());
         load.ringing -= u32::from(matches!(phase, Phase::Ringing { .. }));
         load.waiting -= u32::from(matches!(phase, Phase::Answered { .. }));
-        if phase.is_in_air() && !personal {
-            self.leads.stream_mut(stream).in_air -= 1;
-        }
+        let kept = self.leads.stream_mut(stream);
+        kept.in_air -= u32::from(phase.is_in_air() && !personal);
+        kept.talking -= u32::from(phase.is_talking());
         if let Phase::Answered { since, .. } = phase {
             self.waiting.remove(&(since, id));
         }

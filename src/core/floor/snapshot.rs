@@ -1,7 +1,7 @@
 //! Copies the floor's figures for those who only look.
 
 use super::Floor;
-use crate::core::picture::{CampaignPicture, Picture, TrunkPicture};
+use crate::core::picture::{CampaignPicture, Picture};
 use crate::ids::CampaignId;
 use crate::time::Now;
 
@@ -39,17 +39,7 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
                 }
             })
             .collect(),
-        trunks: floor
-            .trunks
-            .each(now.mono)
-            .map(|(settings, up, breaker_open, in_use)| TrunkPicture {
-                name: settings.name.clone(),
-                up,
-                breaker_open,
-                in_use,
-                channels_max: settings.channels_max,
-            })
-            .collect(),
+        trunks: floor.trunks.each(now.mono).collect(),
         stopped: floor.stopped,
         store_ready: floor.store_ready,
         attempts_alive: floor.attempts.len() as u32,

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// What was handed to the floor; not yet what it did.
 type Accepted = Result<(StatusCode, Json<Value>), Refused>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// The process answers.
 pub(super) async fn healthz() -> Json<Value> {
@@ -167,7 +167,7 @@ pub(super) async fn leads_changed(State(state): State<ApiState>, body: Body) -> 
     };
     let ids = match named {
         Some(name) => vec![find(&state, &name)?],
-        None => state.campaigns.values().copied().collect(),
+        None => state.campaigns.load().values().copied().collect(),
     };
     for id in &ids {
         state
@@ -213,8 +213,9 @@ fn campaign(state: &ApiState, name: Name) -> Result<(String, CampaignId), Refuse
 }
 
 fn find(state: &ApiState, name: &str) -> Result<CampaignId, Refused> {
-    state.campaigns.get(name).copied().ok_or_else(|| {
-        let known = state.campaigns.keys().map(String::as_str);
+    let campaigns = state.campaigns.load();
+    campaigns.get(name).copied().ok_or_else(|| {
+        let known = campaigns.keys().map(String::as_str);
         let hint =
             nearest(name, known).map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
         // The name is not repeated: it may be anything, and messages end in logs.
@@ -246,7 +247,7 @@ fn accepted(body: Value) -> (StatusCode, Json<Value>) {
     (StatusCode::ACCEPTED, Json(body))
 }
 
-fn unread(rejection: BytesRejection) -> Refused {
+pub(super) fn unread(rejection: BytesRejection) -> Refused {
     let status = rejection.status();
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Refused::new(
@@ -258,7 +259,7 @@ fn unread(rejection: BytesRejection) -> Refused {
     }
 }
 
-fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(super) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| {
         let what = if error.is_data() {
             "The body has an unknown key or a wrong type"

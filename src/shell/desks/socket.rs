@@ -118,7 +118,7 @@ impl Desks {
         )]
         let check = |request: &Request, response: Response| match refused_upgrade(
             request,
-            &self.settings.desk.origins,
+            &self.settings().desk.origins,
         ) {
             None => Ok(response),
             Some(status) => {
@@ -131,7 +131,7 @@ impl Desks {
             }
         };
         let upgraded = timeout(
-            self.settings.hello_wait,
+            self.settings().hello_wait,
             tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config)),
         )
         .await;
@@ -146,7 +146,7 @@ impl Desks {
 
     /// The first message and the log-in. Nothing is sent before it, and a refusal does not say what was wrong.
     async fn greet(self: Arc<Self>, ws: &mut Ws, source: IpAddr) -> Result<Presence, End> {
-        let hello = match timeout(self.settings.hello_wait, first_text(ws)).await {
+        let hello = match timeout(self.settings().hello_wait, first_text(ws)).await {
             Ok(first) => match client::parse(&first?) {
                 Ok(ClientMessage::Hello(hello)) => hello,
                 Ok(_) => {
@@ -250,12 +250,12 @@ impl Desks {
 
     /// The socket's life after log-in.
     async fn converse(&self, ws: &mut Ws, session: &Session, line: &Line) -> End {
-        let deadline = self.settings.desk.ping_deadline;
-        let ping_every = deadline / 3;
         let mut heard = Instant::now();
         let mut pinged = heard;
         let mut tokens = (BURST, heard);
         loop {
+            let deadline = self.settings().desk.ping_deadline;
+            let ping_every = deadline / 3;
             // What waits goes out first: it is older than whatever comes in next.
             let turn = line.turn(Instant::now());
             if !turn.write.is_empty() {

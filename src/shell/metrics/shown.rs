@@ -260,6 +260,7 @@ impl CampaignHandles {
 #[derive(Default)]
 struct TrunkFigures {
     up: u64,
+    in_configuration: u64,
     breaker_open: u64,
     in_use: u64,
     capacity: u64,
@@ -270,6 +271,7 @@ struct TrunkFigures {
 impl TrunkFigures {
     fn add(&mut self, trunk: &TrunkPicture, sip: Option<&TrunkCounters>, openings: u64) {
         self.up += u64::from(trunk.up);
+        self.in_configuration += u64::from(!trunk.closed);
         self.breaker_open += u64::from(trunk.breaker_open);
         self.in_use += u64::from(trunk.in_use);
         self.capacity += u64::from(trunk.channels_max);
@@ -309,7 +311,12 @@ impl TrunkHandles {
     }
 
     fn set(&self, figures: &TrunkFigures) {
-        self.up.set(flag(figures.up > 0));
+        // A trunk that left the configuration may go down without an alarm: no number, and so no comparison, holds.
+        self.up.set(if figures.in_configuration == 0 {
+            f64::NAN
+        } else {
+            flag(figures.up > 0)
+        });
         self.breaker.set(flag(figures.breaker_open > 0));
         self.in_use.set(figures.in_use as f64);
         self.capacity.set(figures.capacity as f64);

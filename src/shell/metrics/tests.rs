@@ -42,6 +42,7 @@ fn picture(campaigns: usize) -> Picture {
         trunks: vec![TrunkPicture {
             name: "carrier-a".into(),
             up: true,
+            closed: false,
             breaker_open: false,
             in_use: 9,
             channels_max: 30,

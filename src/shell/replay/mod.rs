@@ -281,6 +281,7 @@ pub fn replay(
                     unix: UnixMs(unix),
                 };
                 told.inputs += 1;
+                names.learn(&input);
                 if !telling.quiet
                     && let Some(text) = names.input(&input, telling.attempt)
                 {

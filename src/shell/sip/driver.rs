@@ -19,6 +19,7 @@ use crate::wire::sip::failure::Failure;
 use crate::wire::sip::front_door::Framing;
 use crate::wire::sip::number::E164;
 use crate::wire::sip::sdp::AudioPath;
+use crate::wire::sip::trunk::TrunkSetup;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,6 +72,11 @@ struct Leg {
 
 struct Driver {
     endpoint: Endpoint,
+    allow: AllowList,
+    numbers: Numbers,
+    /// For the connections of trunks that come later.
+    news: mpsc::Sender<StreamNews>,
+    jitter: u64,
     clock: Clock,
     floor: FloorLane,
     store: StoreLane,
@@ -115,46 +121,26 @@ async fn drive(parts: Parts) {
         }
     };
     let numbers = Numbers::default();
-    let allow = AllowList(Arc::new(
-        settings
-            .trunks
-            .iter()
-            .map(|trunk| (trunk.address.ip(), trunk.signalling_ranges.clone()))
-            .collect(),
-    ));
+    let allow = AllowList::default();
     tokio::spawn(streams::accept(
         tcp,
-        allow,
+        allow.clone(),
         numbers.clone(),
         news_in.clone(),
     ));
-    for trunk in settings
-        .trunks
-        .iter()
-        .filter(|trunk| trunk.transport == Transport::Tcp)
-    {
-        let jitter = parts.jitter ^ u64::from(trunk.id.0);
-        tokio::spawn(streams::keep_connected(
-            trunk.id,
-            trunk.address,
-            numbers.clone(),
-            news_in.clone(),
-            jitter,
-        ));
-    }
-    let trunks = settings
-        .trunks
-        .iter()
-        .map(|trunk| (trunk.id, (trunk.transport, trunk.address)))
-        .collect();
+    let known = settings.trunks.clone();
     let mut driver = Driver {
         endpoint: Endpoint::new(clock.mono(), settings, parts.random),
+        allow,
+        numbers,
+        news: news_in,
+        jitter: parts.jitter,
         clock,
         floor: parts.floor,
         store: parts.store,
         media: parts.media,
         udp: sender,
-        trunks,
+        trunks: BTreeMap::new(),
         trunk_streams: HashMap::new(),
         writers: HashMap::new(),
         legs: HashMap::new(),
@@ -164,6 +150,7 @@ async fn drive(parts: Parts) {
         figures: parts.figures,
         turn_at: clock.mono(),
     };
+    driver.connect_trunks(&known);
     let mut datagram = vec![0_u8; 65_535];
     let mut stop_at: Option<Instant> = None;
     loop {
@@ -337,8 +324,33 @@ impl Driver {
                     .confirm(now, convert::key(attempt, route_try), &mut self.out);
             }
             SipOrder::Orphans(legs) => self.orphans.extend(legs),
+            SipOrder::Trunks(settings) => {
+                let Settings {
+                    user_agent, trunks, ..
+                } = Settings::clone(&settings);
+                self.connect_trunks(&trunks);
+                self.endpoint.set_trunks(now, &user_agent, trunks);
+            }
         }
         self.pump();
+    }
+
+    /// Learns where trunks are, and keeps a connection to each TCP trunk that is new.
+    fn connect_trunks(&mut self, trunks: &[TrunkSetup]) {
+        self.allow.set(trunks);
+        for trunk in trunks {
+            let place = (trunk.transport, trunk.address);
+            let is_new = self.trunks.insert(trunk.id, place).is_none();
+            if is_new && trunk.transport == Transport::Tcp {
+                tokio::spawn(streams::keep_connected(
+                    trunk.id,
+                    trunk.address,
+                    self.numbers.clone(),
+                    self.news.clone(),
+                    self.jitter ^ u64::from(trunk.id.0),
+                ));
+            }
+        }
     }
 
     fn key_of(&self, attempt: AttemptId) -> Option<CallKey> {

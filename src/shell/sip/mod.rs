@@ -15,6 +15,7 @@ use crate::shell::metrics::Figure as Shown;
 use crate::shell::store::CallIdentity;
 use crate::time::Mono;
 use crate::wire::sip::counters::TrunkCounters;
+use crate::wire::sip::endpoint::Settings;
 use crate::wire::sip::event::{Random, random_token};
 use crate::wire::sip::via::MAGIC_COOKIE;
 use figures::{Figure, Figures};
@@ -82,6 +83,18 @@ pub struct SipHandle {
 pub struct SipLane {
     orders: mpsc::Sender<SipOrder>,
     figures: Arc<Figures>,
+    local: SocketAddr,
+}
+
+/// A place in the queue of orders, taken before it is needed: what is ordered with it cannot be refused.
+#[derive(Debug)]
+pub struct SipPlace(mpsc::OwnedPermit<SipOrder>);
+
+impl SipPlace {
+    /// Hands the order over.
+    pub fn order(self, order: SipOrder) {
+        self.0.send(order);
+    }
 }
 
 impl SipLane {
@@ -91,7 +104,7 @@ impl SipLane {
     }
 
     /// What is counted of each trunk, in the order of their ids.
-    pub fn trunks(&self) -> Vec<TrunkCounters> {
+    pub fn trunk_counters(&self) -> Vec<TrunkCounters> {
         self.figures.trunks()
     }
 
@@ -108,6 +121,17 @@ impl SipLane {
             SipBusy
         })
     }
+
+    /// Takes a place for an order to come; never waits.
+    pub fn place(&self) -> Result<SipPlace, SipBusy> {
+        let place = self.orders.clone().try_reserve_owned();
+        place.map(SipPlace).map_err(|_| SipBusy)
+    }
+
+    /// What the thread would have to know of a configuration's trunks, for [`SipOrder::Trunks`].
+    pub fn trunks(&self, config: &Config) -> Result<Settings, SipStartFault> {
+        convert::settings(config, self.local)
+    }
 }
 
 impl SipHandle {
@@ -121,6 +145,7 @@ impl SipHandle {
         SipLane {
             orders: self.orders.clone(),
             figures: Arc::clone(&self.figures),
+            local: self.local,
         }
     }
 

@@ -261,7 +261,7 @@ impl Lender {
             tracing::warn!(
                 %campaign,
                 leads = due.unusable,
-                "Leads name a zone or a skill that is not in force; they wait for a restart."
+                "Leads name a zone that this machine does not know, or a skill that is not in force; they wait for a reload."
             );
         }
         let exhausted_until = (!due.more).then(|| {

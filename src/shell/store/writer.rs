@@ -82,7 +82,27 @@ pub struct Writer {
     lane: StoreLane,
     control: Sender<Control>,
     stats: Arc<StoreStats>,
+    window: CommitWindow,
     thread: JoinHandle<u64>,
+}
+
+/// How long a commit waits for company. Shared by the writer's thread and whoever changes it while it runs.
+#[derive(Clone, Debug)]
+pub struct CommitWindow(Arc<AtomicU64>);
+
+impl CommitWindow {
+    fn new(window: Duration) -> Self {
+        CommitWindow(Arc::new(AtomicU64::new(window.as_micros() as u64)))
+    }
+
+    /// Another one, from the next commit on.
+    pub fn set(&self, window: Duration) {
+        self.0.store(window.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
 }
 
 enum Control {
@@ -101,13 +121,14 @@ impl Writer {
         let (lane, inbox) = store_lane(config.queue.max(4));
         let (control, controls) = bounded(4);
         let stats = Arc::new(StoreStats::default());
+        let window = CommitWindow::new(config.commit_window);
         let turn = Turn {
             store,
             inbox,
             controls,
             returned,
             news,
-            window: config.commit_window,
+            window: window.clone(),
             room: config.queue.max(4),
             waiting: VecDeque::new(),
             batch: Vec::new(),
@@ -125,6 +146,7 @@ impl Writer {
             lane,
             control,
             stats,
+            window,
             thread,
         })
     }
@@ -137,6 +159,11 @@ impl Writer {
     /// Whether the thread is there: it ends by itself only through a defect of ours.
     pub fn is_running(&self) -> bool {
         !self.thread.is_finished()
+    }
+
+    /// How long a commit waits for company, to be changed.
+    pub fn window(&self) -> CommitWindow {
+        self.window.clone()
     }
 
     /// The counters.
@@ -176,7 +203,7 @@ struct Turn {
     controls: Receiver<Control>,
     returned: ReturnedLeads,
     news: NewsSink,
-    window: Duration,
+    window: CommitWindow,
     /// Orders that may wait, and length of the lane.
     room: usize,
     /// Orders that were taken and not kept yet, oldest first. No intents: those fail at once.
@@ -243,9 +270,10 @@ impl Turn {
         }
         self.busy_until = Instant::now() + IDLE;
         // A little patience makes one fsync serve several: nobody is woken for each of them meanwhile.
+        let window = self.window.get();
         let patient = matches!(self.state, State::Sound) && !self.stopping;
-        if patient && self.batch.len() < ENOUGH && !self.window.is_zero() {
-            std::thread::sleep(self.window);
+        if patient && self.batch.len() < ENOUGH && !window.is_zero() {
+            std::thread::sleep(window);
             self.take_orders();
         }
         self.stats
