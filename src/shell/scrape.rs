@@ -5,6 +5,7 @@ use crate::shell::desks::{DeskCount, Desks};
 use crate::shell::lanes::FloorLane;
 use crate::shell::media::MediaPlane;
 use crate::shell::metrics::{Backlogs, Metrics, RoomFigure};
+use crate::shell::replay::LogFigures;
 use crate::shell::sip::SipLane;
 use crate::shell::store::writer::{StoreStats, Writer};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(super) fn room_figures(
     desks: Arc<Desks>,
     cards: Arc<Cards>,
     store: Arc<StoreStats>,
+    input_log: Option<Arc<LogFigures>>,
 ) -> impl Fn() -> Vec<RoomFigure> + Send + Sync + 'static {
     let counter = |name, label, value| RoomFigure {
         name,
@@ -84,6 +86,24 @@ pub(super) fn room_figures(
             None,
             of(&store.refused) + of(&store.dropped),
         ));
+        if let Some(log) = &input_log {
+            all.push(counter(
+                "tandem_input_log_written_bytes_total",
+                None,
+                log.octets(),
+            ));
+            all.push(counter(
+                "tandem_input_log_lost_lines_total",
+                None,
+                log.dropped(),
+            ));
+            all.push(RoomFigure {
+                name: "tandem_input_log_is_recording",
+                label: None,
+                value: u64::from(log.is_recording()),
+                is_gauge: true,
+            });
+        }
         all.push(RoomFigure {
             name: "tandem_desk_open_sessions",
             label: None,

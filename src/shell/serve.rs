@@ -19,7 +19,7 @@ use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::media::{self, MediaError, MediaPlane};
 use crate::shell::metrics::{CounterName, Metrics, TimingName};
-use crate::shell::replay::{InputLog, ReplayError};
+use crate::shell::replay::{InputLog, LogFigures, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
 use crate::shell::scrape::{room_figures, scrape};
 use crate::shell::signals::signals;
@@ -28,6 +28,7 @@ use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::Writer;
 use crate::shell::store::{Recovery, ReturnedLeads, StoreError, StoreNames, StoreNews};
+use crate::shell::systemd::Service;
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::PathBuf;
@@ -110,9 +111,15 @@ pub fn serve(
         .map_err(io("the runtime"))?;
     let stop_signals =
         signals(&runtime, until_stdin_closes).map_err(io("signals and standard input"))?;
+    let service = Arc::new(Service::from_environment());
+    service.opening("Opening store and sockets, settling what the last run left behind.");
     let engine = Engine::open(config, &runtime)?;
+    service
+        .watch(Arc::clone(&engine.readiness), Arc::clone(&engine.picture))
+        .map_err(io("the watchdog's thread"))?;
     ready(&engine.recovery);
-    engine.run(&stop_signals, &runtime)
+    service.ready();
+    engine.run(&stop_signals, &runtime, &service)
 }
 
 /// Everything that is open.
@@ -197,6 +204,10 @@ impl Engine {
         let desks = Desks::new(DeskSettings::from_config(config), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
 
+        let recorded = config
+            .input_log
+            .as_ref()
+            .map(|_| Arc::<LogFigures>::default());
         let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
         let readiness = Arc::new(Readiness::new(clock));
         readiness.set_sip_bound(true);
@@ -215,6 +226,7 @@ impl Engine {
                     Arc::clone(&desks),
                     Arc::clone(&cards),
                     writer.stats(),
+                    recorded.clone(),
                 ),
                 Arc::clone(&metrics),
             ),
@@ -224,8 +236,9 @@ impl Engine {
         };
         let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
 
-        let log = match &config.input_log {
-            Some(path) => Some(InputLog::create(path, &settings)?),
+        // Only now: a start that fails for a taken port must not put the last run's log away.
+        let log = match config.input_log.as_ref().zip(recorded) {
+            Some((wanted, figures)) => Some(InputLog::create(wanted, &settings, figures)?),
             None => None,
         };
         let (stop_floor, floor_stops) = bounded(1);
@@ -294,8 +307,10 @@ impl Engine {
         self,
         signals: &Receiver<()>,
         runtime: &tokio::runtime::Runtime,
+        service: &Service,
     ) -> Result<(), ServeError> {
-        let outcome = loop {
+        let mut outcome = loop {
+            service.supervised();
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
                 Err(_) => {
@@ -309,16 +324,25 @@ impl Engine {
             tracing::info!(
                 "Draining: no new calls, conversations go on. A second signal ends them."
             );
+            service.stopping("Draining: no new calls, conversations go on.");
             self.readiness.set_draining();
             let _ = self.lane.urgent(Input::StopDialling {
                 cancel_ringing: false,
             });
             // The picture that says so must be newer than the stop.
             std::thread::sleep(Duration::from_millis(600));
-            if !wait_for_drain(&self.picture, DRAIN_MAX, signals) {
+            let goes_on = || {
+                service.supervised();
+                self.missing_thread().is_none()
+            };
+            if !wait_for_drain(&self.picture, DRAIN_MAX, signals, goes_on) {
                 tracing::warn!("The drain was cut short; the next start ends what is left.");
             }
+            if let Some(thread) = self.missing_thread() {
+                outcome = Err(ServeError::ThreadEnded(thread));
+            }
         }
+        service.closing();
         let _ = self.stop_tasks.send(true);
         drop(self.stop_floor);
         let floor_ended_well = self.floor.join().is_ok();
