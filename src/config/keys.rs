@@ -112,7 +112,29 @@ pub const KEYS: &[Key] = &[
     restart(
         "input_log",
         "a log begins with the settings that the floor began with",
-        Engine(|c| c.input_log.as_deref().map_or_else(absent, path)),
+        Engine(|c| {
+            c.input_log
+                .as_ref()
+                .map_or_else(absent, |log| path(&log.path))
+        }),
+    ),
+    restart(
+        "input_log_max_mb",
+        "its log is open, with the room that it was given",
+        Engine(|c| {
+            c.input_log
+                .as_ref()
+                .map_or_else(absent, |log| plain(log.octets_max / 1_000_000))
+        }),
+    ),
+    restart(
+        "input_log_keep",
+        "earlier logs are counted when the engine starts",
+        Engine(|c| {
+            c.input_log
+                .as_ref()
+                .map_or_else(absent, |log| plain(log.keep))
+        }),
     ),
     live(
         "default_country",

@@ -138,10 +138,12 @@ impl<R: Route + Send + 'static> FloorShell<R> {
 }
 
 /// Waits until the floor has no attempt and no missing disposition left, or until `limit`. Returns whether it drained.
+/// `goes_on` is asked about ten times a second; where it says no, nothing is left to wait for.
 pub fn wait_for_drain(
     picture: &ArcSwap<Picture>,
     limit: Duration,
     stop_waiting: &Receiver<()>,
+    goes_on: impl Fn() -> bool,
 ) -> bool {
     let started = std::time::Instant::now();
     loop {
@@ -150,7 +152,7 @@ pub fn wait_for_drain(
         if seen.attempts_alive == 0 && in_calls == 0 {
             return true;
         }
-        if started.elapsed() >= limit {
+        if started.elapsed() >= limit || !goes_on() {
             return false;
         }
         match stop_waiting.recv_timeout(Duration::from_millis(100)) {

@@ -1,7 +1,6 @@
 //! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
 //! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
 
-use arc_swap::ArcSwap;
 use crate::core::effect::{Effect, LeadNext};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::results::SystemResult;
@@ -15,6 +14,7 @@ use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
 use crate::time::{Mono, Now};
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;

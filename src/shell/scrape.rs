@@ -78,8 +78,11 @@ impl Rooms {
         queue(&["card"], card);
         queue(&["card_late"], late);
         if let Some(log) = &self.log {
-            let waiting = log.waiting.load(Relaxed) as usize;
-            queue(&["input_log"], (waiting, LogFigures::WAITING_MAX));
+            queue(&["input_log"], log.waiting());
+            let recording = GaugeName::EngineInputLogIsRecording;
+            all.push(Figure::gauge(recording, &[], u64::from(log.is_recording())));
+            let written = CounterName::EngineInputLog;
+            all.push(Figure::counter(written, &[], log.octets()));
         }
         all
     }
@@ -89,7 +92,7 @@ impl Rooms {
         let (urgent, bulk) = self.lane.refused();
         all.push(Figure::counter(refused, &["urgent"], urgent));
         all.push(Figure::counter(refused, &["bulk"], bulk));
-        let lost = self.log.as_ref().map_or(0, |log| log.lost.load(Relaxed));
+        let lost = self.log.as_ref().map_or(0, |log| log.dropped());
         all.push(Figure::counter(CounterName::EngineLostLogLines, &[], lost));
         let capacity = GaugeName::EngineQueueCapacity;
         let (urgent, bulk) = self.lane.capacity();

@@ -21,7 +21,7 @@ use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
-use crate::shell::replay::{InputLog, ReplayError};
+use crate::shell::replay::{InputLog, LogFigures, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
 use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
@@ -32,6 +32,7 @@ use crate::shell::store::writer::Writer;
 use crate::shell::store::{
     Recovery, ReturnedLeads, SharedNames, StoreError, StoreNames, StoreNews,
 };
+use crate::shell::systemd::Service;
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::{Path, PathBuf};
@@ -116,9 +117,15 @@ pub fn serve(
     let stop_signals =
         signals(&runtime, until_stdin_closes).map_err(io("signals and standard input"))?;
     let hangups = reload::hangups(&runtime).map_err(io("SIGHUP"))?;
-    let engine = Engine::open(file, config, &runtime, hangups)?;
+    let service = Arc::new(Service::from_environment());
+    service.opening("Opening store and sockets, settling what the last run left behind.");
+    let engine = Engine::open(file, config, &runtime, hangups, &service)?;
+    service
+        .watch(Arc::clone(&engine.readiness), Arc::clone(&engine.picture))
+        .map_err(io("the watchdog's thread"))?;
     ready(&engine.recovery);
-    engine.run(&stop_signals, &runtime)
+    service.ready();
+    engine.run(&stop_signals, &runtime, &service)
 }
 
 /// Everything that is open.
@@ -142,6 +149,7 @@ impl Engine {
         config: &Config,
         runtime: &tokio::runtime::Runtime,
         hangups: Hangups,
+        service: &Arc<Service>,
     ) -> Result<Engine, ServeError> {
         let in_force = InForce::start(config.clone());
         let clock = Clock::new();
@@ -213,13 +221,13 @@ impl Engine {
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
 
+        let recorded = config
+            .input_log
+            .as_ref()
+            .map(|_| Arc::<LogFigures>::default());
         let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
         let readiness = Arc::new(Readiness::new(clock));
         readiness.set_sip_bound(true);
-        let log = match &config.input_log {
-            Some(path) => Some(InputLog::create(path, &settings)?),
-            None => None,
-        };
         let rooms = Rooms {
             lane: lane.clone(),
             store: (writer.lane(), writer.stats()),
@@ -229,7 +237,7 @@ impl Engine {
             media: Arc::clone(&media),
             desks: Arc::clone(&desks),
             cards: Arc::clone(&cards),
-            log: log.as_ref().map(InputLog::figures),
+            log: recorded.clone(),
         };
         metrics.config_loaded(clock.now().unix);
         let caller_ids = Arc::new(ArcSwap::from_pointee(caller_ids(&in_force)));
@@ -253,7 +261,7 @@ impl Engine {
             file.to_owned(),
             in_force,
             parts,
-            reload_hooks(clock, &metrics),
+            reload_hooks(clock, &metrics, service),
         )
         .act();
         hangups.each(runtime, Arc::clone(&reload));
@@ -271,6 +279,11 @@ impl Engine {
         };
         let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
 
+        // Only now: a start that fails for a taken port must not put the last run's log away.
+        let log = match config.input_log.as_ref().zip(recorded) {
+            Some((wanted, figures)) => Some(InputLog::create(wanted, &settings, figures)?),
+            None => None,
+        };
         let (stop_floor, floor_stops) = bounded(1);
         let shell = FloorShell {
             floor: Floor::new(settings),
@@ -331,8 +344,10 @@ impl Engine {
         self,
         signals: &Receiver<()>,
         runtime: &tokio::runtime::Runtime,
+        service: &Service,
     ) -> Result<(), ServeError> {
-        let outcome = loop {
+        let mut outcome = loop {
+            service.supervised();
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
                 Err(_) => {
@@ -346,16 +361,25 @@ impl Engine {
             tracing::info!(
                 "Draining: no new calls, conversations go on. A second signal ends them."
             );
+            service.stopping("Draining: no new calls, conversations go on.");
             self.readiness.set_draining();
             let _ = self.lane.urgent(Input::StopDialling {
                 cancel_ringing: false,
             });
             // The picture that says so must be newer than the stop.
             std::thread::sleep(Duration::from_millis(600));
-            if !wait_for_drain(&self.picture, DRAIN_MAX, signals) {
+            let goes_on = || {
+                service.supervised();
+                self.missing_thread().is_none()
+            };
+            if !wait_for_drain(&self.picture, DRAIN_MAX, signals, goes_on) {
                 tracing::warn!("The drain was cut short; the next start ends what is left.");
             }
+            if let Some(thread) = self.missing_thread() {
+                outcome = Err(ServeError::ThreadEnded(thread));
+            }
         }
+        service.closing();
         let _ = self.stop_tasks.send(true);
         drop(self.stop_floor);
         self.lane.wake();
@@ -382,12 +406,19 @@ impl Engine {
     }
 }
 
-/// Where reloads are counted.
-fn reload_hooks(clock: Clock, metrics: &Arc<Metrics>) -> Hooks {
-    let metrics = Arc::clone(metrics);
+/// Where reloads are counted, and whom they are told to.
+fn reload_hooks(clock: Clock, metrics: &Arc<Metrics>, service: &Arc<Service>) -> Hooks {
+    let (metrics, told, tells) = (
+        Arc::clone(metrics),
+        Arc::clone(service),
+        Arc::clone(service),
+    );
     Hooks {
-        ended: Box::new(move |ended| metrics.config_reloaded(ended.taken, clock.now().unix)),
-        ..Hooks::default()
+        begun: Box::new(move || told.reloading()),
+        ended: Box::new(move |ended| {
+            metrics.config_reloaded(ended.taken, clock.now().unix);
+            tells.reloaded(&ended.sentence);
+        }),
     }
 }
 

@@ -12,7 +12,7 @@ mod token;
 mod view;
 
 pub use guard::AllowedHosts;
-pub use token::{AdminToken, TokenError};
+pub use token::{AdminToken, TOKEN_FILE, TokenError};
 pub use view::{CampaignView, LanesView, ModeView, PictureView, TrunkView};
 
 use crate::config::ApiConfig;
@@ -108,12 +108,16 @@ impl Readiness {
         self.draining.store(true, Relaxed);
     }
 
+    /// Whether the floor has taken a turn within the last two seconds. `/readyz` and the service manager's watchdog ask.
+    pub fn is_floor_turning(&self) -> bool {
+        let turned = self.floor_turned_us.load(Relaxed);
+        turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX
+    }
+
     /// Why the engine is not ready; empty: it is. Codes are stable.
     pub fn reasons(&self, picture: &Picture) -> Vec<&'static str> {
-        let turned = self.floor_turned_us.load(Relaxed);
-        let is_turning = turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX;
         [
-            (!is_turning, "floor_not_turning"),
+            (!self.is_floor_turning(), "floor_not_turning"),
             (!picture.store_ready, "store_not_ready"),
             (!self.sip_bound.load(Relaxed), "sip_not_bound"),
             (self.draining.load(Relaxed), "draining"),

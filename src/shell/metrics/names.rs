@@ -160,6 +160,7 @@ names! {
 
         ApiRequests = "tandem_api_requests_total" [ApiCode] "HTTP requests answered, by status.";
         ConfigReloads = "tandem_config_reloads_total" [Success] "Configurations taken in while running, or refused.";
+        EngineInputLog = "tandem_engine_input_log_bytes_total" [] "Octets of the input log written by this run.";
         EngineLostLogLines = "tandem_engine_lost_input_log_lines_total" [] "Lines of the input log lost because its disk was behind.";
     }
 }
@@ -172,6 +173,7 @@ names! {
         EngineThreads = "tandem_engine_threads" [Thread] "Threads alive, by their job.";
         EngineQueueItems = "tandem_engine_queue_items" [Queue] "What waits in a bounded queue.";
         EngineQueueCapacity = "tandem_engine_queue_capacity_items" [Queue] "How much the queue holds.";
+        EngineInputLogIsRecording = "tandem_engine_input_log_is_recording" [] "1 while inputs are recorded; 0 once the log is full or broken. Absent where none is configured.";
         EngineMemoryLimit = "tandem_engine_memory_limit_bytes" [] "Memory that the process may have: the least of the machine's and its control groups'.";
         ConfigLoadedTime = "tandem_config_last_load_success_timestamp_seconds" [] "When the configuration in force was taken in.";
         ConfigReloadIsGood = "tandem_config_last_reload_is_good" [] "1 unless the last reload was refused.";

@@ -9,6 +9,7 @@ mod back_office;
 mod blocks;
 mod checkpoint;
 mod export;
+mod health;
 mod leads;
 mod list;
 mod names;
@@ -19,6 +20,7 @@ mod schema;
 pub use agents::AgentRecord;
 pub use back_office::BackOffice;
 pub use export::{ExportFilter, NumbersShown, StoreTotals};
+pub use health::{StoreHealth, Wholeness, store_health, store_zones};
 pub use leads::SqliteLeads;
 
 use self::checkpoint::Checkpointer;
