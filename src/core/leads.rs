@@ -374,7 +374,7 @@ mod tests {
         };
         leads.refile(CampaignId(0), &[need], UnixMs(0));
         let hot: Vec<u32> = leads.streams().iter().map(|stream| stream.hot).collect();
-        assert_eq!(hot, [1, 1, 2], "the lead in the air counts where it was");
+        assert_eq!(hot, [0, 1, 2], "a lead in the air is no reserve");
         assert_eq!(leads.head(StreamId(0), UnixMs(0)), None);
         assert_eq!(leads.take(StreamId(1), UnixMs(0)), Some(LeadId(9)));
         assert_eq!(leads.take(StreamId(2), UnixMs(0)), Some(LeadId(2)));
