@@ -34,6 +34,8 @@ pub struct Service {
     /// Monotonic microseconds of the last [`Service::supervised`].
     supervised_us: AtomicU64,
     is_closing: AtomicBool,
+    /// The last message could not be handed over.
+    is_unheard: AtomicBool,
 }
 
 impl Service {
@@ -59,6 +61,7 @@ impl Service {
             clock: Clock::new(),
             supervised_us: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
+            is_unheard: AtomicBool::new(false),
         }
     }
 
@@ -109,9 +112,14 @@ impl Service {
 
     fn tell(&self, state: &str) {
         if let Some(notifier) = &self.notifier {
-            // A manager that does not listen is no reason to stop calling.
-            if let Err(fault) = notifier.send(state) {
-                tracing::warn!(%fault, "The service manager did not take a message.");
+            // A manager that does not listen is no reason to stop calling; said once, not with every feeding.
+            match notifier.send(state) {
+                Ok(()) => self.is_unheard.store(false, Ordering::Relaxed),
+                Err(fault) => {
+                    if !self.is_unheard.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%fault, "The service manager does not take our messages.");
+                    }
+                }
             }
         }
     }
