@@ -488,3 +488,6 @@ fn an_intent_is_not_released_into_retry_after() {
         "{e:?}"
     );
 }
+
+#[path = "edits.rs"]
+mod edits;
