@@ -511,3 +511,6 @@ fn an_answer_that_is_heard_of_after_its_limit_is_an_abandon_at_once() {
     let closed = closes(&w.all);
     assert_eq!(closed[0].result, SystemResult::Abandoned, "{closed:?}");
 }
+
+#[path = "edits.rs"]
+mod edits;
