@@ -3,10 +3,13 @@
 pub mod api;
 pub mod cards;
 pub mod desks;
+pub mod doctor;
 pub mod floor_thread;
 pub mod lanes;
+pub mod log;
 pub mod media;
 pub mod metrics;
+pub mod reload;
 pub mod replay;
 pub mod router;
 mod scrape;
@@ -14,3 +17,4 @@ pub mod serve;
 mod signals;
 pub mod sip;
 pub mod store;
+pub mod systemd;

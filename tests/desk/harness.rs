@@ -107,6 +107,7 @@ impl Floor {
                 sockets_max: 4_096,
             },
             break_reasons: vec!["login".into(), "lunch".into()],
+            reasons_offered: vec!["login".into(), "lunch".into()],
             zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(7)),
             outcome_set: outcome_set(),
             strangers_max: 1_024,

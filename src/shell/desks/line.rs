@@ -124,6 +124,11 @@ impl Line {
         pushed
     }
 
+    /// How much waits.
+    pub(super) fn waiting(&self) -> usize {
+        super::locked(&self.outbox).waiting.len()
+    }
+
     /// What a new socket starts with; not held to the bound, since it is bounded by what was kept.
     pub(super) fn start_with(&self, messages: impl IntoIterator<Item = Utf8Bytes>) {
         super::locked(&self.outbox)
@@ -235,7 +240,7 @@ mod tests {
             .expect("connected");
         let (near, _) = listener.accept().await.expect("accepted");
         near.writable().await.expect("open");
-        let line = Line::of(Pipe::new(near));
+        let line = Line::of(Pipe::new(near, Arc::default()));
         assert_eq!(push(&line, "at once"), Pushed::Written);
         line.start_with(["queued".into()]);
         assert_eq!(push(&line, "behind it"), Pushed::Waits);

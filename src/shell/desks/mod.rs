@@ -23,7 +23,7 @@ pub use directory::{AgentDirectory, LoggedIn, LoginRefused};
 pub use figures::{DeskCount, DeskHistograms, DeskTimes, TimeFigures};
 pub use translate::outcome_set;
 
-use crate::config::{Config, DeskConfig};
+use crate::config::{Config, DeskConfig, InForce};
 use crate::core::effect::{AgentNews, AgentState, Effect, EndedBy, Refusal};
 use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::{CampaignBoard, Cards};
@@ -66,8 +66,10 @@ const DETAILS_MAX: usize = 10_000;
 pub struct DeskSettings {
     /// Address, origins, ping deadline, queue, number of sockets.
     pub desk: DeskConfig,
-    /// Break reasons; index 0 is "login".
+    /// Break reasons by the numbers that the floor knows them by; 0 is "login". Those that left the configuration keep their place.
     pub break_reasons: Vec<String>,
+    /// Break reasons that are offered to agents.
+    pub reasons_offered: Vec<String>,
     /// Zone in which promises fall due and callbacks are allowed.
     pub zone: jiff::tz::TimeZone,
     /// Codes and what each needs.
@@ -79,11 +81,13 @@ pub struct DeskSettings {
 }
 
 impl DeskSettings {
-    /// From a checked configuration. A zone that this machine does not know falls back to UTC+7.
-    pub fn from_config(config: &Config) -> Self {
+    /// From the configuration in force. A zone that this machine does not know falls back to UTC+7.
+    pub fn of(in_force: &InForce) -> Self {
+        let config = in_force.tables();
         DeskSettings {
             desk: config.desk.clone(),
             break_reasons: config.break_reasons.clone(),
+            reasons_offered: in_force.file().break_reasons.clone(),
             zone: jiff::tz::TimeZone::get(&config.default_zone)
                 .unwrap_or_else(|_| jiff::tz::TimeZone::fixed(jiff::tz::offset(7))),
             outcome_set: outcome_set(),
@@ -158,9 +162,10 @@ struct Waiting {
 
 /// The desks. One per floor; shared by the floor's thread, the store's news and the sockets' tasks.
 pub struct Desks {
-    settings: DeskSettings,
+    settings: ArcSwap<DeskSettings>,
     parts: DeskParts,
-    counts: DeskCounts,
+    /// Shared with every socket's pipe.
+    counts: Arc<DeskCounts>,
     /// Agent -> session. An address book: no decision reads it.
     sessions: DashMap<AgentId, Arc<Session>>,
     details: DashMap<AttemptId, Waiting>,
@@ -181,9 +186,9 @@ impl Desks {
     pub fn new(settings: DeskSettings, parts: DeskParts) -> Arc<Desks> {
         let cards = parts.cards.clone();
         let desks = Arc::new(Desks {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             parts,
-            counts: DeskCounts::new(),
+            counts: Arc::default(),
             sessions: DashMap::new(),
             details: DashMap::new(),
             late: DashMap::new(),
@@ -198,6 +203,16 @@ impl Desks {
             }
         });
         desks
+    }
+
+    /// Other settings, for what happens from now on; sockets and sessions stay.
+    pub fn set_settings(&self, settings: DeskSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// The settings in force.
+    fn settings(&self) -> arc_swap::Guard<Arc<DeskSettings>> {
+        self.settings.load()
     }
 
     /// Carries out an effect, if it is one for the desks; `false` if it is not. Callable from any thread, never waits.
@@ -238,8 +253,8 @@ impl Desks {
         };
         state.news = Some(news.clone());
         let message =
-            ServerMessage::State(translate::state_news(news, &self.settings.break_reasons));
-        let told = state.tell_message(self.settings.desk.queue, &message);
+            ServerMessage::State(translate::state_news(news, &self.settings().break_reasons));
+        let told = state.tell_message(self.settings().desk.queue, &message);
         if news.state == AgentState::Offline {
             state.ended = true;
             match (&state.line, state.pending.is_empty()) {
@@ -303,7 +318,7 @@ impl Desks {
             r#""complete":false,"campaign":{"id":"","mode":"auto"},"customer":{"cif":"","name":"","phone":""}}"#,
         );
         let told = state.tell(
-            self.settings.desk.queue,
+            self.settings().desk.queue,
             Some(attempt),
             Some(mark),
             |sequence| connected(sequence, CallId(attempt), answered_at, now.unix, text),
@@ -374,7 +389,7 @@ impl Desks {
         if let Some(call) = state.current(attempt) {
             call.ended = Some(ended.clone());
         }
-        let told = state.tell_message(self.settings.desk.queue, &ServerMessage::CallEnded(ended));
+        let told = state.tell_message(self.settings().desk.queue, &ServerMessage::CallEnded(ended));
         self.note(told);
     }
 
@@ -398,7 +413,7 @@ impl Desks {
             message: translate::refusal_sentence(why).into(),
             field: None,
         });
-        let told = state.tell_message(self.settings.desk.queue, &message);
+        let told = state.tell_message(self.settings().desk.queue, &message);
         self.note(told);
     }
 
@@ -447,7 +462,7 @@ impl Desks {
             self.drop_detail(attempt, request);
         }
         let message = message(&mut state);
-        let told = state.tell_message(self.settings.desk.queue, &message);
+        let told = state.tell_message(self.settings().desk.queue, &message);
         if state.ended && state.pending.is_empty() {
             if let Some(line) = &state.line {
                 line.close(ClosingReason::LoggedOut);
@@ -492,9 +507,12 @@ impl Desks {
         let Ok(text) = std::str::from_utf8(&body) else {
             return;
         };
-        let told = state.tell(self.settings.desk.queue, Some(attempt), None, |sequence| {
-            late_card(sequence, CallId(attempt), text)
-        });
+        let told = state.tell(
+            self.settings().desk.queue,
+            Some(attempt),
+            None,
+            |sequence| late_card(sequence, CallId(attempt), text),
+        );
         self.note(told);
     }
 
@@ -512,6 +530,15 @@ impl Desks {
             .filter(|session| session.state().line.is_some())
             .count();
         (with, all - with)
+    }
+
+    /// Messages that wait for the agent whose queue is longest, and how many may. Locks one session at a time, for nanoseconds.
+    pub fn longest_queue(&self) -> (usize, usize) {
+        let longest = self.sessions.iter().filter_map(|session| {
+            let state = session.state();
+            state.line.as_ref().map(|line| line.waiting())
+        });
+        (longest.max().unwrap_or(0), self.settings().desk.queue)
     }
 
     fn session(&self, agent: AgentId) -> Option<Arc<Session>> {

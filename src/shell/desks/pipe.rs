@@ -5,6 +5,7 @@
 //! idle agent does not hold one the size of the greeting. Never waits: what the kernel does not take is the task's to finish.
 //! docs/adr/0004-news-leave-on-the-thread-that-has-them.md tells why.
 
+use super::figures::{DeskCount, DeskCounts};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,8 @@ use zeroize::Zeroize;
 pub(super) struct Pipe {
     tcp: TcpStream,
     gate: Mutex<Gate>,
+    /// Shared with all desks.
+    counts: Arc<DeskCounts>,
 }
 
 /// Who stands inside a frame.
@@ -43,10 +46,11 @@ pub(super) enum Offered {
 }
 
 impl Pipe {
-    pub(super) fn new(tcp: TcpStream) -> Arc<Pipe> {
+    pub(super) fn new(tcp: TcpStream, counts: Arc<DeskCounts>) -> Arc<Pipe> {
         Arc::new(Pipe {
             tcp,
             gate: Mutex::default(),
+            counts,
         })
     }
 
@@ -60,17 +64,20 @@ impl Pipe {
         let head = text_head(text.len(), &mut head);
         let parts = [IoSlice::new(head), IoSlice::new(text.as_bytes())];
         let total = head.len() + text.len();
-        match self.tcp.try_write_vectored(&parts) {
-            Ok(sent) if sent == total => Offered::Written,
-            Ok(sent) => {
-                gate.rest.extend_from_slice(&head[sent.min(head.len())..]);
-                let of_text = sent.saturating_sub(head.len());
-                gate.rest.extend_from_slice(&text.as_bytes()[of_text..]);
-                Offered::Begun
-            }
+        let Ok(sent) = self.tcp.try_write_vectored(&parts) else {
             // No room, or the socket is dead: then the task finds out by reading.
-            Err(_) => Offered::Refused,
+            return Offered::Refused;
+        };
+        self.counts.add(DeskCount::Sent);
+        self.counts
+            .add_many(DeskCount::SentBytes, text.len() as u64);
+        if sent == total {
+            return Offered::Written;
         }
+        gate.rest.extend_from_slice(&head[sent.min(head.len())..]);
+        let of_text = sent.saturating_sub(head.len());
+        gate.rest.extend_from_slice(&text.as_bytes()[of_text..]);
+        Offered::Begun
     }
 
     /// Waits until the kernel has the rest of a text that was begun. Only the socket's task.
@@ -247,7 +254,7 @@ mod tests {
             .set_send_buffer_size(4_096)
             .expect("a small buffer");
         near.writable().await.expect("open");
-        let pipe = Pipe::new(near);
+        let pipe = Pipe::new(near, Arc::default());
         let library =
             WebSocketStream::from_raw_socket(Reins(pipe.clone()), Role::Server, None).await;
         (pipe, library, far)

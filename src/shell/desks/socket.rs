@@ -88,7 +88,7 @@ impl Desks {
         source: IpAddr,
         stranger: tokio::sync::OwnedSemaphorePermit,
     ) {
-        let pipe = Pipe::new(stream);
+        let pipe = Pipe::new(stream, self.counts.clone());
         // Boxed: the upgrade's and the log-in's state must not weigh on the socket's whole life.
         let Some(mut ws) = Box::pin(self.upgrade(pipe.clone())).await else {
             return;
@@ -124,7 +124,7 @@ impl Desks {
         )]
         let check = |request: &Request, response: Response| match refused_upgrade(
             request,
-            &self.settings.desk.origins,
+            &self.settings().desk.origins,
         ) {
             None => Ok(response),
             Some(status) => {
@@ -137,7 +137,7 @@ impl Desks {
             }
         };
         let upgraded = timeout(
-            self.settings.hello_wait,
+            self.settings().hello_wait,
             tokio_tungstenite::accept_hdr_async_with_config(Reins(pipe), check, Some(config)),
         )
         .await;
@@ -157,7 +157,7 @@ impl Desks {
         source: IpAddr,
         pipe: &Arc<Pipe>,
     ) -> Result<Presence, End> {
-        let hello = match timeout(self.settings.hello_wait, first_text(ws)).await {
+        let hello = match timeout(self.settings().hello_wait, first_text(ws)).await {
             Ok(first) => match client::parse(&first?) {
                 Ok(ClientMessage::Hello(hello)) => hello,
                 Ok(_) => {
@@ -261,12 +261,12 @@ impl Desks {
 
     /// The socket's life after log-in.
     async fn converse(&self, ws: &mut Ws, pipe: &Pipe, session: &Session, line: &Line) -> End {
-        let deadline = self.settings.desk.ping_deadline;
-        let ping_every = deadline / 3;
         let mut heard = Instant::now();
         let mut pinged = heard;
         let mut tokens = (BURST, heard);
         loop {
+            let deadline = self.settings().desk.ping_deadline;
+            let ping_every = deadline / 3;
             // What waits goes out first: it is older than whatever comes in next.
             let turn = line.turn(Instant::now());
             if !turn.write.is_empty() {
@@ -296,6 +296,7 @@ impl Desks {
                     heard = Instant::now();
                     match read {
                         Some(Ok(Message::Text(text))) => {
+                            self.counts.add(DeskCount::Received);
                             if !spend(&mut tokens, heard) {
                                 self.counts.add(DeskCount::ProtocolBroken);
                                 self.fault(session, line, Fault::whole(

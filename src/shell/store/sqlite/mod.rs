@@ -9,6 +9,7 @@ mod back_office;
 mod blocks;
 mod checkpoint;
 mod export;
+mod health;
 mod leads;
 mod list;
 mod names;
@@ -19,14 +20,15 @@ mod schema;
 pub use agents::AgentRecord;
 pub use back_office::BackOffice;
 pub use export::{ExportFilter, NumbersShown, StoreTotals};
+pub use health::{StoreHealth, Wholeness, store_health, store_zones};
 pub use leads::SqliteLeads;
 
 use self::checkpoint::Checkpointer;
-use self::names::Names;
+use self::names::{FollowedNames, Names};
 use self::orders::OrderFault;
 use self::schema::{Role, failed, fault_of};
 use crate::shell::store::{
-    Committed, Recovery, Store, StoreError, StoreFault, StoreNames, StoreOrder,
+    Committed, Recovery, SharedNames, Store, StoreError, StoreFault, StoreNames, StoreOrder,
 };
 use crate::time::UnixMs;
 use rusqlite::{Connection, TransactionBehavior};
@@ -38,7 +40,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: Connection,
-    names: Names,
+    names: FollowedNames,
     checkpointer: Checkpointer,
     /// Released with the store.
     _engine: File,
@@ -82,11 +84,18 @@ impl SqliteStore {
         recovery.took = begun.elapsed();
         let store = SqliteStore {
             connection,
-            names,
+            names: FollowedNames::new(settings, names),
             checkpointer: Checkpointer::start(path)?,
             _engine: engine,
         };
         Ok((store, recovery))
+    }
+
+    /// Turns ids into rows by these names from now on. Their rows must be there ([`BackOffice::keep_names`]) before an order
+    /// names them.
+    pub fn follow(mut self, names: SharedNames) -> Self {
+        self.names.follow(names);
+        self
     }
 
     /// One transaction. `each` guards every order by a savepoint, so that a faulty one falls alone.
@@ -94,12 +103,13 @@ impl SqliteStore {
         let mut transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let names = self.names.now(&transaction)?;
         let mut done = Committed::default();
         for order in batch {
             let applied = if each {
                 let savepoint = transaction.savepoint()?;
                 let kept = (done.news.len(), done.returned.len());
-                match orders::apply(&savepoint, &self.names, order, &mut done) {
+                match orders::apply(&savepoint, names, order, &mut done) {
                     Ok(()) => savepoint.commit().map_err(OrderFault::from),
                     Err(fault) => {
                         done.news.truncate(kept.0);
@@ -108,7 +118,7 @@ impl SqliteStore {
                     }
                 }
             } else {
-                orders::apply(&transaction, &self.names, order, &mut done)
+                orders::apply(&transaction, names, order, &mut done)
             };
             match applied {
                 Ok(()) => {}

@@ -85,7 +85,7 @@ fn prepare(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
 }
 
 /// The version of the file's tables; 0 for a new file.
-fn version(connection: &Connection) -> rusqlite::Result<i32> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
     let tracked: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history')",
         [],
@@ -101,14 +101,19 @@ fn version(connection: &Connection) -> rusqlite::Result<i32> {
     )
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let runner = embedded::migrations::runner();
-    let known = runner
+/// The version that this program knows.
+pub(super) fn known() -> i32 {
+    embedded::migrations::runner()
         .get_migrations()
         .iter()
         .map(|step| step.version())
         .max()
-        .unwrap_or(0);
+        .unwrap_or(0)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let runner = embedded::migrations::runner();
+    let known = known();
     let found = version(connection).map_err(failed("read the schema's version"))?;
     if found > known {
         return Err(StoreError::NewerSchema {
