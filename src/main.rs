@@ -317,7 +317,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Reload { config, dry_run } => {
-            print!("{}", client(&config)?.reload(dry_run)?.text());
+            let report = client(&config)?.reload(dry_run)?;
+            std::io::stdout().write_all(report.text().as_bytes())?;
         }
         Command::Outcomes(command) => outcomes(command)?,
         Command::Replay {
