@@ -3,6 +3,7 @@
 
 mod agents;
 mod frame;
+mod import;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -32,6 +33,8 @@ struct Args {
 enum Scenario {
     /// Agents who are ready and get no call: memory and CPU time of each
     Idle(agents::idle::IdleArgs),
+    /// A list of a million into the store, alone and behind live calls; the same again; a backup
+    Import(import::ImportArgs),
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -42,6 +45,7 @@ fn run(args: &Args) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let report = match scenario {
         Scenario::Idle(idle) => until_done(agents::idle::measure(idle, dir.path()))?,
+        Scenario::Import(import) => import::measure(import, dir.path())?,
     };
     report.publish(args.json)?;
     if args.strict && !report.met_all() {

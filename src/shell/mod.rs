@@ -7,6 +7,7 @@ pub mod floor_thread;
 pub mod lanes;
 pub mod media;
 pub mod metrics;
+pub mod progress_line;
 pub mod replay;
 pub mod router;
 mod scrape;
