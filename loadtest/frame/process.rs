@@ -176,6 +176,29 @@ pub fn resident_kib(id: u32) -> Result<u64> {
     status_field(id, "VmRSS:")
 }
 
+/// Most memory that a process ever had resident, in KiB.
+pub fn peak_kib(id: u32) -> Result<u64> {
+    status_field(id, "VmHWM:")
+}
+
+/// CPU time so far of this process's thread of this name, in seconds.
+pub fn thread_cpu_seconds(name: &str) -> Result<f64> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        // A thread may end while we look.
+        let Ok(comm) = std::fs::read_to_string(task.join("comm")) else {
+            continue;
+        };
+        // The kernel keeps fifteen bytes of a name.
+        if comm.trim() == &name[..name.len().min(15)] {
+            let spent = std::fs::read_to_string(task.join("schedstat"))?;
+            let nanoseconds = spent.split_whitespace().next().unwrap_or_default();
+            return Ok(nanoseconds.parse::<f64>()? / 1e9);
+        }
+    }
+    bail!("no thread is named {name}")
+}
+
 fn status_field(id: u32, field: &str) -> Result<u64> {
     proc_file(id, "status")?
         .lines()

@@ -57,7 +57,10 @@ pub fn store_zones(path: &Path) -> Result<Vec<String>, StoreError> {
 /// How the file is. Looks at its pages for at most `patience`; beside a running engine it only reads.
 pub fn store_health(path: &Path, patience: Duration) -> Result<StoreHealth, StoreError> {
     let connection = look_into(path)?;
-    let schema = schema::version(&connection).map_err(failed("read the schema's version"))?;
+    let schema = match schema::version(&connection, path) {
+        Err(StoreError::NewerSchema { found, .. }) => found,
+        found => found?,
+    };
     let agents = connection
         .query_row("SELECT count(*) FROM agent WHERE disabled = 0", [], |row| {
             row.get(0)
@@ -70,7 +73,7 @@ pub fn store_health(path: &Path, patience: Duration) -> Result<StoreHealth, Stor
     };
     Ok(StoreHealth {
         schema,
-        schema_known: schema::known(),
+        schema_known: schema::known_version(),
         // A file without our tables has no agents; its version says the rest.
         agents: agents.ok().flatten().unwrap_or(0),
         octets: length(""),
