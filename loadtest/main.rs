@@ -2,6 +2,7 @@
 //! started, and leaves a report (JSON and text) in `target/loadtest/`. loadtest/README.md tells what each one measures.
 
 mod agents;
+mod calls;
 mod frame;
 mod import;
 
@@ -24,6 +25,9 @@ struct Args {
     /// Fail if a goal is missed
     #[arg(long, global = true)]
     strict: bool,
+    /// Keep the directory of the run (configuration, store, logs) and say where it is
+    #[arg(long, global = true)]
+    keep: bool,
     /// Given by `cargo bench`
     #[arg(long, global = true, hide = true)]
     bench: bool,
@@ -33,6 +37,23 @@ struct Args {
 enum Scenario {
     /// Agents who are ready and get no call: memory and CPU time of each
     Idle(agents::idle::IdleArgs),
+    /// Calls that nobody answers: errors, CPU time of each beside SIPp's, memory while they ring
+    Invites(calls::invites::InvitesArgs),
+    /// Calls that are answered and ended at once: CPU time of each beside SIPp's
+    Answered(calls::answered::AnsweredArgs),
+    /// Conversations: memory of each, and that it is given back
+    Live(calls::live::LiveArgs),
+    /// More calls than the machine can dial: how many it dials, and whether it still answers
+    Saturate(calls::saturate::SaturateArgs),
+    /// Agents who log in one after the other while calls go on: their wait, their cost, and the others' cards
+    Ramp(agents::ramp::RampArgs),
+    /// The engine is killed and started again: how soon a whole floor is READY again
+    Storm(agents::storm::StormArgs),
+    /// From the answer to the card at the agent, beside a bare websocket push
+    Answers(agents::answers::AnswersArgs),
+    /// The server behind the bare push; `answers` starts it
+    #[command(hide = true)]
+    BarePushServer(agents::bare::BareArgs),
     /// A list of a million into the store, alone and behind live calls; the same again; a backup
     Import(import::ImportArgs),
 }
@@ -42,12 +63,31 @@ fn run(args: &Args) -> Result<()> {
         println!("Name a scenario: `cargo bench --bench load -- --help` lists them.");
         return Ok(());
     };
-    let dir = tempfile::tempdir()?;
+    // The working directory's disk: a store on a tmpfs would flatter every commit.
+    let mut dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    if args.keep {
+        dir.disable_cleanup(true);
+        eprintln!("kept: {}", dir.path().display());
+    }
     let report = match scenario {
         Scenario::Idle(idle) => until_done(agents::idle::measure(idle, dir.path()))?,
+        Scenario::Invites(args) => until_done(calls::invites::measure(args, dir.path()))?,
+        Scenario::Answered(args) => until_done(calls::answered::measure(args, dir.path()))?,
+        Scenario::Live(args) => until_done(calls::live::measure(args, dir.path()))?,
+        Scenario::Saturate(args) => until_done(calls::saturate::measure(args, dir.path()))?,
+        Scenario::Ramp(ramp) => until_done(agents::ramp::measure(ramp, dir.path()))?,
+        Scenario::Storm(storm) => until_done(agents::storm::measure(storm, dir.path()))?,
+        Scenario::Answers(answers) => until_done(agents::answers::measure(answers, dir.path()))?,
+        Scenario::BarePushServer(args) => return agents::bare::serve(args),
         Scenario::Import(import) => import::measure(import, dir.path())?,
     };
     report.publish(args.json)?;
+    if !report.failures().is_empty() {
+        bail!(
+            "{} things that must not happen did",
+            report.failures().len()
+        );
+    }
     if args.strict && !report.met_all() {
         bail!("a goal was missed");
     }

@@ -11,6 +11,8 @@ use tandem::core::settings::DialMode;
 use tandem::demo::carrier::CarrierArgs;
 use tandem::ids::AttemptId;
 use tandem::shell::api::client::{ApiClient, campaign_table};
+use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
+use tandem::shell::log::LogFormat;
 use tandem::shell::progress_line::{ProgressLine, share_and_rest};
 use tandem::shell::replay::{Telling, replay};
 use tandem::shell::serve::{serve, store_path};
@@ -54,6 +56,9 @@ enum Command {
         /// Drain when standard input ends: with the process that started it
         #[arg(long)]
         until_stdin_closes: bool,
+        /// Form of the log on standard error
+        #[arg(long, env = "TANDEM_LOG_FORMAT", value_enum, default_value_t)]
+        log_format: LogFormat,
     },
     /// Run the whole thing on this machine: engine, simulated phone network, borrowers, agents, and a live view
     Demo(tandem::demo::run::DemoArgs),
@@ -63,6 +68,15 @@ enum Command {
     Check {
         /// The configuration file
         file: PathBuf,
+    },
+    /// Say what would go wrong on this machine with a configuration, and what to change; also beside a running engine
+    Doctor {
+        /// The configuration file
+        #[arg(env = "TANDEM_CONFIG", default_value = "config/tandem.toml")]
+        config: PathBuf,
+        /// The findings as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Import leads (CSV or JSON Lines), or a do-not-call list; works while the engine runs
     Import {
@@ -118,13 +132,22 @@ enum Command {
         #[arg(long, conflicts_with = "cancel_ringing")]
         resume: bool,
     },
+    /// Read the running engine's configuration anew; calls, conversations and sockets stay (SIGHUP does the same)
+    Reload {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// What came of the calls
     #[command(subcommand)]
     Outcomes(OutcomesCommand),
     /// Tell a recorded log of inputs in words, and prove that the same decisions come out of it
     Replay {
-        /// The log (`input_log` in the configuration)
-        file: PathBuf,
+        /// The log (`input_log` in the configuration), or several: each holds one run of the engine
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
         /// Only this attempt
         #[arg(long)]
         attempt: Option<u64>,
@@ -236,7 +259,8 @@ enum OutcomesCommand {
 
 fn main() -> ExitCode {
     // An agent's socket and a call's RTP port are a file descriptor each; the usual soft limit of 1,024 is no floor.
-    let _ = rlimit::increase_nofile_limit(1 << 16);
+    let _ = rlimit::increase_nofile_limit(OPEN_FILES_WANTED);
+    tandem::shell::log::tell_panics();
     let command = Cli::parse().command;
     match run(command) {
         Ok(code) => code,
@@ -262,13 +286,24 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve {
             config,
             until_stdin_closes,
-        } => run_engine(&config, until_stdin_closes)?,
+            log_format,
+        } => run_engine(&config, until_stdin_closes, log_format)?,
         Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
         Command::Carrier(args) => tandem::demo::carrier::run(args)?,
         Command::Check { file } => {
             let (report, is_sound) = check_report(&file);
             print!("{report}");
             return Ok(if is_sound {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Command::Doctor { config, json } => {
+            let report = examine(&config);
+            let text = if json { report.json() } else { report.text() };
+            print!("{text}");
+            return Ok(if report.is_sound() {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
@@ -317,31 +352,28 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 println!("Dialling is stopped.{ringing} `tandem stop --resume` lets it go on.");
             }
         }
+        Command::Reload { config, dry_run } => {
+            let report = client(&config)?.reload(dry_run)?;
+            std::io::stdout().write_all(report.text().as_bytes())?;
+        }
         Command::Outcomes(command) => outcomes(command)?,
         Command::Replay {
-            file,
+            files,
             attempt,
             quiet,
         } => {
             let mut out = std::io::stdout().lock();
-            let told = replay(
-                &file,
-                Telling {
-                    attempt: attempt.map(AttemptId),
-                    quiet,
-                },
-                &mut out,
-            )?;
-            let lost = if told.lost > 0 {
-                format!(", {} inputs were lost by the recording", told.lost)
-            } else {
-                String::new()
+            let telling = Telling {
+                attempt: attempt.map(AttemptId),
+                quiet,
             };
-            writeln!(
-                out,
-                "{} inputs, {} decisions, {} recorded checks met{lost}; trace {:016x}",
-                told.inputs, told.effects, told.checks, told.trace
-            )?;
+            for file in &files {
+                let told = replay(file, telling, &mut out)?;
+                if files.len() > 1 {
+                    write!(out, "{}: ", file.display())?;
+                }
+                writeln!(out, "{told}")?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -363,15 +395,10 @@ fn office(config: &Config) -> anyhow::Result<BackOffice> {
     Ok(BackOffice::open(&path)?)
 }
 
-fn run_engine(path: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+fn run_engine(path: &Path, until_stdin_closes: bool, format: LogFormat) -> anyhow::Result<()> {
+    tandem::shell::log::start(format)?;
     let config = load(path)?;
-    serve(&config, until_stdin_closes, |recovery| {
+    serve(path, &config, until_stdin_closes, |recovery| {
         if recovery.interrupted + recovery.connected > 0 {
             tracing::info!(
                 interrupted = recovery.interrupted,

@@ -60,7 +60,7 @@ const SOCKETS: [&str; 8] = [
     "socket2",
     "ureq",
 ];
-const WORLD: [&str; 27] = [
+const WORLD: [&str; 28] = [
     "std::thread",
     "std::fs",
     "std::env",
@@ -78,6 +78,7 @@ const WORLD: [&str; 27] = [
     "libc",
     "getrandom",
     "rand",
+    "rustix",
     "metrics",
     "metrics_exporter_prometheus",
     "ratatui",

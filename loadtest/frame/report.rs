@@ -11,6 +11,7 @@ pub struct Report {
     /// What was run, in a sentence: load, length, number of runs.
     what: String,
     rows: Vec<Row>,
+    failures: Vec<String>,
 }
 
 struct Row {
@@ -36,6 +37,7 @@ impl Report {
             scenario: scenario.to_owned(),
             what: what.into(),
             rows: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -72,6 +74,16 @@ impl Report {
         });
     }
 
+    /// Something that must not happen, whatever the figures are: the report is written, and the scenario fails.
+    pub fn failure(&mut self, what: impl Into<String>) {
+        self.failures.push(what.into());
+    }
+
+    /// What must not have happened.
+    pub fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
     /// Whether every goal was met.
     pub fn met_all(&self) -> bool {
         self.rows.iter().all(|row| row.met() != Some(false))
@@ -105,6 +117,9 @@ impl Report {
                 row.words, row.unit
             );
         }
+        for failure in &self.failures {
+            let _ = writeln!(page, "  FAILED: {failure}");
+        }
         page
     }
 
@@ -117,6 +132,7 @@ impl Report {
         let line = json!({
             "scenario": self.scenario, "what": self.what, "machine": machine(), "figures": figures,
             "missed": self.rows.iter().filter(|row| row.met() == Some(false)).map(|row| row.key.as_str()).collect::<Vec<_>>(),
+            "failures": self.failures,
         })
         .to_string();
         let page = self.page();

@@ -31,7 +31,9 @@ pub(crate) struct Stream {
     pub(crate) needs: Vec<SkillNeed>,
     /// Lines in the air: intents, ringing, answered and waiting. Not those made for one agent.
     pub(crate) in_air: u32,
-    /// Leads in memory that any able agent may have.
+    /// Conversations that came of it, those of personal calls included.
+    pub(crate) talking: u32,
+    /// Leads in its queue: those in the air are no reserve, or 1,000 ringing phones would end the dialling of 2,000 leads.
     hot: u32,
     queue: Queue,
 }
@@ -66,7 +68,7 @@ impl Leads {
     pub(crate) fn hot(&self, campaign: CampaignId) -> u32 {
         self.per_campaign.get(&campaign).copied().unwrap_or(0)
     }
-    /// Leads in memory of a campaign, of the streams that `able` accepts.
+    /// Leads of a campaign that wait in memory, of the streams that `able` accepts. Those in the air are not among them.
     pub(crate) fn usable(&self, campaign: CampaignId, able: impl Fn(&Stream) -> bool) -> u32 {
         let streams = self
             .streams
@@ -116,10 +118,52 @@ impl Leads {
         true
     }
 
+    /// A campaign needs other skills now: its leads go where they belong. Those in the air stay with what they were dialled for.
+    /// Costs a walk over all leads in memory.
+    pub(crate) fn refile(
+        &mut self,
+        campaign: CampaignId,
+        campaign_needs: &[SkillNeed],
+        now: UnixMs,
+    ) {
+        let mut all: Vec<LeadId> = self
+            .hot
+            .iter()
+            .filter(|(_, hot)| hot.campaign == campaign && !hot.out)
+            .map(|(lead, _)| *lead)
+            .collect();
+        // The map's order is that of its hashes; ids give the same order everywhere.
+        all.sort_unstable();
+        for stream in &mut self.streams {
+            if stream.campaign == campaign {
+                stream.queue = Queue::default();
+            }
+        }
+        for lead in all {
+            let Some(hot) = self.hot.get(&lead) else {
+                continue;
+            };
+            let (before, own) = (hot.stream, hot.facts.needs.clone());
+            let is_anyones = hot.facts.reserved_for.is_none();
+            let stream = self.stream_of(campaign, campaign_needs, &own);
+            self.streams[before.0].hot -= u32::from(is_anyones);
+            self.streams[stream.0].hot += u32::from(is_anyones);
+            if let Some(hot) = self.hot.get_mut(&lead) {
+                hot.stream = stream;
+            }
+            // Personal queues go by agent, and stand as they are.
+            if is_anyones {
+                self.enqueue(lead, now);
+            }
+        }
+    }
+
     /// Puts a lead that was taken back into its queue, not before `not_before`.
     pub(crate) fn put_back(&mut self, lead: LeadId, not_before: UnixMs, now: UnixMs) {
         if let Some(hot) = self.hot.get_mut(&lead) {
-            hot.out = false;
+            if std::mem::replace(&mut hot.out, false) {
+                self.streams[hot.stream.0].hot += u32::from(hot.facts.reserved_for.is_none());
+            }
             hot.facts.not_before = not_before;
             self.enqueue(lead, now);
         }
@@ -128,8 +172,9 @@ impl Leads {
     /// Forgets a lead that is in no queue (it was taken).
     pub(crate) fn remove(&mut self, lead: LeadId) -> Option<LeadFacts> {
         let hot = self.hot.remove(&lead)?;
-        let stream = &mut self.streams[hot.stream.0];
-        stream.hot -= u32::from(hot.facts.reserved_for.is_none());
+        if !hot.out {
+            self.streams[hot.stream.0].hot -= u32::from(hot.facts.reserved_for.is_none());
+        }
         if let Some(count) = self.per_campaign.get_mut(&hot.campaign) {
             *count = count.saturating_sub(1);
         }
@@ -173,7 +218,9 @@ impl Leads {
 
     fn mark_out(&mut self, lead: LeadId) -> Option<LeadId> {
         let hot = self.hot.get_mut(&lead)?;
-        hot.out = true;
+        if !std::mem::replace(&mut hot.out, true) {
+            self.streams[hot.stream.0].hot -= u32::from(hot.facts.reserved_for.is_none());
+        }
         Some(lead)
     }
 
@@ -210,6 +257,7 @@ impl Leads {
                 campaign,
                 needs,
                 in_air: 0,
+                talking: 0,
                 hot: 0,
                 queue: Queue::default(),
             });
@@ -288,6 +336,55 @@ mod tests {
             !leads.admit(CampaignId(0), lead(5, 1, 1), &[], UnixMs(0)),
             "still here while in the air"
         );
+    }
+
+    #[test]
+    fn a_lead_in_the_air_is_no_reserve() {
+        let mut leads = Leads::default();
+        let reserve = |leads: &Leads| leads.usable(CampaignId(0), |_| true);
+        for id in 1..=3 {
+            leads.admit(CampaignId(0), lead(id, 1, 0), &[], UnixMs(0));
+        }
+        let (first, second) = (
+            leads.take(StreamId(0), UnixMs(0)).unwrap(),
+            leads.take(StreamId(0), UnixMs(0)).unwrap(),
+        );
+        assert_eq!((reserve(&leads), leads.hot(CampaignId(0))), (1, 3));
+        leads.remove(first);
+        assert_eq!((reserve(&leads), leads.hot(CampaignId(0))), (1, 2));
+        leads.put_back(second, UnixMs(100), UnixMs(0));
+        assert_eq!(
+            reserve(&leads),
+            2,
+            "it waits for its time, but is not refilled for"
+        );
+    }
+
+    #[test]
+    fn other_needs_of_a_campaign_move_its_leads_and_leave_what_is_in_the_air() {
+        let mut leads = Leads::default();
+        for id in 1..=3 {
+            leads.admit(CampaignId(0), lead(id, id as i32, 0), &[], UnixMs(0));
+        }
+        leads.admit(CampaignId(1), lead(9, 1, 0), &[], UnixMs(0));
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), Some(LeadId(3)));
+        let need = SkillNeed {
+            skill: SkillId(1),
+            level: 3,
+        };
+        leads.refile(CampaignId(0), &[need], UnixMs(0));
+        let hot: Vec<u32> = leads.streams().iter().map(|stream| stream.hot).collect();
+        assert_eq!(hot, [0, 1, 2], "a lead in the air is no reserve");
+        assert_eq!(leads.head(StreamId(0), UnixMs(0)), None);
+        assert_eq!(leads.take(StreamId(1), UnixMs(0)), Some(LeadId(9)));
+        assert_eq!(leads.take(StreamId(2), UnixMs(0)), Some(LeadId(2)));
+        leads.refile(CampaignId(0), &[], UnixMs(0));
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), Some(LeadId(1)));
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), None);
+        for id in [1, 2, 3, 9] {
+            assert!(leads.remove(LeadId(id)).is_some());
+        }
+        assert!(leads.streams().iter().all(|stream| stream.hot == 0));
     }
 
     #[test]

@@ -8,12 +8,13 @@ use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::shell::api::Readiness;
-use crate::shell::lanes::{Clock, FloorInbox};
+use crate::shell::lanes::{Clock, FloorInbox, NAP};
+use crate::shell::metrics::calls::CallTimes;
 use crate::shell::metrics::{Metrics, input_kind};
 use crate::shell::replay::InputLog;
 use crate::time::{Mono, Now};
 use arc_swap::ArcSwap;
-use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError, select};
+use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub struct FloorShell<R> {
     pub route: R,
     /// Records inputs for `tandem replay`.
     pub log: Option<InputLog>,
-    /// Turn times.
+    /// Times of turns, calls and agents.
     pub metrics: Arc<Metrics>,
     /// Where the picture is published.
     pub picture: Arc<ArcSwap<Picture>>,
@@ -65,8 +66,10 @@ impl<R: Route + Send + 'static> FloorShell<R> {
     }
 
     fn run(mut self) {
+        self.inbox.attach();
         let mut effects = Vec::with_capacity(256);
         let (mut picture_at, mut check_at) = (Mono(0), Mono(0));
+        let mut times = CallTimes::new(Arc::clone(&self.metrics), self.clock.mono());
         loop {
             let Some(input) = self.next_input() else {
                 return self.route.close();
@@ -76,8 +79,11 @@ impl<R: Route + Send + 'static> FloorShell<R> {
             if let Some(log) = &mut self.log {
                 log.input(now, &input);
             }
+            times.heard(now.mono, &input);
             self.floor.handle(now, input, &mut effects);
+            let decided = self.clock.mono();
             for effect in effects.drain(..) {
+                times.decided(decided, &effect);
                 if let Some(log) = &mut self.log {
                     log.effect(now, &effect);
                 }
@@ -95,38 +101,49 @@ impl<R: Route + Send + 'static> FloorShell<R> {
             }
             if done >= picture_at {
                 picture_at = done + PICTURE_EVERY;
-                self.picture.store(Arc::new(self.floor.picture(now)));
+                let picture = self.floor.picture(now);
+                times.published(done, &picture);
+                self.picture.store(Arc::new(picture));
             }
         }
     }
 
-    /// The next fact: urgent, then bulk, then the floor's own deadline. `None`: the engine stops.
+    /// The next fact: urgent, then the floor's own deadline, then bulk. `None`: the engine stops.
     fn next_input(&self) -> Option<Input> {
-        match self.inbox.urgent.try_recv() {
-            Ok(input) => return Some(input),
-            Err(TryRecvError::Disconnected) => return None,
-            Err(TryRecvError::Empty) => {}
-        }
-        let now = self.clock.mono();
-        let deadline = self.floor.next_deadline();
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            return Some(Input::Wake);
-        }
-        let wait = deadline.map_or(BEAT, |deadline| deadline.since(now).min(BEAT));
-        select! {
-            recv(self.inbox.urgent) -> input => input.ok(),
-            recv(self.inbox.bulk) -> input => Some(input.unwrap_or(Input::Wake)),
-            recv(self.stop) -> _ => None,
-            default(wait) => Some(Input::Wake),
+        let beat_at = self.clock.mono() + BEAT;
+        loop {
+            if let Ok(input) = self.inbox.urgent.try_recv() {
+                return Some(input);
+            }
+            let now = self.clock.mono();
+            let deadline = self.floor.next_deadline().unwrap_or(beat_at).min(beat_at);
+            if deadline <= now {
+                return Some(Input::Wake);
+            }
+            if let Ok(input) = self.inbox.bulk.try_recv() {
+                return Some(input);
+            }
+            if self.stop.try_recv() == Err(TryRecvError::Disconnected) {
+                return None;
+            }
+            // While calls are alive there may be facts that wake nobody.
+            let longest = if self.floor.unfinished().0 > 0 {
+                NAP
+            } else {
+                BEAT
+            };
+            self.inbox.sleep(deadline.since(now).min(longest));
         }
     }
 }
 
 /// Waits until the floor has no attempt and no missing disposition left, or until `limit`. Returns whether it drained.
+/// `goes_on` is asked about ten times a second; where it says no, nothing is left to wait for.
 pub fn wait_for_drain(
     picture: &ArcSwap<Picture>,
     limit: Duration,
     stop_waiting: &Receiver<()>,
+    goes_on: impl Fn() -> bool,
 ) -> bool {
     let started = std::time::Instant::now();
     loop {
@@ -135,7 +152,7 @@ pub fn wait_for_drain(
         if seen.attempts_alive == 0 && in_calls == 0 {
             return true;
         }
-        if started.elapsed() >= limit {
+        if started.elapsed() >= limit || !goes_on() {
             return false;
         }
         match stop_waiting.recv_timeout(Duration::from_millis(100)) {

@@ -161,7 +161,7 @@ impl Bench {
         }
     }
     fn order(&self, order: StoreOrder) {
-        self.writer.lane().send(order).unwrap();
+        self.writer.lane().try_send(order).unwrap();
     }
     /// Waits for news that satisfy `wanted`; what came before is passed over.
     fn hear(&self, wanted: impl Fn(&StoreNews) -> bool) -> StoreNews {

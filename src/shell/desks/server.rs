@@ -18,9 +18,9 @@ const STOP_WAIT: Duration = Duration::from_secs(2);
 impl Desks {
     /// Serves the listener until `stop` becomes true, then says goodbye to everybody and returns.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let all = self.settings.sockets_max;
+        let all = self.settings().desk.sockets_max;
         let sockets = Arc::new(Semaphore::new(all));
-        let strangers = Arc::new(Semaphore::new(self.settings.strangers_max));
+        let strangers = Arc::new(Semaphore::new(self.settings().strangers_max));
         loop {
             // Taken before accepting: beyond it, strangers wait in the kernel's queue rather than in our memory.
             let Ok(stranger) = strangers.clone().acquire_owned().await else {

@@ -29,10 +29,11 @@ use crate::core::input::LeadFacts;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId};
 use crate::pii::Pii;
 use crate::time::UnixMs;
+use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What SIP calls a route try. Random, made when the intent is made, durable with it: CANCEL, ACK and BYE need it after a crash.
@@ -281,8 +282,10 @@ pub struct DueLeads {
     pub more: bool,
     /// If no more are due: when the next one is.
     pub next_due: Option<UnixMs>,
-    /// Passed over because their zone or a skill is not in the configuration that is in force.
+    /// Passed over because their zone or a skill is not in force.
     pub unusable: u32,
+    /// Zones of those, a few at once: they may be put in force.
+    pub unknown_zones: Vec<String>,
 }
 
 /// What other writers did: an import, a do-not-call list, the floor's own outcomes.
@@ -322,7 +325,7 @@ impl ReturnedLeads {
 }
 
 /// What the store is told of the configuration: ids there are indices, here names that survive its edits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreNames {
     /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignName>,
@@ -334,8 +337,62 @@ pub struct StoreNames {
     pub zones: Vec<String>,
 }
 
+/// The names in force, shared by all who turn ids into rows and back. A reload, or a new zone, puts longer tables in the place
+/// of the old ones: a place means the same in every version.
+#[derive(Clone, Debug, Default)]
+pub struct SharedNames {
+    now: Arc<ArcSwap<StoreNames>>,
+    edits: Arc<Mutex<()>>,
+}
+
+impl SharedNames {
+    /// These names.
+    pub fn new(names: StoreNames) -> Self {
+        SharedNames {
+            now: Arc::new(ArcSwap::from_pointee(names)),
+            edits: Arc::default(),
+        }
+    }
+
+    /// The names now. Two equal pointers are the same version.
+    pub fn now(&self) -> Arc<StoreNames> {
+        self.now.load_full()
+    }
+
+    /// Keeps everybody else from changing the names until the guard is dropped. Readers go on.
+    pub fn edit(&self) -> NamesEdit<'_> {
+        NamesEdit {
+            names: &self.now,
+            // Nothing but the order of edits is guarded.
+            _alone: self.edits.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+/// The right to change the names.
+#[derive(Debug)]
+pub struct NamesEdit<'a> {
+    names: &'a ArcSwap<StoreNames>,
+    _alone: MutexGuard<'a, ()>,
+}
+
+impl NamesEdit<'_> {
+    /// The names now.
+    pub fn now(&self) -> Arc<StoreNames> {
+        self.names.load_full()
+    }
+
+    /// Other names, at once, for everybody.
+    pub fn set(&self, names: Arc<StoreNames>) {
+        self.names.store(names);
+    }
+}
+
+/// Whether a zone that was unknown could be put in force; asked by a reader that met a lead of it.
+pub type ZoneLearner = Box<dyn FnMut(&str) -> bool + Send>;
+
 /// A campaign, as far as the store cares.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignName {
     /// Its name.
     pub name: String,

@@ -6,14 +6,15 @@ use super::blocks::{block_number, block_person};
 use super::export::{self, ExportFilter, NumbersShown, StoreTotals};
 use super::line::Line;
 use super::list::ListWriter;
+use super::names::Names;
 use super::orders;
 use super::schema::{self, Role, failed};
 use crate::ids::{AgentId, NumberId, PersonId};
-use crate::shell::store::StoreError;
 use crate::shell::store::import::{
     ImportError, ImportReport, LeadList, import_dnc, import_leads, import_name,
 };
 use crate::shell::store::lead_rows::{ListRules, RowReader};
+use crate::shell::store::{StoreError, StoreNames};
 use crate::time::UnixMs;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::fs::File;
@@ -48,6 +49,12 @@ impl BackOffice {
             .prepare("SELECT name FROM zone ORDER BY id")
             .and_then(|mut names| names.query_map([], |row| row.get(0))?.collect())
             .map_err(failed("read the zones"))
+    }
+
+    /// Makes the rows of names that are new, and brings caller ids up to date: before a reload puts them in force.
+    pub fn keep_names(&mut self, names: &StoreNames) -> Result<(), StoreError> {
+        self.in_one(|db| Names::keep(db, names).map(drop))
+            .map_err(failed("keep the names of the new configuration"))
     }
 
     /// Imports a file of leads. `rejects` names the file for what cannot be read. An import of this file that was cut off is gone on

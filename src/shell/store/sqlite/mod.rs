@@ -11,6 +11,7 @@ mod backup;
 mod blocks;
 mod checkpoint;
 mod export;
+mod health;
 mod leads;
 mod line;
 mod list;
@@ -24,16 +25,17 @@ pub use agents::AgentRecord;
 pub use back_office::BackOffice;
 pub use backup::backup;
 pub use export::{ExportFilter, NumbersShown, StoreTotals};
+pub use health::{StoreHealth, Wholeness, store_health, store_zones};
 pub use leads::SqliteLeads;
 pub use restore::restore;
 
 use self::checkpoint::{Checkpointer, Work};
 use self::line::Line;
-use self::names::Names;
+use self::names::{FollowedNames, Names};
 use self::orders::OrderFault;
 use self::schema::{Role, failed, fault_of};
 use crate::shell::store::{
-    Committed, Recovery, Store, StoreError, StoreFault, StoreNames, StoreOrder,
+    Committed, Recovery, SharedNames, Store, StoreError, StoreFault, StoreNames, StoreOrder,
 };
 use crate::time::UnixMs;
 use rusqlite::{Connection, TransactionBehavior};
@@ -49,7 +51,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: Connection,
-    names: Names,
+    names: FollowedNames,
     line: Line,
     /// The write-ahead log, the same file as long as our connection lives.
     wal: File,
@@ -104,13 +106,20 @@ impl SqliteStore {
         recovery.took = begun.elapsed();
         let store = SqliteStore {
             connection,
-            names,
+            names: FollowedNames::new(settings, names),
             line: Line::open(path)?,
             wal,
             checkpointer: Checkpointer::start(path)?,
             _engine: engine,
         };
         Ok((store, recovery))
+    }
+
+    /// Turns ids into rows by these names from now on. Their rows must be there ([`BackOffice::keep_names`]) before an order
+    /// names them.
+    pub fn follow(mut self, names: SharedNames) -> Self {
+        self.names.follow(names);
+        self
     }
 
     /// One transaction. `each` guards every order by a savepoint, so that a faulty one falls alone.
@@ -120,12 +129,13 @@ impl SqliteStore {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         drop(standing);
+        let names = self.names.now(&transaction)?;
         let mut done = Committed::default();
         for order in batch {
             let applied = if each {
                 let savepoint = transaction.savepoint()?;
                 let kept = (done.news.len(), done.returned.len());
-                match orders::apply(&savepoint, &self.names, order, &mut done) {
+                match orders::apply(&savepoint, names, order, &mut done) {
                     Ok(()) => savepoint.commit().map_err(OrderFault::from),
                     Err(fault) => {
                         done.news.truncate(kept.0);
@@ -134,7 +144,7 @@ impl SqliteStore {
                     }
                 }
             } else {
-                orders::apply(&transaction, &self.names, order, &mut done)
+                orders::apply(&transaction, names, order, &mut done)
             };
             match applied {
                 Ok(()) => {}
