@@ -224,9 +224,11 @@ impl Dialler {
                         std::thread::sleep(wait);
                     }
                     ordered.push(Instant::now());
-                    lane.send(intent(first + n, clock.now().unix))?;
+                    lane.try_send(intent(first + n, clock.now().unix))
+                        .map_err(|_| anyhow::anyhow!("the writer is behind"))?;
                     if let Some(earlier) = n.checked_sub(IN_AIR) {
-                        lane.send(closed(first + earlier, clock.now().unix))?;
+                        lane.try_send(closed(first + earlier, clock.now().unix))
+                            .map_err(|_| anyhow::anyhow!("the writer is behind"))?;
                     }
                     n += 1;
                 }
@@ -254,7 +256,7 @@ impl Dialler {
             Ok(ended) => ended?,
             Err(_) => bail!("the load ended by itself after {:?}", self.begun.elapsed()),
         };
-        let cpu = crate::frame::process::thread_cpu_seconds("store-writer")?;
+        let cpu = crate::frame::process::named_thread_cpu_seconds("store-writer")?;
         let stats = self.writer.stats();
         ensure!(self.writer.stop() == 0, "orders could not be kept");
         let max = waits.iter().copied().fold(0.0, f64::max);

@@ -181,19 +181,14 @@ pub fn peak_kib(id: u32) -> Result<u64> {
     status_field(id, "VmHWM:")
 }
 
-/// CPU time so far of this process's thread of this name, in seconds.
-pub fn thread_cpu_seconds(name: &str) -> Result<f64> {
+/// Time that this process's thread of this name has spent on a core so far, in seconds.
+pub fn named_thread_cpu_seconds(name: &str) -> Result<f64> {
     for task in std::fs::read_dir("/proc/self/task")? {
         let task = task?.path();
-        // A thread may end while we look.
-        let Ok(comm) = std::fs::read_to_string(task.join("comm")) else {
-            continue;
-        };
-        // The kernel keeps fifteen bytes of a name.
+        // A thread may end while we look. The kernel keeps fifteen bytes of a name.
+        let comm = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
         if comm.trim() == &name[..name.len().min(15)] {
-            let spent = std::fs::read_to_string(task.join("schedstat"))?;
-            let nanoseconds = spent.split_whitespace().next().unwrap_or_default();
-            return Ok(nanoseconds.parse::<f64>()? / 1e9);
+            return on_core_seconds(&task);
         }
     }
     bail!("no thread is named {name}")
