@@ -178,7 +178,6 @@ struct Dialler {
     thread: JoinHandle<Result<(u64, Vec<f64>)>>,
     writer: Writer,
     begun: Instant,
-    cpu_before: f64,
 }
 
 /// How long intents took, and what the writer took.
@@ -248,7 +247,6 @@ impl Dialler {
             thread,
             writer,
             begun: Instant::now(),
-            cpu_before: crate::frame::process::named_thread_cpu_seconds("store-writer")?,
         })
     }
 
@@ -258,8 +256,7 @@ impl Dialler {
             Ok(ended) => ended?,
             Err(_) => bail!("the load ended by itself after {:?}", self.begun.elapsed()),
         };
-        let cpu =
-            crate::frame::process::named_thread_cpu_seconds("store-writer")? - self.cpu_before;
+        let cpu = crate::frame::process::named_thread_cpu_seconds("store-writer")?;
         let stats = self.writer.stats();
         ensure!(self.writer.stop() == 0, "orders could not be kept");
         let max = waits.iter().copied().fold(0.0, f64::max);

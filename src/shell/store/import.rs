@@ -233,7 +233,12 @@ pub fn import_leads(
             digest: mark.digest.clone(),
         });
         let format = ListFormat::of(path);
-        threads.spawn(move || read_parts(file, format, reader, place, &tell));
+        std::thread::Builder::new()
+            .name("list-reader".to_owned())
+            .spawn_scoped(threads, move || {
+                read_parts(file, format, reader, place, &tell);
+            })
+            .map_err(file_fault("the thread that reads the list"))?;
         for message in told {
             match message {
                 Told::Begun { resumed, from } => {

@@ -47,6 +47,8 @@ impl<'a> ListWriter<'a> {
                 ("foreign_keys", "OFF"),
                 ("ignore_check_constraints", "ON"),
                 ("wal_autocheckpoint", "0"),
+                // Sorted rows go from page to page, and a page is not come back to; at every commit all of them are walked over.
+                ("cache_size", "-12288"),
             ],
         )
         .map_err(failed("begin the import"))?;
@@ -208,11 +210,10 @@ impl<'a> ListWriter<'a> {
         let (persons, new) = self.persons(part)?;
         let numbers = self.numbers(part)?;
         // By person. The same in every run: rows of persons and numbers stay.
-        let mut order: Vec<u32> = (0..part.len() as u32).collect();
-        order.sort_unstable_by_key(|lead| {
-            let at = *lead as usize;
-            (persons[at], numbers[at], *lead)
-        });
+        let mut order: Vec<(i64, i64, u32)> = (0..part.len() as u32)
+            .map(|lead| (persons[lead as usize], numbers[lead as usize], lead))
+            .collect();
+        order.sort_unstable();
         let mut is_refused = vec![false; part.len()];
         for lead in &refused {
             is_refused[*lead as usize] = true;
@@ -225,15 +226,15 @@ impl<'a> ListWriter<'a> {
                 |transaction, turn, from| {
                     let mut leads = LeadStatements::prepare(transaction)?;
                     let end = turn.each(from, |at| {
-                        let lead = order[at] as usize;
-                        if is_refused[lead] {
+                        let (person, number, lead) = order[at];
+                        if is_refused[lead as usize] {
                             return Ok(());
                         }
-                        let cells = part.cells(order[at]);
+                        let cells = part.cells(lead);
                         let row = LeadColumns {
                             campaign: names[&(NameKind::Campaign, cells.campaign)],
-                            person: persons[lead],
-                            number: numbers[lead],
+                            person,
+                            number,
                             zone: names[&(NameKind::Zone, cells.zone)],
                             needs: &part.names()[cells.needs],
                             reserved_for: cells
@@ -244,8 +245,9 @@ impl<'a> ListWriter<'a> {
                         // Nobody has spoken to a person who came in with this part, and who has no lead before this one.
                         let is_first = at
                             .checked_sub(1)
-                            .is_none_or(|before| persons[order[before] as usize] != row.person);
-                        match leads.keep(transaction, &row, turn.now, new[lead] && is_first)? {
+                            .is_none_or(|before| order[before].0 != person);
+                        let is_untold = new[lead as usize] && is_first;
+                        match leads.keep(transaction, &row, turn.now, is_untold)? {
                             Kept::New => counted.imported += 1,
                             Kept::Same => counted.duplicates += 1,
                             Kept::Updated => {
@@ -310,6 +312,7 @@ impl Drop for ListWriter<'_> {
                 ("foreign_keys", "ON"),
                 ("ignore_check_constraints", "OFF"),
                 ("wal_autocheckpoint", "1000"),
+                ("cache_size", "-65536"),
             ],
         );
         if let Err(fault) = restored {
