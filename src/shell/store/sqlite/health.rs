@@ -157,16 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn an_older_file_is_not_brought_up_by_looking_at_it() {
+    fn another_programs_file_is_named_as_such_and_left_as_it_is() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("t.db");
         Connection::open(&path)
             .expect("it opens")
             .execute_batch("CREATE TABLE something (x)")
             .expect("a table");
-        let health = store_health(&path, LONG).expect("it is there");
-        assert_eq!((health.schema, health.agents), (0, 0));
-        assert!(health.schema_known > 0);
-        assert_eq!(store_health(&path, LONG).expect("again").schema, 0);
+        let before = std::fs::read(&path).expect("the file");
+        let said = store_health(&path, LONG);
+        assert!(matches!(said, Err(StoreError::Foreign { .. })), "{said:?}");
+        assert_eq!(std::fs::read(&path).expect("the file"), before);
     }
 }
