@@ -153,3 +153,28 @@ async fn a_new_break_reason_is_taken_at_once_and_a_removed_one_is_offered_to_nob
     let refused = Client::try_open(floor.address, "/agent", &origin).await;
     assert!(refused.is_err(), "the old one is not");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bound_on_sockets_follows_a_reload_and_nobody_inside_is_thrown_out() {
+    let floor = Floor::open().await;
+    let mut minh = floor.minh().await;
+    let bound = |sockets_max| {
+        let mut desk = floor.settings.desk.clone();
+        desk.sockets_max = sockets_max;
+        floor.desks.set_settings(DeskSettings {
+            desk,
+            ..floor.settings.clone()
+        });
+    };
+    bound(1);
+    let one_too_many = Client::try_open(floor.address, "/agent", &[]).await;
+    assert!(one_too_many.is_err());
+    assert_eq!(floor.desks.count(DeskCount::TooMany), 1);
+    bound(2);
+    let mut lan = Client::open(floor.address).await;
+    lan.hello("lan", "right too").await;
+    lan.next("welcome").await;
+    bound(1);
+    minh.say(json!({"type": "ping"})).await;
+    minh.next("pong").await;
+}
