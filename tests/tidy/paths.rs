@@ -319,8 +319,10 @@ impl Walk<'_> {
                 Some(Token::Mark('{')) => {
                     self.at += 1;
                     while !self.is(0, &Token::Mark('}')) && self.at < self.tokens.len() {
+                        let before = self.at;
                         self.use_tree(&segments);
-                        if self.is(0, &Token::Mark(',')) {
+                        // A `,`, or a mark that no `use` has: never stand still, it would fill the memory.
+                        if self.is(0, &Token::Mark(',')) || self.at == before {
                             self.at += 1;
                         }
                     }
@@ -337,8 +339,9 @@ impl Walk<'_> {
         if !segments.is_empty() {
             self.note(line, segments, true);
         }
-        // A `;` or a stray mark: never stand still.
-        if self.is(0, &Token::Mark(';')) || prefix.is_empty() {
+        // A `;` or a stray mark: never stand still. What closes a tree belongs to whoever opened it.
+        let closes = self.is(0, &Token::Mark('}')) || self.is(0, &Token::Mark(','));
+        if self.is(0, &Token::Mark(';')) || (prefix.is_empty() && !closes) {
             self.at += 1;
         }
     }
