@@ -4,6 +4,7 @@
 mod agents;
 mod calls;
 mod frame;
+mod import;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -44,6 +45,17 @@ enum Scenario {
     Live(calls::live::LiveArgs),
     /// More calls than the machine can dial: how many it dials, and whether it still answers
     Saturate(calls::saturate::SaturateArgs),
+    /// Agents who log in one after the other while calls go on: their wait, their cost, and the others' cards
+    Ramp(agents::ramp::RampArgs),
+    /// The engine is killed and started again: how soon a whole floor is READY again
+    Storm(agents::storm::StormArgs),
+    /// From the answer to the card at the agent, beside a bare websocket push
+    Answers(agents::answers::AnswersArgs),
+    /// The server behind the bare push; `answers` starts it
+    #[command(hide = true)]
+    BarePushServer(agents::bare::BareArgs),
+    /// A list of a million into the store, alone and behind live calls; the same again; a backup
+    Import(import::ImportArgs),
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -63,6 +75,11 @@ fn run(args: &Args) -> Result<()> {
         Scenario::Answered(args) => until_done(calls::answered::measure(args, dir.path()))?,
         Scenario::Live(args) => until_done(calls::live::measure(args, dir.path()))?,
         Scenario::Saturate(args) => until_done(calls::saturate::measure(args, dir.path()))?,
+        Scenario::Ramp(ramp) => until_done(agents::ramp::measure(ramp, dir.path()))?,
+        Scenario::Storm(storm) => until_done(agents::storm::measure(storm, dir.path()))?,
+        Scenario::Answers(answers) => until_done(agents::answers::measure(answers, dir.path()))?,
+        Scenario::BarePushServer(args) => return agents::bare::serve(args),
+        Scenario::Import(import) => import::measure(import, dir.path())?,
     };
     report.publish(args.json)?;
     if !report.failures().is_empty() {

@@ -2,16 +2,21 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tandem::config::{Config, check_report, ratio_milli};
 use tandem::core::settings::DialMode;
 use tandem::demo::carrier::CarrierArgs;
 use tandem::ids::AttemptId;
 use tandem::shell::api::client::{ApiClient, campaign_table};
+use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
+use tandem::shell::log::LogFormat;
+use tandem::shell::progress_line::{ProgressLine, share_and_rest};
 use tandem::shell::replay::{Telling, replay};
 use tandem::shell::serve::{serve, store_path};
+use tandem::shell::store::backup::CopyStep;
 use tandem::shell::store::import::ImportReport;
 use tandem::shell::store::lead_rows::ListRules;
 use tandem::shell::store::sqlite::{BackOffice, ExportFilter, NumbersShown};
@@ -51,6 +56,9 @@ enum Command {
         /// Drain when standard input ends: with the process that started it
         #[arg(long)]
         until_stdin_closes: bool,
+        /// Form of the log on standard error
+        #[arg(long, env = "TANDEM_LOG_FORMAT", value_enum, default_value_t)]
+        log_format: LogFormat,
     },
     /// Run the whole thing on this machine: engine, simulated phone network, borrowers, agents, and a live view
     Demo(tandem::demo::run::DemoArgs),
@@ -60,6 +68,15 @@ enum Command {
     Check {
         /// The configuration file
         file: PathBuf,
+    },
+    /// Say what would go wrong on this machine with a configuration, and what to change; also beside a running engine
+    Doctor {
+        /// The configuration file
+        #[arg(env = "TANDEM_CONFIG", default_value = "config/tandem.toml")]
+        config: PathBuf,
+        /// The findings as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Import leads (CSV or JSON Lines), or a do-not-call list; works while the engine runs
     Import {
@@ -76,6 +93,27 @@ enum Command {
         /// Where records that cannot be read are written, with line and reason
         #[arg(long)]
         rejects: Option<PathBuf>,
+        /// Begin at the file's beginning, although an import of it was cut off and could go on where it stood
+        #[arg(long, conflicts_with = "do_not_call")]
+        restart: bool,
+    },
+    /// Copy the store while the engine runs, and check the copy; it holds personal data
+    Backup {
+        /// The copy, a new file; default: backups/tandem-DATE.db in data_dir
+        #[arg(long)]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Put a backup in the store's place, with the engine stopped; the store that is there is kept aside
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Nobody on the lists is dialled for so many hours: whom the lost store dialled since the backup is not known
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=720))]
+        hold_hours: u32,
+        #[command(flatten)]
+        config: ConfigArg,
     },
     /// Agents: add, list, disable
     #[command(subcommand)]
@@ -94,13 +132,22 @@ enum Command {
         #[arg(long, conflicts_with = "cancel_ringing")]
         resume: bool,
     },
+    /// Read the running engine's configuration anew; calls, conversations and sockets stay (SIGHUP does the same)
+    Reload {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// What came of the calls
     #[command(subcommand)]
     Outcomes(OutcomesCommand),
     /// Tell a recorded log of inputs in words, and prove that the same decisions come out of it
     Replay {
-        /// The log (`input_log` in the configuration)
-        file: PathBuf,
+        /// The log (`input_log` in the configuration), or several: each holds one run of the engine
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
         /// Only this attempt
         #[arg(long)]
         attempt: Option<u64>,
@@ -212,7 +259,8 @@ enum OutcomesCommand {
 
 fn main() -> ExitCode {
     // An agent's socket and a call's RTP port are a file descriptor each; the usual soft limit of 1,024 is no floor.
-    let _ = rlimit::increase_nofile_limit(1 << 16);
+    let _ = rlimit::increase_nofile_limit(OPEN_FILES_WANTED);
+    tandem::shell::log::tell_panics();
     let command = Cli::parse().command;
     match run(command) {
         Ok(code) => code,
@@ -238,7 +286,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve {
             config,
             until_stdin_closes,
-        } => run_engine(&config, until_stdin_closes)?,
+            log_format,
+        } => run_engine(&config, until_stdin_closes, log_format)?,
         Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
         Command::Carrier(args) => tandem::demo::carrier::run(args)?,
         Command::Check { file } => {
@@ -250,16 +299,38 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Command::Doctor { config, json } => {
+            let report = examine(&config);
+            let text = if json { report.json() } else { report.text() };
+            print!("{text}");
+            return Ok(if report.is_sound() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Command::Import {
             file,
             config,
             campaign,
             do_not_call,
             rejects,
+            restart,
         } => {
             let config = load(&config.config)?;
-            import(&config, &file, campaign, do_not_call, rejects.as_deref())?;
+            let list = if do_not_call {
+                List::DoNotCall
+            } else {
+                List::Leads { campaign, restart }
+            };
+            import(&config, &file, list, rejects.as_deref())?;
         }
+        Command::Backup { to, config } => backup(&load(&config.config)?, to)?,
+        Command::Restore {
+            file,
+            hold_hours,
+            config,
+        } => restore(&load(&config.config)?, &file, hold_hours)?,
         Command::Agent(command) => agent(command)?,
         Command::Campaign(command) => campaign(command)?,
         Command::Stop {
@@ -281,31 +352,28 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 println!("Dialling is stopped.{ringing} `tandem stop --resume` lets it go on.");
             }
         }
+        Command::Reload { config, dry_run } => {
+            let report = client(&config)?.reload(dry_run)?;
+            std::io::stdout().write_all(report.text().as_bytes())?;
+        }
         Command::Outcomes(command) => outcomes(command)?,
         Command::Replay {
-            file,
+            files,
             attempt,
             quiet,
         } => {
             let mut out = std::io::stdout().lock();
-            let told = replay(
-                &file,
-                Telling {
-                    attempt: attempt.map(AttemptId),
-                    quiet,
-                },
-                &mut out,
-            )?;
-            let lost = if told.lost > 0 {
-                format!(", {} inputs were lost by the recording", told.lost)
-            } else {
-                String::new()
+            let telling = Telling {
+                attempt: attempt.map(AttemptId),
+                quiet,
             };
-            writeln!(
-                out,
-                "{} inputs, {} decisions, {} recorded checks met{lost}; trace {:016x}",
-                told.inputs, told.effects, told.checks, told.trace
-            )?;
+            for file in &files {
+                let told = replay(file, telling, &mut out)?;
+                if files.len() > 1 {
+                    write!(out, "{}: ", file.display())?;
+                }
+                writeln!(out, "{told}")?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -327,15 +395,10 @@ fn office(config: &Config) -> anyhow::Result<BackOffice> {
     Ok(BackOffice::open(&path)?)
 }
 
-fn run_engine(path: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+fn run_engine(path: &Path, until_stdin_closes: bool, format: LogFormat) -> anyhow::Result<()> {
+    tandem::shell::log::start(format)?;
     let config = load(path)?;
-    serve(&config, until_stdin_closes, |recovery| {
+    serve(path, &config, until_stdin_closes, |recovery| {
         if recovery.interrupted + recovery.connected > 0 {
             tracing::info!(
                 interrupted = recovery.interrupted,
@@ -355,39 +418,58 @@ fn run_engine(path: &Path, until_stdin_closes: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn import(
-    config: &Config,
-    file: &Path,
-    campaign: Option<String>,
-    do_not_call: bool,
-    rejects: Option<&Path>,
-) -> anyhow::Result<()> {
-    let shows = std::io::stderr().is_terminal();
+enum List {
+    Leads {
+        campaign: Option<String>,
+        restart: bool,
+    },
+    DoNotCall,
+}
+
+fn import(config: &Config, file: &Path, list: List, rejects: Option<&Path>) -> anyhow::Result<()> {
+    let mut line = ProgressLine::new();
     let mut progress = |report: &ImportReport| {
-        if shows {
-            let rate = report.read as f64 / report.seconds.max(0.001);
-            eprint!("\r{} records read, {rate:.0} a second ", report.read);
-        }
+        line.tell(|| {
+            let rate = format!("{:.0} records/s", report.rate());
+            let elapsed = Duration::from_secs_f64(report.seconds);
+            let rest = share_and_rest(report.bytes, report.bytes_total, elapsed, &rate);
+            format!(
+                "{} records, {} rejected; {rest}",
+                report.read, report.rejected
+            )
+        });
     };
     let mut office = office(config)?;
-    let report = if do_not_call {
-        office.import_dnc(file, &config.default_country, rejects, &mut progress)?
-    } else {
-        let rules = ListRules {
-            campaigns: config
-                .campaigns
-                .iter()
-                .map(|campaign| campaign.settings.name.clone())
-                .collect(),
-            skills: config.skills.clone(),
-            campaign: campaign.clone(),
-            country: config.default_country.clone(),
-            zone: config.default_zone.clone(),
-        };
-        office.import_leads(file, rules, rejects, &mut progress)?
+    let mut named = None;
+    let report = match list {
+        List::DoNotCall => {
+            office.import_dnc(file, &config.default_country, rejects, &mut progress)?
+        }
+        List::Leads { campaign, restart } => {
+            let rules = ListRules {
+                campaigns: config
+                    .campaigns
+                    .iter()
+                    .map(|campaign| campaign.settings.name.clone())
+                    .collect(),
+                skills: config.skills.clone(),
+                campaign: campaign.clone(),
+                country: config.default_country.clone(),
+                zone: config.default_zone.clone(),
+            };
+            named = campaign;
+            if restart {
+                office.import_forget(file, &rules)?;
+            }
+            office.import_leads(file, rules, rejects, &mut progress)?
+        }
     };
-    if shows {
-        eprintln!();
+    line.end();
+    if report.resumed > 0 {
+        println!(
+            "Went on after {} records of an import that was cut off; the figures count them in.",
+            report.resumed
+        );
     }
     println!(
         "{} read: {} new, {} known already ({} of them brought something new), {} rejected; {:.1} s",
@@ -409,9 +491,66 @@ fn import(
     }
     // A running engine looks for itself once a second; this only saves the second.
     if let Ok(client) = ApiClient::of(config) {
-        let _ = client.leads_changed(campaign.as_deref());
+        let _ = client.leads_changed(named.as_deref());
     }
     Ok(())
+}
+
+/// Tells how far a backup or a restore is.
+fn copy_progress() -> impl FnMut(CopyStep) {
+    let (mut line, begun) = (ProgressLine::new(), std::time::Instant::now());
+    move |step| {
+        line.tell(|| match step {
+            CopyStep::Copying(done, all) => {
+                let rate = format!("{} MB copied", done >> 20);
+                share_and_rest(done, all, begun.elapsed(), &rate)
+            }
+            CopyStep::Checking => "checking the copy".to_owned(),
+            CopyStep::Preparing => "preparing the store".to_owned(),
+        });
+    }
+}
+
+fn backup(config: &Config, to: Option<PathBuf>) -> anyhow::Result<()> {
+    let now = unix_now();
+    let to = match to {
+        Some(to) => to,
+        None => tandem::shell::store::backup::default_file(&config.data_dir, now)
+            .context("the directory of backups")?,
+    };
+    let report =
+        tandem::shell::store::sqlite::backup(&store_path(config), &to, now, &mut copy_progress())?;
+    println!(
+        "{}: {} MB, {} leads, {} attempts ({} in the air), checked; {:.1} s",
+        report.file.display(),
+        report.bytes >> 20,
+        report.leads,
+        report.attempts,
+        report.in_air,
+        report.seconds
+    );
+    println!("It holds personal data and log-ins: encrypt it before it leaves this machine.");
+    Ok(())
+}
+
+fn restore(config: &Config, file: &Path, hold_hours: u32) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {}", config.data_dir.display()))?;
+    let now = unix_now();
+    let hold = Duration::from_secs(u64::from(hold_hours) * 3_600);
+    let plan = tandem::shell::store::backup::RestorePlan {
+        store: &store_path(config),
+        backup: file,
+        now,
+        quiet_until: now + hold,
+    };
+    let report = tandem::shell::store::sqlite::restore(&plan, &mut copy_progress())?;
+    print!("{}", report.words(&plan));
+    Ok(())
+}
+
+fn unix_now() -> UnixMs {
+    tandem::shell::lanes::Clock::new().now().unix
 }
 
 /// "name:7" as name and number; the number is `default` where there is none.

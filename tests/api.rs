@@ -4,9 +4,10 @@ use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tandem::config::ApiConfig;
+use tandem::config::{ApiConfig, Loaded};
 use tandem::core::input::Input;
 use tandem::core::picture::{CampaignPicture, Picture, TrunkPicture};
 use tandem::core::settings::{CampaignState, DialMode};
@@ -15,6 +16,10 @@ use tandem::shell::api::client::{ApiClient, ClientError, campaign_table};
 use tandem::shell::api::{AdminToken, AllowedHosts, ApiState, Readiness, bind, serve};
 use tandem::shell::lanes::{Clock, FloorInbox, floor_lanes};
 use tandem::shell::metrics::{Backlogs, Metrics, TimingName};
+use tandem::shell::reload::{Problem, ReloadRefused};
+
+/// What this API reloads.
+const NO_FILE: &str = "no-such-directory/tandem.toml";
 
 /// A served API with the test as its floor.
 struct House {
@@ -44,12 +49,16 @@ fn house(urgent: usize) -> House {
     let state = ApiState {
         floor,
         picture: picture.clone(),
-        campaigns: Arc::new(
+        campaigns: Arc::new(ArcSwap::from_pointee(
             (0..)
                 .zip(names)
                 .map(|(id, name)| (name.to_owned(), CampaignId(id)))
                 .collect::<BTreeMap<_, _>>(),
-        ),
+        )),
+        reload: Arc::new(|asked| match Loaded::read(Path::new(NO_FILE)) {
+            Err(faults) if !asked.dry_run => Err(faults.into()),
+            _ => Err(ReloadRefused::Draining),
+        }),
         metrics: metrics.clone(),
         backlogs: Arc::new(|| Backlogs {
             urgent: 1,
@@ -179,8 +188,10 @@ fn a_picture() -> Picture {
         trunks: vec![TrunkPicture {
             name: "carrier-a".into(),
             up: true,
+            closed: false,
             breaker_open: false,
             in_use: 11,
+            channels_max: 30,
         }],
         store_ready: true,
         attempts_alive: 13,
@@ -318,6 +329,31 @@ fn what_a_supervisor_does_reaches_the_floor_in_order() {
     assert_eq!(bulk[0], Input::LeadsChanged(cards));
     assert!(bulk[1..].contains(&Input::LeadsChanged(pl)));
     assert!(bulk[1..].contains(&Input::LeadsChanged(cards)));
+}
+
+#[test]
+fn a_refused_reload_has_the_form_of_all_errors_and_the_faults_one_by_one() {
+    let house = house(8);
+    let (status, _) = house.ask("POST", "/v1/reload", &["Host: localhost"], "");
+    assert_eq!(status, 401, "not without the token");
+    let (status, body) = house.act("POST", "/v1/reload", "");
+    assert_eq!(status, 422, "{body}");
+    let problem: Problem = serde_json::from_str(&body).unwrap();
+    assert_eq!(problem.code, "faults");
+    assert_eq!(problem.faults.len(), 1);
+    assert!(
+        problem.faults[0].message.starts_with("cannot be read"),
+        "{problem:?}"
+    );
+    assert!(problem.message.contains(NO_FILE), "{problem:?}");
+    let (status, body) = house.act("POST", "/v1/reload", "{\"dry_run\":true}");
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(house.act("POST", "/v1/reload", "{\"dry\":true}").0, 400);
+    let refused = house.client().reload(true).unwrap_err().to_string();
+    assert!(
+        refused.ends_with("the next start reads the file (draining)"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -467,7 +503,7 @@ fn a_scrape_shows_the_picture_and_the_apis_own_answers() {
     for line in [
         "tandem_campaign_abandoned_total{campaign=\"PL-B2-HCM\"} 3",
         "tandem_floor_agents{state=\"ready\"} 2",
-        "tandem_store_backlog_orders 3",
+        "tandem_engine_queue_items{queue=\"store\"} 3",
         "tandem_api_requests_total{code=\"401\"} 1",
     ] {
         assert!(text.contains(line), "{line}\n{text}");

@@ -60,7 +60,7 @@ const SOCKETS: [&str; 8] = [
     "socket2",
     "ureq",
 ];
-const WORLD: [&str; 27] = [
+const WORLD: [&str; 28] = [
     "std::thread",
     "std::fs",
     "std::env",
@@ -78,6 +78,7 @@ const WORLD: [&str; 27] = [
     "libc",
     "getrandom",
     "rand",
+    "rustix",
     "metrics",
     "metrics_exporter_prometheus",
     "ratatui",
@@ -239,6 +240,7 @@ fn a_pure_room_that_looks_outside_is_found() {
     for source in [
         "use crate::shell::lanes::Clock;",
         "use crate::{ids::AgentId, wire::sip::Uri};",
+        "use {crate::ids::AgentId, crate::wire::sip::Uri};\nfn f() { let x = (1, 2); }",
         "use crate::config;",
         "use crate::*;",
         "use super::super::shell::lanes;",

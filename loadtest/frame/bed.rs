@@ -24,10 +24,15 @@ pub struct Bed {
 impl Bed {
     /// Writes a configuration into `dir`. `rest` is everything behind the sockets: trunks, campaigns, other tables.
     pub fn make(dir: &Path, head: &str, rest: &str) -> Result<Bed> {
+        Bed::make_with(dir, head, "", rest)
+    }
+
+    /// The same with further keys for the agents' sockets.
+    pub fn make_with(dir: &Path, head: &str, desk_keys: &str, rest: &str) -> Result<Bed> {
         let [sip, desk, api] = free()?;
         let text = format!(
             "data_dir = {data:?}\n{head}\n\
-             [sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n[api]\nlisten = \"{api}\"\n{rest}\n",
+             [sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n{desk_keys}\n[api]\nlisten = \"{api}\"\n{rest}\n",
             data = dir.join("data")
         );
         let path = dir.join("tandem.toml");
@@ -80,6 +85,16 @@ pub fn free<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
         }
     }
     Ok(std::array::from_fn(|at| held[at].0))
+}
+
+/// A range of RTP ports as keys of `[media]`, another one for each process: an engine that finds the beginning of its range
+/// taken by others does not start.
+pub fn rtp_ports() -> String {
+    let first = 20_000 + std::process::id() % 90 * 200;
+    format!(
+        "[media]\nport_first = {first}\nport_last = {}\n",
+        first + 1_999
+    )
 }
 
 /// Sockets may be as many as files may; the engine raises its own limit.

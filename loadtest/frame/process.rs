@@ -99,9 +99,32 @@ impl Process {
         resident_kib(self.id())
     }
 
+    /// The part of it that belongs to no file, in KiB: heap and stacks, without the program itself.
+    pub fn anonymous_kib(&self) -> Result<u64> {
+        status_field(self.id(), "RssAnon:")
+    }
+
     /// User and system time so far, of all its threads, in seconds (of 10 ms each).
     pub fn cpu_seconds(&self) -> Result<f64> {
         cpu_seconds(self.id())
+    }
+
+    /// The same of the threads that live, by the nanosecond: for spans in which no thread ends.
+    pub fn cpu_seconds_of_threads(&self) -> Result<f64> {
+        let dir = format!("/proc/{}/task", self.id());
+        let mut sum = 0.0;
+        for task in std::fs::read_dir(&dir).with_context(|| format!("{dir} (this needs Linux)"))? {
+            // A thread may end between listing and reading.
+            sum += on_core_seconds(&task?.path()).unwrap_or_default();
+        }
+        Ok(sum)
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// CPU time from now on, in per cent of one core.
@@ -153,6 +176,24 @@ pub fn resident_kib(id: u32) -> Result<u64> {
     status_field(id, "VmRSS:")
 }
 
+/// Most memory that a process ever had resident, in KiB.
+pub fn peak_kib(id: u32) -> Result<u64> {
+    status_field(id, "VmHWM:")
+}
+
+/// Time that this process's thread of this name has spent on a core so far, in seconds.
+pub fn named_thread_cpu_seconds(name: &str) -> Result<f64> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        // A thread may end while we look. The kernel keeps fifteen bytes of a name.
+        let comm = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+        if comm.trim() == &name[..name.len().min(15)] {
+            return on_core_seconds(&task);
+        }
+    }
+    bail!("no thread is named {name}")
+}
+
 fn status_field(id: u32, field: &str) -> Result<u64> {
     proc_file(id, "status")?
         .lines()
@@ -174,6 +215,24 @@ pub fn cpu_seconds(id: u32) -> Result<f64> {
         .collect();
     ensure!(ticks.len() == 2, "an odd stat: {stat}");
     Ok(ticks.iter().sum::<u64>() as f64 / TICKS_PER_SECOND)
+}
+
+/// Time that a thread of this process has spent on a core so far, in seconds. `task` is its number in /proc.
+pub fn thread_cpu_seconds(task: u64) -> Result<f64> {
+    on_core_seconds(&Path::new("/proc/self/task").join(task.to_string()))
+}
+
+fn on_core_seconds(task: &Path) -> Result<f64> {
+    let path = task.join("schedstat");
+    let spent = std::fs::read_to_string(&path)
+        .with_context(|| format!("{} (this needs Linux)", path.display()))?;
+    // Nanoseconds on a core come first.
+    let nanoseconds: u64 = spent
+        .split_whitespace()
+        .next()
+        .and_then(|first| first.parse().ok())
+        .context("an odd schedstat")?;
+    Ok(nanoseconds as f64 / 1e9)
 }
 
 fn proc_file(id: u32, name: &str) -> Result<String> {

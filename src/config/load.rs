@@ -4,8 +4,8 @@
 
 use super::reader::{Placed, Section, Sink, syntax_place};
 use super::{
-    ApiConfig, Config, DeskConfig, Faults, MediaConfig, SipConfig, StoreConfig, campaigns, nearest,
-    trunks,
+    ApiConfig, Config, DeskConfig, Faults, InputLogConfig, MediaConfig, SipConfig, StoreConfig,
+    campaigns, nearest, trunks,
 };
 use crate::core::settings::FloorSettings;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let top = &mut section;
     let data_dir = path(top, sink, "data_dir").unwrap_or_else(|| PathBuf::from("tandem-data"));
     let lab_silent_calls = top.flag(sink, "lab_silent_calls", false);
-    let input_log = path(top, sink, "input_log");
+    let input_log = input_log(top, sink);
     let default_country = top
         .parsed(
             sink,
@@ -124,6 +124,26 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
 fn path(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> Option<PathBuf> {
     let text = section.text(sink, key, "a path in quotes")?;
     Some(PathBuf::from(text.value))
+}
+
+/// Where inputs are recorded, and how much of it is kept.
+fn input_log(section: &mut Section<'_>, sink: &mut Sink<'_>) -> Option<InputLogConfig> {
+    let path = path(section, sink, "input_log");
+    let megabytes = section.whole(sink, "input_log_max_mb", 16..=1_048_576, "MB", 4_096);
+    let keep = section.whole(sink, "input_log_keep", 0..=1_000, "earlier runs", 7);
+    if !section.has("input_log") {
+        for key in ["input_log_max_mb", "input_log_keep"] {
+            if section.has(key) {
+                let what = "is of no use without input_log".to_owned();
+                section.fault(sink, key, what, "input_log beside it");
+            }
+        }
+    }
+    path.map(|path| InputLogConfig {
+        path,
+        octets_max: megabytes * 1_000_000,
+        keep: keep as usize,
+    })
 }
 
 fn zone(section: &mut Section<'_>, sink: &mut Sink<'_>) -> String {
@@ -332,12 +352,14 @@ fn desk(mut section: Section<'_>, sink: &mut Sink<'_>) -> DeskConfig {
     }
     let ping_deadline = section.seconds(sink, "ping_deadline_s", 3..=60, Duration::from_secs(10));
     let queue = section.whole(sink, "queue", 8..=1_024, "messages", 64) as usize;
+    let sockets_max = section.whole(sink, "sockets_max", 64..=65_536, "sockets", 4_096) as usize;
     section.finish(sink);
     DeskConfig {
         listen,
         origins,
         ping_deadline,
         queue,
+        sockets_max,
     }
 }
 

@@ -1,19 +1,29 @@
 //! Settings as written -> checked settings. All faults at once, each with line, reason and what was expected; unknown keys are faults.
 
 mod campaigns;
+mod compare;
 mod faults;
+mod in_force;
+mod keys;
 mod load;
 mod reader;
+#[cfg(test)]
+mod reload_tests;
 mod report;
+mod secrets;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod trunks;
 
 pub use campaigns::ratio_milli;
+pub use compare::{KeyChange, Loaded};
 pub use faults::{Fault, Faults, nearest};
-pub use report::check_report;
-pub use settings::{ServeRefused, UnknownZone};
+pub use in_force::{InForce, TableFull};
+pub use keys::{Change, KEYS, Key, key_table};
+pub use report::{check_report, notes};
+pub use secrets::{PasswordPlace, password_places};
+pub use settings::{ServeRefused, UnknownZone, zone_table};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;
@@ -30,7 +40,7 @@ pub struct Config {
     /// Whether trunks beyond loopback may be dialled although calls are silent.
     pub lab_silent_calls: bool,
     /// Records every input of the floor for `tandem replay`; absent: not recorded.
-    pub input_log: Option<PathBuf>,
+    pub input_log: Option<InputLogConfig>,
     /// Country for numbers without "+", ISO 3166 ("VN").
     pub default_country: String,
     /// Zone for leads that name none ("Asia/Ho_Chi_Minh").
@@ -55,6 +65,17 @@ pub struct Config {
     pub trunks: Vec<TrunkConfig>,
     /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignConfig>,
+}
+
+/// The log of inputs, and how much of the disk it may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputLogConfig {
+    /// The log of the run that is under way; those of earlier runs stand beside it.
+    pub path: PathBuf,
+    /// Octets of all its files together. Default 4,096 MB.
+    pub octets_max: u64,
+    /// Logs of earlier runs that are kept. Default 7.
+    pub keep: usize,
 }
 
 /// SIP on our side.
@@ -88,6 +109,8 @@ pub struct DeskConfig {
     pub ping_deadline: Duration,
     /// Messages that may wait for one agent before its socket is closed. Default 64.
     pub queue: usize,
+    /// Most sockets at once; further ones are closed at once. Default 4,096.
+    pub sockets_max: usize,
 }
 
 /// HTTP.

@@ -4,7 +4,7 @@
 //! file fails at the end.
 
 use super::faults::{Fault, nearest, place};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 use toml::Spanned;
@@ -15,6 +15,7 @@ pub(super) struct Sink<'t> {
     text: &'t str,
     faults: Vec<(usize, Fault)>,
     known: BTreeSet<String>,
+    places: BTreeMap<String, usize>,
 }
 
 impl<'t> Sink<'t> {
@@ -24,6 +25,7 @@ impl<'t> Sink<'t> {
             text,
             faults: Vec::new(),
             known: BTreeSet::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -64,6 +66,11 @@ impl<'t> Sink<'t> {
     /// Whether nothing is wrong so far.
     pub(super) fn is_clean(&self) -> bool {
         self.faults.is_empty()
+    }
+
+    /// Byte offset of every key that was asked for, by its path with indices; where it is not written, of its table.
+    pub(super) fn into_places(self) -> BTreeMap<String, usize> {
+        self.places
     }
 
     /// Every key that was asked for, without indices ("trunks.name").
@@ -115,6 +122,7 @@ impl<'t> Section<'t> {
     ) -> Option<&'t Spanned<DeValue<'t>>> {
         self.asked.push(key);
         sink.known.insert(join(&self.pattern, key));
+        sink.places.insert(self.name(key), self.place_of(key));
         self.table.and_then(|table| table.get(key))
     }
 

@@ -67,6 +67,7 @@ fn describe(text: &mut String, config: &Config) {
         let state = match settings.state {
             CampaignState::Running => "running",
             CampaignState::Paused => "paused",
+            CampaignState::Closed => "closed",
         };
         let _ = writeln!(
             text,
@@ -82,8 +83,8 @@ fn describe(text: &mut String, config: &Config) {
     }
 }
 
-/// What is allowed and worth a second look.
-fn notes(config: &Config) -> Vec<String> {
+/// What is allowed and worth a second look, a sentence each. `tandem check` and `tandem doctor` tell it.
+pub fn notes(config: &Config) -> Vec<String> {
     let mut notes = Vec::new();
     if config.lab_silent_calls && !config.trunks_beyond_loopback().is_empty() {
         notes.push("lab_silent_calls is set: answered people hear silence.".to_owned());

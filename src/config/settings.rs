@@ -77,7 +77,7 @@ impl Config {
 }
 
 /// Every change of a zone's offset from 2026 to 2055.
-fn zone_table(name: &str) -> Result<ZoneTable, UnknownZone> {
+pub fn zone_table(name: &str) -> Result<ZoneTable, UnknownZone> {
     let unknown = || UnknownZone(name.to_owned());
     let zone = TimeZone::get(name).map_err(|_| unknown())?;
     let from = Timestamp::from_second(ZONES_FROM_S).map_err(|_| unknown())?;

@@ -198,6 +198,18 @@ impl Agents {
         true
     }
 
+    /// Renews what an agent serves and can do; all else stays as it is. `false`: nobody of this id was ever here.
+    pub(crate) fn set_abilities(&mut self, seat: AgentSeat) -> bool {
+        let Some(slot) = self.index.get(&seat.agent).copied() else {
+            return false;
+        };
+        let class = self.class_of(seat.campaigns, seat.skills);
+        self.leave_counts(slot);
+        self.slots[slot].class = class;
+        self.enter_counts(slot);
+        true
+    }
+
     /// Moves an agent. Becoming ready from elsewhere starts the idle clock anew. Returns the new generation.
     pub(crate) fn move_to(&mut self, id: AgentId, place: Place, now: Now) -> Option<u32> {
         let slot = *self.index.get(&id)?;

@@ -3,7 +3,7 @@
 //! Serialisable on purpose (docs/adr/0001): the log of inputs is a product feature. No personal datum may enter: ids only.
 
 use crate::core::dispositions::Disposition;
-use crate::core::settings::{CampaignSettings, CampaignState, DialMode, SkillNeed, TrunkSettings};
+use crate::core::settings::{CampaignState, DialMode, Edit, SkillNeed};
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
 };
@@ -17,14 +17,12 @@ pub enum Input {
     Wake,
 
     // -- supervisors and configuration
-    /// New rules for a campaign (or a new campaign, if the id is the next one).
-    Campaign(CampaignId, CampaignSettings),
-    /// Start or pause a campaign.
+    /// A new configuration: all of its changes, in order, in one turn.
+    Edits(Vec<Edit>),
+    /// Start or pause a campaign. One that is closed stays so.
     CampaignState(CampaignId, CampaignState),
     /// Another mode or ratio; in force at the next decision.
     CampaignMode(CampaignId, DialMode),
-    /// New limits for a trunk.
-    Trunk(TrunkId, TrunkSettings),
     /// No INVITE leaves from now on. With `cancel_ringing`, what rings is cancelled too.
     StopDialling {
         /// Whether to cancel what rings.

@@ -45,6 +45,7 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
     }
     let mut trunk_use = vec![0u32; view.trunks.len()];
     let mut stream_air = vec![0u32; view.streams.len()];
+    let mut stream_talking = vec![0u32; view.streams.len()];
     let mut in_air = vec![0u32; view.loads.len()];
     let mut talking = vec![0u32; view.loads.len()];
     let mut waiting = 0;
@@ -91,6 +92,7 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
         if attempt.phase.is_in_air() && attempt.made_for.is_none() {
             stream_air[attempt.stream.0] += 1;
         }
+        stream_talking[attempt.stream.0] += u32::from(attempt.phase.is_talking());
         waiting += usize::from(matches!(attempt.phase, Phase::Answered { .. }));
         trunk_use[usize::from(attempt.trunk.0)] += 1;
     }
@@ -102,7 +104,9 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
         }
     };
     same("legs per trunk", &trunk_use, &view.trunks)?;
-    same("lines in the air per stream", &stream_air, &view.streams)?;
+    let (air, talks): (Vec<u32>, Vec<u32>) = view.streams.iter().copied().unzip();
+    same("lines in the air per stream", &stream_air, &air)?;
+    same("conversations per stream", &stream_talking, &talks)?;
     same(
         "lines in the air per campaign",
         &in_air,

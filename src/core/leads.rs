@@ -31,6 +31,8 @@ pub(crate) struct Stream {
     pub(crate) needs: Vec<SkillNeed>,
     /// Lines in the air: intents, ringing, answered and waiting. Not those made for one agent.
     pub(crate) in_air: u32,
+    /// Conversations that came of it, those of personal calls included.
+    pub(crate) talking: u32,
     /// Leads in its queue: those in the air are no reserve, or 1,000 ringing phones would end the dialling of 2,000 leads.
     hot: u32,
     queue: Queue,
@@ -114,6 +116,46 @@ impl Leads {
         *self.per_campaign.entry(campaign).or_default() += 1;
         self.enqueue(lead, now);
         true
+    }
+
+    /// A campaign needs other skills now: its leads go where they belong. Those in the air stay with what they were dialled for.
+    /// Costs a walk over all leads in memory.
+    pub(crate) fn refile(
+        &mut self,
+        campaign: CampaignId,
+        campaign_needs: &[SkillNeed],
+        now: UnixMs,
+    ) {
+        let mut all: Vec<LeadId> = self
+            .hot
+            .iter()
+            .filter(|(_, hot)| hot.campaign == campaign && !hot.out)
+            .map(|(lead, _)| *lead)
+            .collect();
+        // The map's order is that of its hashes; ids give the same order everywhere.
+        all.sort_unstable();
+        for stream in &mut self.streams {
+            if stream.campaign == campaign {
+                stream.queue = Queue::default();
+            }
+        }
+        for lead in all {
+            let Some(hot) = self.hot.get(&lead) else {
+                continue;
+            };
+            let (before, own) = (hot.stream, hot.facts.needs.clone());
+            let is_anyones = hot.facts.reserved_for.is_none();
+            let stream = self.stream_of(campaign, campaign_needs, &own);
+            self.streams[before.0].hot -= u32::from(is_anyones);
+            self.streams[stream.0].hot += u32::from(is_anyones);
+            if let Some(hot) = self.hot.get_mut(&lead) {
+                hot.stream = stream;
+            }
+            // Personal queues go by agent, and stand as they are.
+            if is_anyones {
+                self.enqueue(lead, now);
+            }
+        }
     }
 
     /// Puts a lead that was taken back into its queue, not before `not_before`.
@@ -215,6 +257,7 @@ impl Leads {
                 campaign,
                 needs,
                 in_air: 0,
+                talking: 0,
                 hot: 0,
                 queue: Queue::default(),
             });
@@ -315,6 +358,33 @@ mod tests {
             2,
             "it waits for its time, but is not refilled for"
         );
+    }
+
+    #[test]
+    fn other_needs_of_a_campaign_move_its_leads_and_leave_what_is_in_the_air() {
+        let mut leads = Leads::default();
+        for id in 1..=3 {
+            leads.admit(CampaignId(0), lead(id, id as i32, 0), &[], UnixMs(0));
+        }
+        leads.admit(CampaignId(1), lead(9, 1, 0), &[], UnixMs(0));
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), Some(LeadId(3)));
+        let need = SkillNeed {
+            skill: SkillId(1),
+            level: 3,
+        };
+        leads.refile(CampaignId(0), &[need], UnixMs(0));
+        let hot: Vec<u32> = leads.streams().iter().map(|stream| stream.hot).collect();
+        assert_eq!(hot, [0, 1, 2], "a lead in the air is no reserve");
+        assert_eq!(leads.head(StreamId(0), UnixMs(0)), None);
+        assert_eq!(leads.take(StreamId(1), UnixMs(0)), Some(LeadId(9)));
+        assert_eq!(leads.take(StreamId(2), UnixMs(0)), Some(LeadId(2)));
+        leads.refile(CampaignId(0), &[], UnixMs(0));
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), Some(LeadId(1)));
+        assert_eq!(leads.take(StreamId(0), UnixMs(0)), None);
+        for id in [1, 2, 3, 9] {
+            assert!(leads.remove(LeadId(id)).is_some());
+        }
+        assert!(leads.streams().iter().all(|stream| stream.hot == 0));
     }
 
     #[test]

@@ -71,8 +71,12 @@ pub struct TrunkPicture {
     pub name: String,
     /// Whether it answers OPTIONS.
     pub up: bool,
+    /// Whether it is not in the configuration any more: what is on it goes on, nothing is added.
+    pub closed: bool,
     /// Whether its breaker keeps it out of use.
     pub breaker_open: bool,
     /// Legs in use.
     pub in_use: u32,
+    /// Legs that it may have.
+    pub channels_max: u32,
 }

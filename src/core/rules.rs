@@ -116,6 +116,28 @@ impl Rules {
         }
     }
 
+    /// A zone's offsets; a new zone if the id is the next one.
+    pub(crate) fn set_zone(&mut self, id: ZoneId, table: ZoneTable) {
+        let number = usize::from(id.0);
+        if let Some(zone) = self.zones.get_mut(number) {
+            *zone = table;
+        } else if number == self.zones.len() {
+            self.zones.push(table);
+        }
+    }
+
+    /// `Some(when)`: the window is closed in all zones there are, and opens first at `when` (never in the next eight days: the
+    /// end of time). `None`: it is open somewhere.
+    pub(crate) fn closed_everywhere(&self, gate: &GateSettings, now: UnixMs) -> Option<UnixMs> {
+        let mut opens = UnixMs(i64::MAX);
+        for zone in &self.zones {
+            if let Some(at) = next_opening(zone, gate, now)? {
+                opens = opens.min(at);
+            }
+        }
+        (!self.zones.is_empty()).then_some(opens)
+    }
+
     /// A lead of this person entered the hot window. `attempts` is what the store knew, newest first.
     pub(crate) fn admit(&mut self, person: PersonId, attempts: &[UnixMs]) {
         let entry = self.persons.entry(person).or_default();

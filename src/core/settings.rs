@@ -1,7 +1,8 @@
 //! What the floor is told to obey. Checked before it arrives: `config` fills it, the floor never doubts it.
 
+use crate::core::input::AgentSeat;
 use crate::core::results::SystemResult;
-use crate::ids::{CampaignId, SkillId, TrunkId};
+use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub struct FloorSettings {
     pub talk_max: Duration,
     /// Leads kept in memory per campaign. Default 2,000.
     pub hot_leads: u32,
-    /// Most attempts alive at once on this floor. Default 8,000; the lanes into the floor are sized for it.
+    /// Most attempts alive at once on this floor. Default 8,000, which the lanes into the floor are made for.
     pub attempts_max: u32,
     /// Failures in a row that open a trunk's breaker. Default 5.
     pub breaker_failures: u32,
@@ -114,6 +115,8 @@ pub enum CampaignState {
     Running,
     /// Starts no call; calls in the air and conversations go on.
     Paused,
+    /// Not in the configuration any more: as paused, and only an [`Edit`] opens it again.
+    Closed,
 }
 
 /// What happens when wrap-up time is over.
@@ -201,6 +204,31 @@ impl CampaignSettings {
             .find(|(of, _)| *of == result)
             .map_or_else(|| result.default_recycle(), |(_, rule)| *rule)
     }
+}
+
+/// A change of the settings in force. The edits of one reload are one [`crate::core::input::Input`]: no decision falls between
+/// two of them. Tables only grow, because calls in the air name their places; what goes is closed.
+///
+/// What has begun keeps the deadline that it began with: a new ring time is that of the next call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Edit {
+    /// Waits and bounds of the floor.
+    Floor(FloorSettings),
+    /// The offsets of a zone; a new zone if the id is the next one.
+    Zone(ZoneId, ZoneTable),
+    /// The limits of a trunk, which is thereby open; a new trunk, down until it answers, if the id is the next one.
+    Trunk(TrunkId, TrunkSettings),
+    /// The trunk takes no call any more; those on it go on.
+    TrunkClosed(TrunkId),
+    /// A campaign's rules. Its state and mode stay as they are, since a supervisor may have changed them; a new campaign, with
+    /// the state and mode given, if the id is the next one.
+    Campaign(CampaignId, CampaignSettings),
+    /// A campaign's state, also from and to [`CampaignState::Closed`].
+    CampaignState(CampaignId, CampaignState),
+    /// A campaign's mode.
+    CampaignMode(CampaignId, DialMode),
+    /// What an agent serves and can do now, if he is logged in: campaigns and skills may be new.
+    Agent(AgentSeat),
 }
 
 impl Settings {

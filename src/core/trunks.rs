@@ -1,5 +1,6 @@
 //! Trunks: which one takes the next call. Owns channels, calls per second, breakers; never sends.
 
+use crate::core::picture::TrunkPicture;
 use crate::core::settings::{FloorSettings, TrunkSettings};
 use crate::ids::TrunkId;
 use crate::time::Mono;
@@ -65,6 +66,8 @@ enum Breaker {
 struct Trunk {
     settings: TrunkSettings,
     up: bool,
+    /// Not in the configuration any more: no call starts on it.
+    closed: bool,
     in_use: u32,
     bucket: Bucket,
     breaker: Breaker,
@@ -107,11 +110,25 @@ impl Trunks {
         self.trunks.push(Trunk {
             settings,
             up: false,
+            closed: false,
             in_use: 0,
             bucket,
             breaker: Breaker::Closed { failures: 0 },
             quiet_until: Mono(0),
         });
+    }
+
+    /// Another patience with failures. A breaker that is open stays so until its time.
+    pub(crate) fn set_breaker(&mut self, floor: &FloorSettings) {
+        self.breaker_failures = floor.breaker_failures.max(1);
+        self.breaker_wait = floor.breaker_wait;
+    }
+
+    /// No call starts on it until [`Trunks::set`] opens it again; those on it go on.
+    pub(crate) fn close(&mut self, id: TrunkId) {
+        if let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) {
+            trunk.closed = true;
+        }
     }
 
     /// New limits, or a new trunk if the id is the next one.
@@ -120,6 +137,7 @@ impl Trunks {
         if let Some(trunk) = self.trunks.get_mut(number) {
             trunk.bucket.set_rate(settings.cps_max);
             trunk.settings = settings;
+            trunk.closed = false;
         } else if number == self.trunks.len() {
             self.add(settings);
         }
@@ -145,7 +163,11 @@ impl Trunks {
             if (!listed.is_empty() && !listed.contains(&id)) || tried.contains(&id) {
                 continue;
             }
-            if !trunk.up || trunk.in_use >= trunk.settings.channels_max || now < trunk.quiet_until {
+            if trunk.closed
+                || !trunk.up
+                || trunk.in_use >= trunk.settings.channels_max
+                || now < trunk.quiet_until
+            {
                 continue;
             }
             match trunk.breaker {
@@ -171,10 +193,11 @@ impl Trunks {
         }
     }
 
-    /// Whether an INVITE may go there this instant: up, not asked to be left alone, its breaker not open.
+    /// Whether an INVITE may go there this instant: up, open, not asked to be left alone, its breaker not open.
     pub(crate) fn is_usable(&self, id: TrunkId, now: Mono) -> bool {
         self.trunks.get(usize::from(id.0)).is_some_and(|trunk| {
             trunk.up
+                && !trunk.closed
                 && now >= trunk.quiet_until
                 && !matches!(trunk.breaker, Breaker::Open { until } if now < until)
         })
@@ -237,11 +260,15 @@ impl Trunks {
             .is_some_and(|trunk| trunk.settings.failover_on_silence)
     }
 
-    /// Name, up, breaker open, legs, for the picture and `invariants`.
-    pub(crate) fn each(&self, now: Mono) -> impl Iterator<Item = (&str, bool, bool, u32)> {
-        self.trunks.iter().map(move |trunk| {
-            let open = matches!(trunk.breaker, Breaker::Open { until } if now < until);
-            (trunk.settings.name.as_str(), trunk.up, open, trunk.in_use)
+    /// All of them at `now`, for the picture and `invariants`.
+    pub(crate) fn each(&self, now: Mono) -> impl Iterator<Item = TrunkPicture> {
+        self.trunks.iter().map(move |trunk| TrunkPicture {
+            name: trunk.settings.name.clone(),
+            up: trunk.up,
+            closed: trunk.closed,
+            breaker_open: matches!(trunk.breaker, Breaker::Open { until } if now < until),
+            in_use: trunk.in_use,
+            channels_max: trunk.settings.channels_max,
         })
     }
 }
@@ -318,6 +345,21 @@ mod tests {
         );
         trunks.worked(TrunkId(0));
         assert_eq!(trunks.choose(Mono::from_secs(4), &[], &[]), Ok(TrunkId(0)));
+    }
+
+    #[test]
+    fn a_closed_trunk_takes_no_call_until_it_is_opened_again() {
+        let mut trunks = trunks(&[(1, 100, 1_000), (2, 100, 1_000)]);
+        trunks.close(TrunkId(0));
+        assert_eq!(trunks.choose(Mono(1), &[], &[]), Ok(TrunkId(1)));
+        assert!(!trunks.is_usable(TrunkId(0), Mono(1)));
+        assert_eq!(
+            trunks.choose(Mono(1), &[TrunkId(0)], &[]),
+            Err(NoTrunk::Unavailable)
+        );
+        let again = trunks.trunks[0].settings.clone();
+        trunks.set(TrunkId(0), again);
+        assert_eq!(trunks.choose(Mono(1), &[], &[]), Ok(TrunkId(0)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::ids::{AttemptId, CampaignId};
 use crate::shell::lanes::CallBook;
+use crate::shell::metrics::{CounterName, Figure};
 use crate::shell::store::LeadRecord;
 use crate::wire::desk::card::{self, CardContext, StagedBody};
 use crate::wire::desk::facts::CustomerFacts;
@@ -64,14 +65,15 @@ impl CardCount {
         Self::Refused,
         Self::Unreadable,
     ];
-    /// Name of the metric.
-    pub const fn metric(self) -> &'static str {
-        match self {
-            Self::Staged => "tandem_cards_staged_total",
-            Self::Truncated => "tandem_cards_payload_truncated_total",
-            Self::Refused => "tandem_cards_stage_refused_total",
-            Self::Unreadable => "tandem_cards_facts_unreadable_total",
-        }
+    /// As a scrape shows it.
+    pub const fn figure(self, value: u64) -> Figure {
+        let name = match self {
+            Self::Staged => CounterName::CardBodies,
+            Self::Truncated => CounterName::CardShortenedBodies,
+            Self::Refused => CounterName::CardRefusedOrders,
+            Self::Unreadable => CounterName::CardUnreadableFacts,
+        };
+        Figure::counter(name, &[], value)
     }
 }
 
@@ -127,6 +129,12 @@ impl Cards {
     /// How often something happened.
     pub fn count(&self, what: CardCount) -> u64 {
         self.shared.counts[what as usize].load(Ordering::Relaxed)
+    }
+
+    /// Attempts that wait for their card, and answered calls that wait for a late one; each with how many may.
+    pub fn waiting(&self) -> [(usize, usize); 2] {
+        [(&self.ordinary, STAGE_QUEUE), (&self.urgent, LATE_QUEUE)]
+            .map(|(lane, most)| (lane.as_ref().map_or(0, Sender::len), most))
     }
 
     /// What `campaign` adds to its cards.

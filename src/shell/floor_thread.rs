@@ -9,6 +9,7 @@ use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::shell::api::Readiness;
 use crate::shell::lanes::{Clock, FloorInbox, NAP};
+use crate::shell::metrics::calls::CallTimes;
 use crate::shell::metrics::{Metrics, input_kind};
 use crate::shell::replay::InputLog;
 use crate::time::{Mono, Now};
@@ -46,7 +47,7 @@ pub struct FloorShell<R> {
     pub route: R,
     /// Records inputs for `tandem replay`.
     pub log: Option<InputLog>,
-    /// Turn times.
+    /// Times of turns, calls and agents.
     pub metrics: Arc<Metrics>,
     /// Where the picture is published.
     pub picture: Arc<ArcSwap<Picture>>,
@@ -68,6 +69,7 @@ impl<R: Route + Send + 'static> FloorShell<R> {
         self.inbox.attach();
         let mut effects = Vec::with_capacity(256);
         let (mut picture_at, mut check_at) = (Mono(0), Mono(0));
+        let mut times = CallTimes::new(Arc::clone(&self.metrics), self.clock.mono());
         loop {
             let Some(input) = self.next_input() else {
                 return self.route.close();
@@ -77,8 +79,11 @@ impl<R: Route + Send + 'static> FloorShell<R> {
             if let Some(log) = &mut self.log {
                 log.input(now, &input);
             }
+            times.heard(now.mono, &input);
             self.floor.handle(now, input, &mut effects);
+            let decided = self.clock.mono();
             for effect in effects.drain(..) {
+                times.decided(decided, &effect);
                 if let Some(log) = &mut self.log {
                     log.effect(now, &effect);
                 }
@@ -96,7 +101,9 @@ impl<R: Route + Send + 'static> FloorShell<R> {
             }
             if done >= picture_at {
                 picture_at = done + PICTURE_EVERY;
-                self.picture.store(Arc::new(self.floor.picture(now)));
+                let picture = self.floor.picture(now);
+                times.published(done, &picture);
+                self.picture.store(Arc::new(picture));
             }
         }
     }
@@ -131,10 +138,12 @@ impl<R: Route + Send + 'static> FloorShell<R> {
 }
 
 /// Waits until the floor has no attempt and no missing disposition left, or until `limit`. Returns whether it drained.
+/// `goes_on` is asked about ten times a second; where it says no, nothing is left to wait for.
 pub fn wait_for_drain(
     picture: &ArcSwap<Picture>,
     limit: Duration,
     stop_waiting: &Receiver<()>,
+    goes_on: impl Fn() -> bool,
 ) -> bool {
     let started = std::time::Instant::now();
     loop {
@@ -143,7 +152,7 @@ pub fn wait_for_drain(
         if seen.attempts_alive == 0 && in_calls == 0 {
             return true;
         }
-        if started.elapsed() >= limit {
+        if started.elapsed() >= limit || !goes_on() {
             return false;
         }
         match stop_waiting.recv_timeout(Duration::from_millis(100)) {

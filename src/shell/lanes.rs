@@ -2,9 +2,11 @@
 
 use crate::core::input::{Input, LegEvent};
 use crate::ids::{AttemptId, LeadId};
+use crate::shell::store::StoreOrder;
 use crate::time::{Mono, Now, UnixMs};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use dashmap::DashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -55,6 +57,8 @@ pub struct FloorLane {
     urgent: Sender<Input>,
     bulk: Sender<Input>,
     sleeper: Sleeper,
+    /// Inputs that were not taken, urgent and bulk. Shared by all ways into this floor.
+    refused: Arc<[AtomicU64; 2]>,
 }
 
 /// The floor's end of its lanes.
@@ -100,6 +104,7 @@ pub fn floor_lanes(urgent: usize, bulk: usize) -> (FloorLane, FloorInbox) {
             urgent: urgent_in,
             bulk: bulk_in,
             sleeper: Arc::clone(&sleeper),
+            refused: Arc::default(),
         },
         FloorInbox {
             urgent: urgent_out,
@@ -115,9 +120,7 @@ impl FloorLane {
         let wakes = is_felt(&input);
         self.urgent
             .try_send(input)
-            .map_err(|_: TrySendError<Input>| LaneFull {
-                waiting: self.urgent.len(),
-            })?;
+            .map_err(|_: TrySendError<Input>| self.full(0, self.urgent.len()))?;
         if wakes {
             self.wake();
         }
@@ -127,11 +130,23 @@ impl FloorLane {
     pub fn bulk(&self, input: Input) -> Result<(), LaneFull> {
         self.bulk
             .try_send(input)
-            .map_err(|_: TrySendError<Input>| LaneFull {
-                waiting: self.bulk.len(),
-            })?;
+            .map_err(|_: TrySendError<Input>| self.full(1, self.bulk.len()))?;
         self.wake();
         Ok(())
+    }
+    fn full(&self, lane: usize, waiting: usize) -> LaneFull {
+        self.refused[lane].fetch_add(1, Ordering::Relaxed);
+        LaneFull { waiting }
+    }
+    /// Inputs that the urgent and the bulk lane did not take, since the start.
+    pub fn refused(&self) -> (u64, u64) {
+        let of = |lane: usize| self.refused[lane].load(Ordering::Relaxed);
+        (of(0), of(1))
+    }
+    /// Inputs that the urgent and the bulk lane hold at most.
+    pub fn capacity(&self) -> (usize, usize) {
+        let of = |lane: &Sender<Input>| lane.capacity().unwrap_or_default();
+        (of(&self.urgent), of(&self.bulk))
     }
     /// Inputs waiting in the urgent and the bulk lane.
     pub fn waiting(&self) -> (usize, usize) {
@@ -156,8 +171,86 @@ impl FloorInbox {
     }
 }
 
-/// The way into the store's writer. `try_send` only; full means: stop dialling.
-pub type StoreLane = Sender<crate::shell::store::StoreOrder>;
+/// The way into the store's writer. Full means: stop dialling. As into the floor, only what somebody waits for wakes it.
+#[derive(Clone, Debug)]
+pub struct StoreLane {
+    orders: Sender<StoreOrder>,
+    sleeper: Sleeper,
+}
+
+/// The writer's end of its lane.
+#[derive(Debug)]
+pub struct StoreInbox {
+    /// What is to be kept.
+    pub orders: Receiver<StoreOrder>,
+    sleeper: Sleeper,
+}
+
+/// Both ends of the writer's lane of `orders` orders.
+pub fn store_lane(orders: usize) -> (StoreLane, StoreInbox) {
+    let (orders_in, orders_out) = bounded(orders);
+    let sleeper = Sleeper::default();
+    (
+        StoreLane {
+            orders: orders_in,
+            sleeper: Arc::clone(&sleeper),
+        },
+        StoreInbox {
+            orders: orders_out,
+            sleeper,
+        },
+    )
+}
+
+impl StoreLane {
+    /// Hands over what is to be kept; gives it back where there is no room, or no writer.
+    pub fn try_send(&self, order: StoreOrder) -> Result<(), Box<StoreOrder>> {
+        // An INVITE waits for its intent, an ACK for its dialog, an agent for "saved". The end of a call nobody waits for.
+        let wakes = matches!(
+            order,
+            StoreOrder::Intent(..) | StoreOrder::Dialog(..) | StoreOrder::Outcome(..)
+        );
+        self.orders
+            .try_send(order)
+            .map_err(|refused| Box::new(refused.into_inner()))?;
+        if wakes {
+            self.wake();
+        }
+        Ok(())
+    }
+    /// The same, waiting for room for a while.
+    pub fn send_timeout(&self, order: StoreOrder, wait: Duration) -> Result<(), Box<StoreOrder>> {
+        self.wake();
+        self.orders
+            .send_timeout(order, wait)
+            .map_err(|refused| Box::new(refused.into_inner()))
+    }
+    /// Orders that wait.
+    pub fn waiting(&self) -> usize {
+        self.orders.len()
+    }
+    /// Orders that may wait.
+    pub fn capacity(&self) -> usize {
+        self.orders.capacity().unwrap_or_default()
+    }
+    /// Wakes the writer, if it sleeps.
+    pub fn wake(&self) {
+        if let Some(sleeper) = self.sleeper.get() {
+            sleeper.unpark();
+        }
+    }
+}
+
+impl StoreInbox {
+    /// Says that the calling thread is the one that [`StoreInbox::sleep`]s. Called once, by it.
+    pub fn attach(&self) {
+        let _ = self.sleeper.set(std::thread::current());
+    }
+    /// Sleeps until an order comes that somebody waits for, or for `longest`. May return early.
+    pub fn sleep(&self, longest: Duration) {
+        std::thread::park_timeout(longest);
+    }
+}
 
 /// An order to the SIP thread.
 #[derive(Clone, Debug)]
@@ -187,6 +280,8 @@ pub enum SipOrder {
     ConfirmDialog(AttemptId, u8),
     /// Legs that an earlier process left behind: CANCEL or BYE them, ACK and BYE what still answers.
     Orphans(Vec<crate::shell::store::OrphanLeg>),
+    /// Other trunks and another User-Agent. Calls that are up stay.
+    Trunks(Arc<crate::wire::sip::endpoint::Settings>),
 }
 
 /// What SIP asks of the media plane. Implemented by `shell::media`, replaced by nothing else in the product.

@@ -1,32 +1,64 @@
 //! Figures for people who watch: counters, gauges and latency distributions, as Prometheus text and for the picture.
 //!
 //! Owns the recorder and every handle; nothing is registered globally, so tests do not share figures. Never holds a person.
-//! Hot paths keep a handle or a [`Timing`]; the picture is turned into gauges only when somebody scrapes.
+//! Hot paths keep a handle or a [`Timing`]; the picture, the rooms' own counters and the process are looked at only when
+//! somebody scrapes.
+//!
+//! - [`names`] every name, once · [`timing`] distributions · [`figures`] what rooms count for themselves
+//! - [`calls`] the times of calls and agents, as the floor's thread sees them
+//! - `shown` the picture as series · `process` what the operating system says of us · `kinds` kinds of input
+//! - `reference`, `dashboards` (tests only) write `docs/metrics.md` and `config/grafana/dashboards`
 
-mod names;
-mod timing;
+pub mod calls;
+pub mod figures;
+mod kinds;
+pub mod names;
+mod process;
+mod shown;
+pub mod timing;
 
-pub use names::{CounterName, GaugeName, TimingName};
+#[cfg(test)]
+mod dashboards;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use figures::{Figure, FigureName};
+pub use kinds::{InputKind, input_kind};
+pub use names::{
+    CAMPAIGN_LABELS_MAX, CounterName, GaugeName, Label, SecondsName, SizeName, TimingName,
+};
 pub use timing::{Latency, Timing};
 
-use crate::core::input::{Input, LegEvent};
-use crate::core::picture::{CampaignPicture, Picture};
-use crate::core::results::SystemResult;
-use crate::core::rules::Gate;
-use crate::core::settings::CampaignState;
-use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use crate::core::effect::Bound;
+use crate::core::picture::Picture;
+use crate::ids::CampaignId;
+use crate::shell::store::writer::StoreStats;
+use crate::time::UnixMs;
+use crate::wire::sip::counters::TrunkCounters;
+use figures::{BatchSizes, RoomHandles};
+use kinds::INPUT_KINDS;
+use metrics::{Counter, Gauge, Key, Label as KeyLabel, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use names::{FLOOR_TURN, MACHINE_BOUNDS_US};
+use names::{OTHER, TRUNK_LABELS_MAX};
+use shown::Shown;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-/// Campaigns with a label of their own; later ones share "other", or a floor with many campaigns would drown its monitor.
-pub const CAMPAIGN_LABELS_MAX: usize = 256;
 
 /// A turn of the floor above this is counted with its input's kind (design: a slow handler delays all).
 pub const SLOW_TURN: Duration = Duration::from_millis(1);
+
+/// Campaigns of which it is kept what bounds them: as many as a configuration may hold, rounded up.
+const BOUNDS_KEPT: usize = 1_024;
+
+/// Statuses that the API answers with; anything else is [`OTHER`].
+const API_CODES: [&str; 12] = [
+    "200", "202", "400", "401", "404", "405", "408", "413", "415", "421", "422", "503",
+];
 
 /// What waits where, beside the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,19 +71,6 @@ pub struct Backlogs {
     pub store: usize,
 }
 
-/// A figure that a room keeps for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoomFigure {
-    /// Metric name.
-    pub name: &'static str,
-    /// Label key and value.
-    pub label: Option<(&'static str, &'static str)>,
-    /// Value.
-    pub value: u64,
-    /// Whether it may fall.
-    pub is_gauge: bool,
-}
-
 /// All figures of one engine. Shared as `Arc<Metrics>` by every shell.
 pub struct Metrics {
     recorder: PrometheusRecorder,
@@ -59,15 +78,20 @@ pub struct Metrics {
     timings: Vec<Timing>,
     turns: Vec<Timing>,
     slow_turns: Vec<Counter>,
-    // Held only while a scrape sets gauges: no hot path comes here.
+    api: Vec<Counter>,
+    /// Microseconds of agents by state; the floor's thread writes them.
+    agent_us: [AtomicU64; Picture::AGENT_STATES.len()],
+    /// What bounded each campaign at its last decision; the floor's thread writes it. 0: no decision yet.
+    bounds: Box<[AtomicU8]>,
+    /// By trunk; the floor's thread writes them.
+    breaker_openings: Box<[AtomicU64]>,
+    // What follows is locked only by whoever scrapes: no hot path comes here.
     shown: Mutex<Shown>,
-}
-
-/// Handles of what the picture shows, kept between scrapes.
-#[derive(Default)]
-struct Shown {
-    campaigns: Vec<CampaignHandles>,
-    other: Option<CampaignHandles>,
+    rooms: Mutex<RoomHandles>,
+    trunks: Mutex<Vec<TrunkCounters>>,
+    batches: Mutex<BatchSizes>,
+    process: Mutex<process::Watch>,
+    seconds: Mutex<BTreeMap<(SecondsName, &'static str), f64>>,
 }
 
 const METADATA: Metadata<'static> = Metadata::new("tandem", Level::INFO, None);
@@ -84,6 +108,11 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
+/// A poisoned lock means that an earlier scrape panicked; what it guards is whole between statements.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Metrics {
     /// All figures at zero.
     pub fn new() -> Self {
@@ -95,21 +124,48 @@ impl Metrics {
             recorder.describe_gauge(name.name().into(), None, name.help().into());
         }
         let handle = recorder.handle();
+        let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
         let mut metrics = Metrics {
             recorder,
             handle,
-            timings: TimingName::ALL.iter().map(|_| Timing::default()).collect(),
-            turns: INPUT_KINDS.iter().map(|_| Timing::default()).collect(),
+            timings: TimingName::ALL
+                .iter()
+                .map(|name| Timing::of(*name))
+                .collect(),
+            turns: INPUT_KINDS
+                .iter()
+                .map(|_| Timing::of(TimingName::FloorTurn))
+                .collect(),
             slow_turns: Vec::new(),
+            api: Vec::new(),
+            agent_us: Default::default(),
+            bounds: (0..BOUNDS_KEPT).map(|_| AtomicU8::new(0)).collect(),
+            breaker_openings: zeros(TRUNK_LABELS_MAX),
             shown: Mutex::default(),
+            rooms: Mutex::default(),
+            trunks: Mutex::default(),
+            batches: Mutex::default(),
+            process: Mutex::default(),
+            seconds: Mutex::default(),
         };
-        metrics.slow_turns = INPUT_KINDS
-            .iter()
-            .map(|kind| metrics.counter(CounterName::FloorSlowTurns, &[kind]))
-            .collect();
+        let handles = |name, values: &[&'static str]| -> Vec<Counter> {
+            let of = |value: &&'static str| metrics.counter(name, &[*value]);
+            values.iter().map(of).collect()
+        };
+        let slow_turns = handles(CounterName::FloorSlowTurns, &INPUT_KINDS);
+        let mut api = handles(CounterName::ApiRequests, &API_CODES);
+        api.push(metrics.counter(CounterName::ApiRequests, &[OTHER]));
+        // A counter that is first seen above zero has no increase: alarms on single failures need the zero.
+        for name in [CounterName::ConfigReloads, CounterName::StoreBackups] {
+            handles(name, &["ok", "failed"]);
+        }
+        metrics.slow_turns = slow_turns;
+        metrics.api = api;
         metrics
             .gauge(GaugeName::EngineBuild, &[env!("CARGO_PKG_VERSION")])
             .set(1.0);
+        metrics.gauge(GaugeName::ConfigReloadIsGood, &[]).set(1.0);
+        metrics.gauge(GaugeName::StoreLastBackup, &[]).set(0.0);
         metrics
     }
 
@@ -126,7 +182,7 @@ impl Metrics {
         self.recorder.register_gauge(&key, &METADATA)
     }
 
-    /// A latency distribution; recording into it takes no lock.
+    /// A latency distribution; recording into it takes no lock. Turns of the floor go through [`Metrics::floor_turn`].
     pub fn timing(&self, name: TimingName) -> &Timing {
         &self.timings[name as usize]
     }
@@ -139,9 +195,62 @@ impl Metrics {
         }
     }
 
-    /// Turns the picture into gauges and counters. Called before a scrape is rendered.
+    /// Counts one answer of the API.
+    pub fn api_answer(&self, status: &str) {
+        let place = API_CODES.iter().position(|code| *code == status);
+        self.api[place.unwrap_or(API_CODES.len())].increment(1);
+    }
+
+    /// A configuration is in force: at the start, and after each reload.
+    pub fn config_loaded(&self, at: UnixMs) {
+        self.gauge(GaugeName::ConfigLoadedTime, &[])
+            .set(at.0 as f64 / 1e3);
+    }
+
+    /// A reload was tried while the engine ran; `taken`: its configuration is in force now.
+    pub fn config_reloaded(&self, taken: bool, at: UnixMs) {
+        self.counter(CounterName::ConfigReloads, &[success(taken)])
+            .increment(1);
+        self.gauge(GaugeName::ConfigReloadIsGood, &[])
+            .set(flag(taken));
+        if taken {
+            self.config_loaded(at);
+        }
+    }
+
+    /// A backup of the store ended; `made`: it is whole and in its place.
+    pub fn backup_ended(&self, made: bool, at: UnixMs) {
+        self.counter(CounterName::StoreBackups, &[success(made)])
+            .increment(1);
+        if made {
+            self.gauge(GaugeName::StoreLastBackup, &[])
+                .set(at.0 as f64 / 1e3);
+        }
+    }
+
+    /// What bounded a campaign at its last decision.
+    pub(crate) fn bounded(&self, campaign: CampaignId, bound: Bound) {
+        if let Some(kept) = self.bounds.get(usize::from(campaign.0)) {
+            kept.store(shown::bound_place(bound) as u8 + 1, Relaxed);
+        }
+    }
+
+    /// Agents spent time in a state (its place in [`Picture::AGENT_STATES`]), all together.
+    pub(crate) fn agents_spent(&self, state: usize, us: u64) {
+        if let Some(total) = self.agent_us.get(state) {
+            total.fetch_add(us, Relaxed);
+        }
+    }
+
+    /// The breaker of a trunk opened.
+    pub(crate) fn breaker_opened(&self, trunk: usize) {
+        if let Some(openings) = self.breaker_openings.get(trunk) {
+            openings.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Turns the picture into gauges and counters, and looks at the process. Called before a scrape is rendered.
     pub fn observe(&self, picture: &Picture, backlogs: Backlogs) {
-        let flag = |is: bool| f64::from(u8::from(is));
         for (state, count) in Picture::AGENT_STATES.iter().zip(picture.agents) {
             self.gauge(GaugeName::FloorAgents, &[state])
                 .set(f64::from(count));
@@ -150,110 +259,130 @@ impl Metrics {
             (GaugeName::FloorAttempts, f64::from(picture.attempts_alive)),
             (GaugeName::FloorIsStopped, flag(picture.stopped)),
             (GaugeName::StoreIsReady, flag(picture.store_ready)),
-            (GaugeName::StoreBacklog, backlogs.store as f64),
         ] {
             self.gauge(name, &[]).set(value);
         }
-        for (lane, waiting) in [("urgent", backlogs.urgent), ("bulk", backlogs.bulk)] {
-            self.gauge(GaugeName::FloorLaneInputs, &[lane])
+        for (queue, waiting) in [
+            ("floor_urgent", backlogs.urgent),
+            ("floor_bulk", backlogs.bulk),
+            ("store", backlogs.store),
+        ] {
+            self.gauge(GaugeName::EngineQueueItems, &[queue])
                 .set(waiting as f64);
         }
         self.counter(CounterName::FloorWrapOverruns, &[])
             .absolute(picture.wrap_overruns);
         self.counter(CounterName::FloorInvariantFaults, &[])
             .absolute(picture.invariant_faults);
-        for trunk in &picture.trunks {
-            let label = [trunk.name.as_str()];
-            self.gauge(GaugeName::TrunkIsUp, &label).set(flag(trunk.up));
-            self.gauge(GaugeName::TrunkBreakerIsOpen, &label)
-                .set(flag(trunk.breaker_open));
-            self.gauge(GaugeName::TrunkLegs, &label)
-                .set(f64::from(trunk.in_use));
-        }
-        self.observe_campaigns(&picture.campaigns);
+        locked(&self.shown).take(self, picture, &locked(&self.trunks));
+        self.observe_process();
     }
 
-    fn observe_campaigns(&self, campaigns: &[CampaignPicture]) {
-        // A poisoned lock means that an earlier scrape panicked; its handles are still good.
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = campaigns.len().min(CAMPAIGN_LABELS_MAX);
-        for (index, campaign) in campaigns[..own].iter().enumerate() {
-            if shown.campaigns.len() <= index {
-                let handles = CampaignHandles::new(self, &campaign.name);
-                shown.campaigns.push(handles);
+    fn observe_process(&self) {
+        let mut watch = locked(&self.process);
+        let mut seconds = locked(&self.seconds);
+        for (state, us) in Picture::AGENT_STATES.iter().zip(&self.agent_us) {
+            // Nobody is at work there, and nobody asks how long.
+            if *state != "offline" {
+                let spent = us.load(Relaxed) as f64 / 1e6;
+                seconds.insert((SecondsName::AgentTime, state), spent);
             }
-            shown.campaigns[index].set(&CampaignFigures::default().plus(campaign));
         }
-        if campaigns.len() > own {
-            let sum = campaigns[own..]
-                .iter()
-                .fold(CampaignFigures::default(), CampaignFigures::plus);
-            shown
-                .other
-                .get_or_insert_with(|| CampaignHandles::new(self, "other"))
-                .set(&sum);
+        let Some(seen) = watch.look() else { return };
+        for (name, value) in seen.gauges() {
+            if let Some(value) = value {
+                self.gauge(name, &[]).set(value);
+            }
+        }
+        seconds.insert((SecondsName::ProcessCpu, ""), seen.cpu_s);
+        for thread in &seen.threads {
+            self.gauge(GaugeName::EngineThreads, &[thread.job])
+                .set(f64::from(thread.alive));
+            seconds.insert((SecondsName::ThreadCpu, thread.job), thread.cpu_s);
+            seconds.insert((SecondsName::ThreadWait, thread.job), thread.wait_s);
         }
     }
 
-    /// Takes over what the rooms count for themselves. Names and labels come out of their closed sets.
-    pub fn observe_rooms(&self, figures: impl IntoIterator<Item = RoomFigure>) {
-        for figure in figures {
-            let labels = figure
-                .label
-                .map(|(key, value)| Label::new(key, value))
-                .into_iter()
-                .collect::<Vec<_>>();
-            let key = Key::from_parts(figure.name, labels);
-            let words = figure
-                .name
-                .trim_start_matches("tandem_")
-                .trim_end_matches("_total")
-                .replace('_', " ");
-            let help = format!("Counted by its room since the start: {words}.");
-            if figure.is_gauge {
-                self.recorder
-                    .describe_gauge(figure.name.into(), None, help.into());
-                self.recorder
-                    .register_gauge(&key, &METADATA)
-                    .set(figure.value as f64);
-            } else {
-                self.recorder
-                    .describe_counter(figure.name.into(), None, help.into());
-                self.recorder
-                    .register_counter(&key, &METADATA)
-                    .absolute(figure.value);
-            }
-        }
+    /// Whether `/readyz` says yes.
+    pub fn observe_readiness(&self, is_ready: bool) {
+        self.gauge(GaugeName::EngineIsReady, &[])
+            .set(flag(is_ready));
+    }
+
+    /// Takes over what the rooms count for themselves.
+    pub fn observe_rooms(&self, figures: impl IntoIterator<Item = Figure>) {
+        locked(&self.rooms).take_over(self, figures);
+    }
+
+    /// Takes over what the SIP side counts of each trunk, in the order of their ids.
+    pub fn observe_trunks(&self, counters: Vec<TrunkCounters>) {
+        *locked(&self.trunks) = counters;
+    }
+
+    /// Takes over what the store's writer timed and how large its commits were.
+    pub fn observe_store(&self, store: &StoreStats) {
+        self.timing(TimingName::StoreCommit)
+            .take_over(&store.commit_times);
+        *locked(&self.batches) = BatchSizes::of(store);
+    }
+
+    /// Takes over a distribution that a room keeps for itself.
+    pub fn observe_timing(&self, name: TimingName, own: &Timing) {
+        self.timing(name).take_over(own);
     }
 
     /// Everything as Prometheus text (exposition format 0.0.4).
     pub fn render(&self) -> String {
         let mut text = self.handle.render();
+        locked(&self.shown).render(&mut text);
+        self.render_seconds(&mut text);
         for name in TimingName::ALL {
-            let timing = self.timing(*name);
             head(&mut text, name.name(), "histogram", name.help());
-            timing.render(&mut text, name.name(), "", name.bounds_us());
-            self.render_quantiles(&mut text, *name);
+            match name.quantiles() {
+                Some(family) => {
+                    self.timing(*name).render(&mut text, name.name(), "");
+                    self.render_quantiles(&mut text, *name, &family);
+                }
+                None => {
+                    for (kind, timing) in INPUT_KINDS.iter().zip(&self.turns) {
+                        let label = format!("{}=\"{kind}\"", Label::Input.key());
+                        timing.render(&mut text, name.name(), &label);
+                    }
+                }
+            }
         }
-        head(&mut text, FLOOR_TURN.0, "histogram", FLOOR_TURN.1);
-        for (kind, timing) in INPUT_KINDS.iter().zip(&self.turns) {
-            let label = format!("input=\"{kind}\"");
-            timing.render(&mut text, FLOOR_TURN.0, &label, &MACHINE_BOUNDS_US);
-        }
+        let batches = SizeName::StoreBatch;
+        head(&mut text, batches.name(), "histogram", batches.help());
+        locked(&self.batches).render(&mut text, batches.name());
         text
     }
 
+    fn render_seconds(&self, text: &mut String) {
+        let seconds = locked(&self.seconds);
+        for name in SecondsName::ALL {
+            let mut values = seconds
+                .range((*name, "")..)
+                .take_while(|((of, _), _)| of == name)
+                .peekable();
+            if values.peek().is_some() {
+                head(text, name.name(), "counter", name.help());
+            }
+            for ((_, value), spent) in values {
+                let labels = name
+                    .labels()
+                    .first()
+                    .map(|label| format!("{{{}=\"{value}\"}}", label.key()))
+                    .unwrap_or_default();
+                let _ = writeln!(text, "{}{labels} {spent}", name.name());
+            }
+        }
+    }
+
     /// Quantiles as the engine itself sees them, out of the same cells as the buckets.
-    fn render_quantiles(&self, text: &mut String, name: TimingName) {
-        let stem = name.name().trim_end_matches("_seconds");
-        let family = format!("{stem}_quantile_seconds");
+    fn render_quantiles(&self, text: &mut String, name: TimingName, family: &str) {
         // Not the label "quantile": that is reserved for summaries (promtool check metrics).
-        head(
-            text,
-            &family,
-            "gauge",
-            &format!("Quantiles since the start. {}", name.help()),
-        );
+        let help = format!("Quantiles since the start. {}", name.help());
+        head(text, family, "gauge", &help);
         let latency = self.timing(name).latency();
         for (at, us) in [
             ("p50", latency.p50_us),
@@ -265,23 +394,25 @@ impl Metrics {
         }
     }
 
-    /// The figures of all timings by short name, and of all turns of the floor as "floor_turn". Since the start.
+    /// The figures of all timings by short name; the turns of the floor all together. Since the start.
     pub fn latencies(&self) -> BTreeMap<&'static str, Latency> {
-        let mut all: BTreeMap<&'static str, Latency> = TimingName::ALL
+        let figures = |name: &TimingName| match name {
+            TimingName::FloorTurn => timing::together(*name, &self.turns),
+            name => self.timing(*name).latency(),
+        };
+        TimingName::ALL
             .iter()
-            .map(|name| (name.short(), self.timing(*name).latency()))
-            .collect();
-        all.insert("floor_turn", timing::together(&self.turns));
-        all
+            .map(|name| (name.short(), figures(name)))
+            .collect()
     }
 }
 
-fn key(name: &'static str, labels: &'static [&'static str], values: &[&str]) -> Key {
+fn key(name: &'static str, labels: &'static [Label], values: &[&str]) -> Key {
     debug_assert_eq!(labels.len(), values.len(), "labels of {name}");
-    let labels: Vec<Label> = labels
+    let labels: Vec<KeyLabel> = labels
         .iter()
         .zip(values)
-        .map(|(label, value)| Label::new(*label, (*value).to_owned()))
+        .map(|(label, value)| KeyLabel::new(label.key(), (*value).to_owned()))
         .collect();
     Key::from_parts(name, labels)
 }
@@ -290,168 +421,10 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-/// What a campaign's labels show; sums where several campaigns share one.
-#[derive(Default)]
-struct CampaignFigures {
-    gauges: [u64; 7],
-    launched: u64,
-    outcomes: u64,
-    results: [u64; SystemResult::ALL.len()],
-    held: [u64; Gate::ALL.len()],
+fn flag(is: bool) -> f64 {
+    f64::from(u8::from(is))
 }
 
-const CAMPAIGN_GAUGES: [GaugeName; 7] = [
-    GaugeName::CampaignIsRunning,
-    GaugeName::CampaignAgents,
-    GaugeName::CampaignInAir,
-    GaugeName::CampaignRinging,
-    GaugeName::CampaignWaiting,
-    GaugeName::CampaignTalking,
-    GaugeName::CampaignHotLeads,
-];
-
-impl CampaignFigures {
-    fn plus(mut self, campaign: &CampaignPicture) -> Self {
-        let gauges = [
-            u32::from(campaign.state == CampaignState::Running),
-            campaign.agents_serving,
-            campaign.in_air,
-            campaign.ringing,
-            campaign.waiting,
-            campaign.talking,
-            campaign.hot_leads,
-        ];
-        add(&mut self.gauges, &gauges.map(u64::from));
-        self.launched += campaign.launched;
-        self.outcomes += campaign.outcomes;
-        add(&mut self.results, &campaign.results);
-        add(&mut self.held, &campaign.held);
-        self
-    }
+const fn success(is: bool) -> &'static str {
+    if is { "ok" } else { "failed" }
 }
-
-fn add(into: &mut [u64], from: &[u64]) {
-    for (into, from) in into.iter_mut().zip(from) {
-        *into += from;
-    }
-}
-
-struct CampaignHandles {
-    gauges: [Gauge; CAMPAIGN_GAUGES.len()],
-    launched: Counter,
-    abandoned: Counter,
-    outcomes: Counter,
-    results: [Counter; SystemResult::ALL.len()],
-    held: [Counter; Gate::ALL.len()],
-}
-
-impl CampaignHandles {
-    fn new(metrics: &Metrics, campaign: &str) -> Self {
-        CampaignHandles {
-            gauges: CAMPAIGN_GAUGES.map(|name| metrics.gauge(name, &[campaign])),
-            launched: metrics.counter(CounterName::CampaignAttempts, &[campaign]),
-            abandoned: metrics.counter(CounterName::CampaignAbandoned, &[campaign]),
-            outcomes: metrics.counter(CounterName::CampaignOutcomes, &[campaign]),
-            results: SystemResult::ALL.map(|result| {
-                metrics.counter(CounterName::CampaignResults, &[campaign, result.code()])
-            }),
-            held: Gate::ALL.map(|gate| {
-                metrics.counter(CounterName::CampaignHeldLeads, &[campaign, gate.code()])
-            }),
-        }
-    }
-
-    fn set(&self, figures: &CampaignFigures) {
-        for (gauge, value) in self.gauges.iter().zip(figures.gauges) {
-            gauge.set(value as f64);
-        }
-        self.launched.absolute(figures.launched);
-        self.outcomes.absolute(figures.outcomes);
-        for (result, (counter, value)) in SystemResult::ALL
-            .iter()
-            .zip(self.results.iter().zip(figures.results))
-        {
-            counter.absolute(value);
-            if *result == SystemResult::Abandoned {
-                self.abandoned.absolute(value);
-            }
-        }
-        for (counter, value) in self.held.iter().zip(figures.held) {
-            counter.absolute(value);
-        }
-    }
-}
-
-/// A kind of input, as a label of the floor's turns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputKind(usize);
-
-impl InputKind {
-    /// The label.
-    pub fn name(self) -> &'static str {
-        INPUT_KINDS[self.0]
-    }
-}
-
-const INPUT_KINDS: [&str; 24] = [
-    "wake",
-    "campaign",
-    "campaign_state",
-    "campaign_mode",
-    "trunk",
-    "stop_dialling",
-    "resume_dialling",
-    "agent_seated",
-    "agent_wants",
-    "agent_lost",
-    "agent_back",
-    "agent_hang_up",
-    "agent_outcome",
-    "leads",
-    "leads_changed",
-    "number_blocked",
-    "person_blocked",
-    "intent_durable",
-    "intent_failed",
-    "store_ready",
-    "leg_answered",
-    "leg",
-    "bridged",
-    "trunk_up",
-];
-
-/// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
-pub fn input_kind(input: &Input) -> InputKind {
-    InputKind(match input {
-        Input::Wake => 0,
-        Input::Campaign(..) => 1,
-        Input::CampaignState(..) => 2,
-        Input::CampaignMode(..) => 3,
-        Input::Trunk(..) => 4,
-        Input::StopDialling { .. } => 5,
-        Input::ResumeDialling => 6,
-        Input::AgentSeated(..) => 7,
-        Input::AgentWants(..) => 8,
-        Input::AgentLost(..) => 9,
-        Input::AgentBack(..) => 10,
-        Input::AgentHangUp(..) => 11,
-        Input::AgentOutcome { .. } => 12,
-        Input::Leads { .. } => 13,
-        Input::LeadsChanged(..) => 14,
-        Input::NumberBlocked(..) => 15,
-        Input::PersonBlocked(..) => 16,
-        Input::IntentDurable(..) => 17,
-        Input::IntentFailed(..) => 18,
-        Input::StoreReady(..) => 19,
-        Input::Leg {
-            event: LegEvent::Answered,
-            ..
-        } => 20,
-        Input::Leg { .. } => 21,
-        Input::Bridged(..) => 22,
-        Input::TrunkUp(..) => 23,
-    })
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,29 +1,31 @@
 //! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
 //! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
 
-use crate::core::effect::{AgentState, Effect, LeadNext};
+use crate::core::effect::{Effect, LeadNext};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::results::SystemResult;
-use crate::ids::{AgentId, AttemptId};
+use crate::ids::AttemptId;
 use crate::shell::cards::Cards;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;
 use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
 use crate::shell::media::MediaPlane;
-use crate::shell::metrics::{CounterName, Metrics, TimingName};
 use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
 use crate::time::{Mono, Now};
-use crossbeam::channel::TrySendError;
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// When each intent was ordered, for the histogram of commits. Filled here, emptied by the store's news.
 pub type OrderedAt = Arc<DashMap<AttemptId, Mono>>;
+
+/// Caller ids; a `CampaignId` is an index. Swapped whole by a reload, for the next call.
+pub type CallerIds = Arc<ArcSwap<Vec<String>>>;
 
 /// What the router hands orders to.
 pub struct Router {
@@ -46,9 +48,7 @@ pub struct Router {
     /// Leads in the hot window.
     pub leads: LeadBook,
     /// Caller id of each campaign.
-    pub caller_ids: Vec<String>,
-    /// Where times go.
-    pub metrics: Arc<Metrics>,
+    pub caller_ids: CallerIds,
     /// When intents were ordered.
     pub ordered: OrderedAt,
     /// Where Call-IDs, tags and branches come from.
@@ -64,14 +64,11 @@ pub struct Books {
     owed: VecDeque<StoreOrder>,
     /// Connected attempts of which either the end or the outcome is still to come: the card stays with the agent.
     half: FxHashSet<AttemptId>,
-    /// Since when agents are in wrap-up.
-    wraps: FxHashMap<AgentId, Mono>,
 }
 
 impl Route for Router {
     fn route(&mut self, now: Now, effect: Effect) {
         if self.desks.apply(&effect) {
-            self.note_times(now, &effect);
             return;
         }
         match effect {
@@ -89,7 +86,8 @@ impl Route for Router {
                     )
                 });
                 let sent = order.is_some_and(|(identity, number, campaign)| {
-                    let caller_id = self.caller_ids.get(campaign).cloned().unwrap_or_default();
+                    let caller_ids = self.caller_ids.load();
+                    let caller_id = caller_ids.get(campaign).cloned().unwrap_or_default();
                     self.sip
                         .try_order(SipOrder::Invite {
                             attempt,
@@ -121,11 +119,6 @@ impl Route for Router {
             Effect::Abort { attempt } => self.end_leg(SipOrder::Abort(attempt)),
             Effect::Bridge { attempt, agent } => self.media.bridge(attempt, agent),
             Effect::Close(closed) => {
-                if let Some(ring_ms) = closed.ring_ms {
-                    self.metrics
-                        .timing(TimingName::Ring)
-                        .record(Duration::from_millis(ring_ms));
-                }
                 if closed.result == SystemResult::Connected {
                     self.half_done(closed.attempt);
                 } else {
@@ -163,10 +156,8 @@ impl Route for Router {
 
     fn turn_over(&mut self) {
         while let Some(order) = self.books.owed.pop_front() {
-            if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
-                self.store.try_send(order)
-            {
-                self.books.owed.push_front(order);
+            if let Err(order) = self.store.try_send(order) {
+                self.books.owed.push_front(*order);
                 return;
             }
         }
@@ -227,12 +218,9 @@ impl Router {
         }
     }
 
+    /// A full lane loses it and counts it; the attempt's own deadline then says the same.
     fn tell(&self, input: Input) {
-        if self.floor.urgent(input).is_err() {
-            self.metrics
-                .counter(CounterName::FloorRefusedInputs, &["urgent"])
-                .increment(1);
-        }
+        let _ = self.floor.urgent(input);
     }
 
     fn keep(&mut self, order: StoreOrder) {
@@ -240,10 +228,8 @@ impl Router {
             self.books.owed.push_back(order);
             return;
         }
-        if let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) =
-            self.store.try_send(order)
-        {
-            self.books.owed.push_back(order);
+        if let Err(order) = self.store.try_send(order) {
+            self.books.owed.push_back(*order);
         }
     }
 
@@ -259,31 +245,5 @@ impl Router {
         self.cards.forget(attempt);
         self.calls.remove(&attempt);
         self.ordered.remove(&attempt);
-    }
-
-    fn note_times(&mut self, now: Now, effect: &Effect) {
-        match effect {
-            Effect::Show { answered, .. } => {
-                self.metrics
-                    .timing(TimingName::AnswerToMatch)
-                    .record(now.mono.since(*answered));
-            }
-            Effect::CallEnded { talk_ms, .. } => {
-                self.metrics
-                    .timing(TimingName::Talk)
-                    .record(Duration::from_millis(*talk_ms));
-            }
-            Effect::Agent(news) if news.state == AgentState::Wrap => {
-                self.books.wraps.entry(news.agent).or_insert(now.mono);
-            }
-            Effect::Agent(news) => {
-                if let Some(since) = self.books.wraps.remove(&news.agent) {
-                    self.metrics
-                        .timing(TimingName::Wrap)
-                        .record(now.mono.since(since));
-                }
-            }
-            _ => {}
-        }
     }
 }

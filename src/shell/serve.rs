@@ -3,11 +3,10 @@
 //! Order of opening: configuration, store (with what the last process left behind), media, SIP, desks, floor. Nothing is
 //! dialled before all are there; the orphans of a crash are ended first.
 
-use crate::config::{Config, ServeRefused, UnknownZone};
+use crate::config::{Config, InForce, ServeRefused, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
-use crate::ids::CampaignId;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
@@ -18,19 +17,25 @@ use crate::shell::desks::{
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::media::{self, MediaError, MediaPlane};
-use crate::shell::metrics::{CounterName, Metrics, TimingName};
-use crate::shell::replay::{InputLog, ReplayError};
+use crate::shell::metrics::{Metrics, TimingName};
+use crate::shell::reload::{
+    self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
+};
+use crate::shell::replay::{InputLog, LogFigures, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router};
-use crate::shell::scrape::{room_figures, scrape};
+use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
 use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::Writer;
-use crate::shell::store::{Recovery, ReturnedLeads, StoreError, StoreNames, StoreNews};
+use crate::shell::store::{
+    Recovery, ReturnedLeads, SharedNames, StoreError, StoreNames, StoreNews,
+};
+use crate::shell::systemd::Service;
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -93,8 +98,9 @@ pub fn store_path(config: &Config) -> PathBuf {
 }
 
 /// Runs the engine until it is told to stop: by a signal or, with `until_stdin_closes`, by the end of its standard input.
-/// `ready` is called once it serves.
+/// `file` is where `config` was read, and is read again at each reload. `ready` is called once it serves.
 pub fn serve(
+    file: &Path,
     config: &Config,
     until_stdin_closes: bool,
     ready: impl FnOnce(&Recovery),
@@ -110,9 +116,16 @@ pub fn serve(
         .map_err(io("the runtime"))?;
     let stop_signals =
         signals(&runtime, until_stdin_closes).map_err(io("signals and standard input"))?;
-    let engine = Engine::open(config, &runtime)?;
+    let hangups = reload::hangups(&runtime).map_err(io("SIGHUP"))?;
+    let service = Arc::new(Service::from_environment());
+    service.opening("Opening store and sockets, settling what the last run left behind.");
+    let engine = Engine::open(file, config, &runtime, hangups, &service)?;
+    service
+        .watch(Arc::clone(&engine.readiness), Arc::clone(&engine.picture))
+        .map_err(io("the watchdog's thread"))?;
     ready(&engine.recovery);
-    engine.run(&stop_signals, &runtime)
+    service.ready();
+    engine.run(&stop_signals, &runtime, &service)
 }
 
 /// Everything that is open.
@@ -131,7 +144,14 @@ struct Engine {
 }
 
 impl Engine {
-    fn open(config: &Config, runtime: &tokio::runtime::Runtime) -> Result<Engine, ServeError> {
+    fn open(
+        file: &Path,
+        config: &Config,
+        runtime: &tokio::runtime::Runtime,
+        hangups: Hangups,
+        service: &Arc<Service>,
+    ) -> Result<Engine, ServeError> {
+        let in_force = InForce::start(config.clone());
         let clock = Clock::new();
         let metrics = Arc::new(Metrics::new());
         let path = store_path(config);
@@ -143,6 +163,8 @@ impl Engine {
         let names = StoreNames::of(config, zones.clone());
         let (store, recovery) = SqliteStore::open(&path, &names, clock.now().unix)?;
         let settings = config.settings(&zones, recovery.first_attempt)?;
+        let names = SharedNames::new(names);
+        let store = store.follow(names.clone());
 
         let (lane, inbox) = floor_lanes(URGENT_LANE, BULK_LANE);
         let calls: CallBook = Arc::default();
@@ -172,7 +194,8 @@ impl Engine {
                 "Legs of the last run could not be ended."
             );
         }
-        let source = SqliteLeads::open(&path, &names)?;
+        let source = SqliteLeads::open(&path, &names.now())?
+            .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
         let hopper = Hopper::start(
             Box::new(source),
             returned,
@@ -182,7 +205,8 @@ impl Engine {
         )
         .map_err(io("the hopper's thread"))?;
         let board = desks::board(desks::campaign_board(config));
-        let cards = Cards::start(board, Arc::clone(&calls)).map_err(io("the cards' thread"))?;
+        let cards = Cards::start(Arc::clone(&board), Arc::clone(&calls))
+            .map_err(io("the cards' thread"))?;
         let parts = DeskParts {
             clock,
             lane: lane.clone(),
@@ -190,50 +214,77 @@ impl Engine {
             cards: Arc::clone(&cards),
             directory: Arc::new(Directory {
                 office: Mutex::new(BackOffice::open(&path)?),
-                names,
+                names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
         };
-        let desks = Desks::new(DeskSettings::from_config(config), parts);
+        let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
 
+        let recorded = config
+            .input_log
+            .as_ref()
+            .map(|_| Arc::<LogFigures>::default());
         let picture = Arc::new(ArcSwap::from_pointee(Picture::default()));
         let readiness = Arc::new(Readiness::new(clock));
         readiness.set_sip_bound(true);
+        let rooms = Rooms {
+            lane: lane.clone(),
+            store: (writer.lane(), writer.stats()),
+            store_file: path.clone(),
+            hopper: hopper.stats(),
+            sip: sip.lane(),
+            media: Arc::clone(&media),
+            desks: Arc::clone(&desks),
+            cards: Arc::clone(&cards),
+            log: recorded.clone(),
+        };
+        metrics.config_loaded(clock.now().unix);
+        let caller_ids = Arc::new(ArcSwap::from_pointee(caller_ids(&in_force)));
+        let campaigns = Arc::new(ArcSwap::from_pointee(campaign_ids(&in_force)));
+        let hosts = Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts));
+        let parts = ReloadParts {
+            floor: lane.clone(),
+            names,
+            store_file: path.clone(),
+            sip: sip.lane(),
+            media: Arc::clone(&media),
+            desks: Arc::clone(&desks),
+            board,
+            caller_ids: Arc::clone(&caller_ids),
+            campaigns: Arc::clone(&campaigns),
+            hosts: Arc::clone(&hosts),
+            window: writer.window(),
+            readiness: Arc::clone(&readiness),
+        };
+        let reload: ReloadAct = Reloader::new(
+            file.to_owned(),
+            in_force,
+            parts,
+            reload_hooks(clock, &metrics, service),
+        )
+        .act();
+        hangups.each(runtime, Arc::clone(&reload));
         let (stop_tasks, stopping) = tokio::sync::watch::channel(false);
         let state = ApiState {
             floor: lane.clone(),
             picture: Arc::clone(&picture),
-            campaigns: Arc::new(campaign_ids(config)),
+            campaigns,
+            reload,
             metrics: Arc::clone(&metrics),
-            backlogs: scrape(
-                &lane,
-                &writer,
-                room_figures(
-                    sip.lane(),
-                    Arc::clone(&media),
-                    Arc::clone(&desks),
-                    Arc::clone(&cards),
-                    writer.stats(),
-                ),
-                Arc::clone(&metrics),
-            ),
+            backlogs: rooms.each_scrape(Arc::clone(&metrics)),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
-            hosts: Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts)),
+            hosts,
         };
         let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
 
-        let log = match &config.input_log {
-            Some(path) => Some(InputLog::create(path, &settings)?),
+        // Only now: a start that fails for a taken port must not put the last run's log away.
+        let log = match config.input_log.as_ref().zip(recorded) {
+            Some((wanted, figures)) => Some(InputLog::create(wanted, &settings, figures)?),
             None => None,
         };
         let (stop_floor, floor_stops) = bounded(1);
-        let caller_ids = config
-            .campaigns
-            .iter()
-            .map(|campaign| campaign.caller_id.clone())
-            .collect();
         let shell = FloorShell {
             floor: Floor::new(settings),
             inbox,
@@ -249,7 +300,6 @@ impl Engine {
                 calls,
                 leads,
                 caller_ids,
-                metrics: Arc::clone(&metrics),
                 ordered,
                 random: OsRandom::new()?,
                 books: Books::default(),
@@ -294,8 +344,10 @@ impl Engine {
         self,
         signals: &Receiver<()>,
         runtime: &tokio::runtime::Runtime,
+        service: &Service,
     ) -> Result<(), ServeError> {
-        let outcome = loop {
+        let mut outcome = loop {
+            service.supervised();
             match signals.recv_timeout(Duration::from_millis(500)) {
                 Ok(()) => break Ok(()),
                 Err(_) => {
@@ -309,16 +361,25 @@ impl Engine {
             tracing::info!(
                 "Draining: no new calls, conversations go on. A second signal ends them."
             );
+            service.stopping("Draining: no new calls, conversations go on.");
             self.readiness.set_draining();
             let _ = self.lane.urgent(Input::StopDialling {
                 cancel_ringing: false,
             });
             // The picture that says so must be newer than the stop.
             std::thread::sleep(Duration::from_millis(600));
-            if !wait_for_drain(&self.picture, DRAIN_MAX, signals) {
+            let goes_on = || {
+                service.supervised();
+                self.missing_thread().is_none()
+            };
+            if !wait_for_drain(&self.picture, DRAIN_MAX, signals, goes_on) {
                 tracing::warn!("The drain was cut short; the next start ends what is left.");
             }
+            if let Some(thread) = self.missing_thread() {
+                outcome = Err(ServeError::ThreadEnded(thread));
+            }
         }
+        service.closing();
         let _ = self.stop_tasks.send(true);
         drop(self.stop_floor);
         self.lane.wake();
@@ -345,6 +406,22 @@ impl Engine {
     }
 }
 
+/// Where reloads are counted, and whom they are told to.
+fn reload_hooks(clock: Clock, metrics: &Arc<Metrics>, service: &Arc<Service>) -> Hooks {
+    let (metrics, told, tells) = (
+        Arc::clone(metrics),
+        Arc::clone(service),
+        Arc::clone(service),
+    );
+    Hooks {
+        begun: Box::new(move || told.reloading()),
+        ended: Box::new(move |ended| {
+            metrics.config_reloaded(ended.taken, clock.now().unix);
+            tells.reloaded(&ended.sentence);
+        }),
+    }
+}
+
 /// What the writer says after each commit, to whom it concerns. Runs on the writer's thread: hands over and returns.
 fn news_sink(
     lane: FloorLane,
@@ -353,12 +430,10 @@ fn news_sink(
     clock: Clock,
     metrics: Arc<Metrics>,
 ) -> Box<dyn Fn(StoreNews) + Send> {
-    let refused = metrics.counter(CounterName::FloorRefusedInputs, &["urgent"]);
     Box::new(move |news| {
+        // A full lane counts what it does not take; the intent's own deadline then closes the attempt.
         let tell = |input| {
-            if lane.urgent(input).is_err() {
-                refused.increment(1);
-            }
+            let _ = lane.urgent(input);
         };
         match news {
             StoreNews::IntentDurable(attempt, route_try) => {
@@ -405,7 +480,7 @@ fn news_sink(
 /// The store's book of agents, as the desks ask it. One connection: log-ins come a few per second.
 struct Directory {
     office: Mutex<BackOffice>,
-    names: StoreNames,
+    names: SharedNames,
 }
 
 impl AgentDirectory for Directory {
@@ -414,7 +489,7 @@ impl AgentDirectory for Directory {
         let office = self.office.lock().unwrap_or_else(PoisonError::into_inner);
         match office.agent_by_token(name, token) {
             Ok(Some(record)) => {
-                let seat = record.seat(&self.names);
+                let seat = record.seat(&self.names.now());
                 Ok(LoggedIn {
                     agent: seat.agent,
                     name: record.name,
@@ -438,23 +513,15 @@ impl DeskTimes for Times {
     fn match_to_push(&self, took: Duration) {
         self.0.timing(TimingName::MatchToPush).record(took);
     }
-    fn answer_to_push(&self, _took: Duration) {}
+    fn answer_to_push(&self, took: Duration) {
+        self.0.timing(TimingName::AnswerToPush).record(took);
+    }
     fn push_to_paint(&self, took: Duration) {
         self.0.timing(TimingName::PushToPaint).record(took);
     }
     fn answer_to_paint(&self, took: Duration) {
         self.0.timing(TimingName::AnswerToPaint).record(took);
     }
-}
-
-fn campaign_ids(config: &Config) -> std::collections::BTreeMap<String, CampaignId> {
-    let ids = (0..).map(CampaignId);
-    config
-        .campaigns
-        .iter()
-        .map(|campaign| campaign.settings.name.clone())
-        .zip(ids)
-        .collect()
 }
 
 /// Binds the desks' socket and the API, so that a start fails before the first call and not after it.

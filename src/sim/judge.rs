@@ -2,13 +2,16 @@
 
 use crate::core::effect::{Effect, LeadNext};
 use crate::core::results::SystemResult;
-use crate::ids::{AgentId, AttemptId, LeadId, NumberId, PersonId};
-use crate::time::{Now, UnixMs};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::core::settings::{CampaignState, Edit};
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+use crate::time::{Mono, Now, UnixMs};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// What the judge knows of an attempt.
 #[derive(Clone, Debug)]
 struct Case {
+    campaign: CampaignId,
     person: PersonId,
     number: NumberId,
     lead: LeadId,
@@ -39,6 +42,12 @@ pub struct PersonRules {
 #[derive(Debug)]
 pub struct Judge {
     rules: PersonRules,
+    /// Campaigns whose rules were edited.
+    rules_of: BTreeMap<CampaignId, PersonRules>,
+    /// Most INVITEs per second of campaigns whose rate was edited, and when they dialled since.
+    rates: BTreeMap<CampaignId, (u32, VecDeque<Mono>)>,
+    states: BTreeMap<CampaignId, CampaignState>,
+    closed_trunks: BTreeSet<TrunkId>,
     cases: BTreeMap<AttemptId, Case>,
     persons_in_air: BTreeMap<PersonId, AttemptId>,
     numbers_in_air: BTreeMap<NumberId, AttemptId>,
@@ -56,6 +65,10 @@ impl Judge {
     pub fn new(rules: PersonRules) -> Self {
         Judge {
             rules,
+            rules_of: BTreeMap::new(),
+            rates: BTreeMap::new(),
+            states: BTreeMap::new(),
+            closed_trunks: BTreeSet::new(),
             cases: BTreeMap::new(),
             persons_in_air: BTreeMap::new(),
             numbers_in_air: BTreeMap::new(),
@@ -116,6 +129,63 @@ impl Judge {
         self.stopped = stopped;
     }
 
+    /// The world told the floor to start or pause a campaign. A closed one stays closed.
+    pub fn campaign_state(&mut self, campaign: CampaignId, state: CampaignState) {
+        if self.states.get(&campaign) != Some(&CampaignState::Closed) {
+            self.states.insert(campaign, state);
+        }
+    }
+
+    /// The world gave the floor a new configuration.
+    pub fn edits(&mut self, edits: &[Edit]) {
+        for edit in edits {
+            match edit {
+                Edit::Campaign(id, settings) => {
+                    let gate = &settings.gate;
+                    let rules = PersonRules {
+                        per_day: usize::from(gate.attempts_per_day),
+                        gap_ms: gate.gap_min.as_millis() as i64,
+                        offset_ms: self.rules.offset_ms,
+                        window_min: (gate.window_from_min.into(), gate.window_until_min.into()),
+                    };
+                    self.rules_of.insert(*id, rules);
+                    self.rates.insert(*id, (settings.cps_max, VecDeque::new()));
+                }
+                Edit::CampaignState(id, state) => {
+                    self.states.insert(*id, *state);
+                }
+                Edit::Trunk(id, _) => {
+                    self.closed_trunks.remove(id);
+                }
+                Edit::TrunkClosed(id) => {
+                    self.closed_trunks.insert(*id);
+                }
+                Edit::Floor(_) | Edit::Zone(..) | Edit::CampaignMode(..) | Edit::Agent(_) => {}
+            }
+        }
+    }
+
+    /// A campaign dials: in no second since its rate was edited more than the rate and what may come at once.
+    fn see_rate(&mut self, now: Now, campaign: CampaignId) {
+        let Some((rate, dials)) = self.rates.get_mut(&campaign) else {
+            return;
+        };
+        dials.push_back(now.mono);
+        while dials
+            .front()
+            .is_some_and(|at| now.mono.since(*at) > Duration::from_secs(1))
+        {
+            dials.pop_front();
+        }
+        let (rate, dialled) = (*rate, dials.len() as u32);
+        if dialled > rate + (rate / 5).max(1) + 1 {
+            self.fault(
+                now,
+                format!("campaign {campaign} dialled {dialled} in a second at {rate}"),
+            );
+        }
+    }
+
     fn fault(&mut self, now: Now, what: String) {
         if self.faults.len() < 20 {
             self.faults
@@ -150,7 +220,9 @@ impl Judge {
                             ),
                         );
                     }
+                    self.see_rate(now, order.campaign);
                     let case = Case {
+                        campaign: order.campaign,
                         person: order.person,
                         number: order.number,
                         lead: order.lead,
@@ -179,8 +251,18 @@ impl Judge {
                 }
             }
             Effect::Release {
-                attempt, route_try, ..
-            } => self.see_release(now, *attempt, *route_try),
+                attempt,
+                route_try,
+                trunk,
+            } => {
+                if self.closed_trunks.contains(trunk) {
+                    self.fault(
+                        now,
+                        format!("attempt {attempt} left over trunk {trunk}, which is closed"),
+                    );
+                }
+                self.see_release(now, *attempt, *route_try);
+            }
             Effect::Show { attempt, agent, .. } => {
                 if let Some(other) = self.agent_call.insert(*agent, *attempt) {
                     self.fault(
@@ -330,7 +412,20 @@ impl Judge {
                 format!("attempt {attempt} went to somebody who is blocked"),
             );
         }
-        let rules = self.rules;
+        let rules = self
+            .rules_of
+            .get(&case.campaign)
+            .copied()
+            .unwrap_or(self.rules);
+        if !matches!(
+            self.states.get(&case.campaign),
+            None | Some(CampaignState::Running)
+        ) {
+            self.fault(
+                now,
+                format!("attempt {attempt} left although its campaign does not run"),
+            );
+        }
         let day = |at: UnixMs| (at.0 + rules.offset_ms).div_euclid(86_400_000);
         let minute = (now.unix.0 + rules.offset_ms).rem_euclid(86_400_000) / 60_000;
         if !(rules.window_min.0..rules.window_min.1).contains(&minute) {

@@ -2,6 +2,8 @@
 //!
 //! Everything happens through the floor's own inputs and effects, in virtual time, drawn from one seed.
 
+mod edits;
+
 use super::judge::{Judge, PersonRules};
 use super::rng::Rng;
 use crate::core::dispositions::Disposition;
@@ -84,6 +86,8 @@ struct World {
     start: UnixMs,
     now: Now,
     floor: Floor,
+    /// The settings that the floor was told last.
+    told: Settings,
     judge: Judge,
     trace: Trace,
     heap: BinaryHeap<Reverse<(Mono, u64, Happening)>>,
@@ -241,6 +245,7 @@ impl World {
                 unix: UnixMs(start),
             },
             floor: Floor::new(settings(campaigns)),
+            told: settings(campaigns),
             judge: Judge::new(RULES),
             trace: Trace::default(),
             heap: BinaryHeap::new(),
@@ -287,6 +292,7 @@ impl World {
             campaigns: campaigns
                 .iter()
                 .map(|(id, weight)| (CampaignId(*id), *weight))
+                .chain(self.added_campaigns(agent))
                 .collect(),
             skills: if agent.0 % 6 < 3 {
                 vec![(SkillId(0), (agent.0 % 6) as u8 + 1)]
@@ -410,6 +416,11 @@ impl World {
             Input::PersonBlocked(person, _) => self.judge.block(Some(*person), None),
             Input::StopDialling { .. } => self.judge.stop(true),
             Input::ResumeDialling => self.judge.stop(false),
+            Input::CampaignState(campaign, state) => self.judge.campaign_state(*campaign, *state),
+            Input::Edits(edits) => {
+                self.judge.edits(edits);
+                self.note_edits(&edits.clone());
+            }
             _ => {}
         }
         self.feed(input);
@@ -709,7 +720,7 @@ impl World {
     fn mishap(&mut self, kind: u8) {
         match kind {
             0 => {
-                let next = self.rng.between(1, 8) as u8;
+                let next = self.rng.between(1, 10) as u8;
                 self.happen(Happening::Mishap(next));
                 if !self.closing {
                     let wait = Duration::from_millis(
@@ -762,6 +773,7 @@ impl World {
                 ]);
                 self.deliver(Input::CampaignMode(campaign, mode));
             }
+            9 | 10 => self.reload(),
             _ => {
                 let campaign = CampaignId(self.rng.below(3) as u16);
                 self.deliver(Input::CampaignState(campaign, CampaignState::Paused));

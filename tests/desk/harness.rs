@@ -58,6 +58,7 @@ pub struct Floor {
     pub clock: Clock,
     pub times: Arc<DeskHistograms>,
     pub address: SocketAddr,
+    pub settings: DeskSettings,
     pub stop: watch::Sender<bool>,
 }
 
@@ -104,11 +105,12 @@ impl Floor {
                 origins: vec!["https://desk.bank.example".into()],
                 ping_deadline: waits.ping,
                 queue: 64,
+                sockets_max: 4_096,
             },
             break_reasons: vec!["login".into(), "lunch".into()],
+            reasons_offered: vec!["login".into(), "lunch".into()],
             zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(7)),
             outcome_set: outcome_set(),
-            sockets_max: 4_096,
             strangers_max: 1_024,
             hello_wait: waits.hello,
         };
@@ -140,6 +142,7 @@ impl Floor {
             clock,
             times,
             address,
+            settings,
             stop,
         }
     }

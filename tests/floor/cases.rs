@@ -421,7 +421,7 @@ fn a_promise_keeps_the_persons_other_number_quiet_too() {
     let mut w = W::new();
     let mut brief = campaign("a");
     brief.gate.gap_min = Duration::from_secs(60);
-    w.put(Input::Campaign(CampaignId(0), brief));
+    w.put(Input::Edits(vec![Edit::Campaign(CampaignId(0), brief)]));
     w.agent(1, &[0]);
     w.leads(0, vec![lead(1, 1, 1)]);
     w.to(200);
@@ -488,3 +488,29 @@ fn an_intent_is_not_released_into_retry_after() {
         "{e:?}"
     );
 }
+
+#[test]
+fn an_answer_that_is_heard_of_after_its_limit_is_an_abandon_at_once() {
+    let mut w = W::new();
+    w.agent(1, &[0]);
+    w.leads(0, vec![lead(1, 1, 1)]);
+    w.to(200);
+    w.put(Input::IntentDurable(AttemptId(1), 1));
+    w.leg(1, LegEvent::Ringing);
+    // The only agent leaves; the answer comes, and the floor hears of it five seconds later.
+    w.put(Input::AgentWants(AgentId(1), Wanted::Break(0)));
+    let answered = Mono::from_millis(w.ms);
+    w.ms += 5_000;
+    w.put(Input::Leg {
+        attempt: AttemptId(1),
+        route_try: 1,
+        at: answered,
+        event: LegEvent::Answered,
+    });
+    w.leg(1, LegEvent::Ended);
+    let closed = closes(&w.all);
+    assert_eq!(closed[0].result, SystemResult::Abandoned, "{closed:?}");
+}
+
+#[path = "edits.rs"]
+mod edits;

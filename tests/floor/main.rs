@@ -75,7 +75,9 @@ mod anything {
     use tandem::core::effect::Effect;
     use tandem::core::floor::Floor;
     use tandem::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
-    use tandem::core::settings::{CampaignState, DialMode};
+    use tandem::core::settings::{
+        CampaignState, DialMode, Edit, FloorSettings, SkillNeed, TrunkSettings,
+    };
     use tandem::ids::{
         AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
     };
@@ -172,6 +174,7 @@ mod anything {
             }),
             1 => (0u16..4, 0u32..4_000).prop_map(|(id, milli)| Input::CampaignMode(CampaignId(id), DialMode::LinesPerAgent { milli })),
             2 => (0u16..3, any::<bool>()).prop_map(|(id, up)| Input::TrunkUp(TrunkId(id), up)),
+            3 => prop::collection::vec(edit(), 1..5).prop_map(Input::Edits),
             14 => (attempt(), 1u8..3, event()).prop_map(|(attempt, route_try, event)| Input::Leg {
                 attempt,
                 route_try,
@@ -179,6 +182,61 @@ mod anything {
                 event,
             }),
             4 => attempt().prop_map(Input::Bridged),
+        ]
+    }
+
+    /// Any change of the configuration, of what is there and of what may not be.
+    fn edit() -> impl Strategy<Value = Edit> {
+        let campaign = || (0u16..5).prop_map(CampaignId);
+        let state = prop::sample::select(vec![
+            CampaignState::Running,
+            CampaignState::Paused,
+            CampaignState::Closed,
+        ]);
+        let rules = (
+            campaign(),
+            0usize..3,
+            0u64..40,
+            1u32..60,
+            any::<bool>(),
+            any::<bool>(),
+        );
+        let told = tandem::sim::world::settings(3);
+        let (floor, trunk, zone) = (
+            told.floor.clone(),
+            told.trunks[0].clone(),
+            told.zones[0].clone(),
+        );
+        prop_oneof![
+            4 => rules.prop_map(move |(id, from, wait, cps_max, open, needs)| {
+                let mut settings = told.campaigns[from].clone();
+                settings.cps_max = cps_max;
+                settings.lines_max = cps_max;
+                settings.ring_timeout = std::time::Duration::from_secs(wait);
+                settings.answer_limit = std::time::Duration::from_millis(wait * 100);
+                settings.wrap = std::time::Duration::from_secs(wait);
+                settings.gate.window_until_min = if open { 1_440 } else { settings.gate.window_from_min + 1 };
+                settings.needs = if needs { vec![SkillNeed { skill: SkillId(0), level: 3 }] } else { Vec::new() };
+                Edit::Campaign(id, settings)
+            }),
+            2 => (campaign(), state).prop_map(|(id, state)| Edit::CampaignState(id, state)),
+            1 => (campaign(), 1u32..4_000).prop_map(|(id, milli)| Edit::CampaignMode(id, DialMode::LinesPerFreeAgent { milli })),
+            1 => (0u16..4, 1u32..50).prop_map(move |(id, channels_max)| {
+                Edit::Trunk(TrunkId(id), TrunkSettings { channels_max, ..trunk.clone() })
+            }),
+            1 => (0u16..4).prop_map(|id| Edit::TrunkClosed(TrunkId(id))),
+            1 => (0u16..3).prop_map(move |id| Edit::Zone(ZoneId(id), zone.clone())),
+            1 => (1u64..300, 1u64..60).prop_map(move |(tick, wait)| Edit::Floor(FloorSettings {
+                tick: std::time::Duration::from_millis(tick),
+                bridge_wait: std::time::Duration::from_secs(wait),
+                agent_grace: std::time::Duration::from_secs(wait),
+                ..floor.clone()
+            })),
+            2 => (0u32..6, 0u16..5, 0u8..6).prop_map(|(agent, campaign, level)| Edit::Agent(AgentSeat {
+                agent: AgentId(agent),
+                campaigns: vec![(CampaignId(campaign), 1)],
+                skills: (level > 0).then_some((SkillId(0), level)).into_iter().collect(),
+            })),
         ]
     }
 

@@ -1,6 +1,5 @@
 //! SIPp as the far end, and the SIP thread as the near one, with test ends for floor, store and media.
 
-use crossbeam::channel::Receiver;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -16,7 +15,9 @@ use tandem::core::input::{Input, LegEvent, LegFailure};
 use tandem::core::settings::TrunkSettings;
 use tandem::ids::{AttemptId, TrunkId};
 use tandem::pii::Pii;
-use tandem::shell::lanes::{Clock, FloorInbox, MediaPorts, SipOrder, floor_lanes};
+use tandem::shell::lanes::{
+    Clock, FloorInbox, MediaPorts, SipOrder, StoreInbox, floor_lanes, store_lane,
+};
 use tandem::shell::sip::{OsRandom, SipHandle, new_identity, spawn};
 use tandem::shell::store::{CallIdentity, DialogRow, StoreOrder};
 
@@ -194,7 +195,7 @@ impl MediaPorts for Ports {
 pub struct Near {
     pub sip: SipHandle,
     inbox: FloorInbox,
-    store: Receiver<StoreOrder>,
+    store: StoreInbox,
     pub ports: Arc<Ports>,
     pub confirms: bool,
     heard: BTreeMap<AttemptId, Vec<LegEvent>>,
@@ -224,6 +225,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             origins: vec![],
             ping_deadline: Duration::from_secs(10),
             queue: 64,
+            sockets_max: 4_096,
         },
         api: ApiConfig {
             listen: loopback,
@@ -261,7 +263,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
 impl Near {
     pub fn with(config: Config) -> Near {
         let (lane, inbox) = floor_lanes(1_024, 16);
-        let (store_in, store) = crossbeam::channel::bounded(1_024);
+        let (store_in, store) = store_lane(1_024);
         let ports = Arc::new(Ports::default());
         let media: Arc<dyn MediaPorts> = Arc::<Ports>::clone(&ports);
         let sip =
@@ -290,7 +292,7 @@ impl Near {
     }
 
     pub fn take_facts(&mut self) {
-        for order in self.store.try_iter() {
+        for order in self.store.orders.try_iter() {
             if let StoreOrder::Dialog(row) = order {
                 if self.confirms {
                     let _ = self
@@ -368,7 +370,7 @@ impl Near {
             .counters()
             .iter()
             .filter(|figure| {
-                figure.metric == metric && figure.label.map_or("", |(_, value)| value) == label
+                figure.metric() == metric && figure.labels.first().copied().unwrap_or("") == label
             })
             .map(|figure| figure.value)
             .sum()

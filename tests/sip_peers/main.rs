@@ -15,7 +15,7 @@ use tandem::config::Transport;
 use tandem::core::input::{Input, LegEvent, LegFailure};
 use tandem::ids::{AttemptId, TrunkId};
 use tandem::pii::Pii;
-use tandem::shell::lanes::{Clock, MediaPorts, SipOrder, floor_lanes};
+use tandem::shell::lanes::{Clock, MediaPorts, SipOrder, floor_lanes, store_lane};
 use tandem::shell::sip::{OsRandom, new_identity, spawn};
 use tandem::shell::store::OrphanLeg;
 
@@ -463,7 +463,7 @@ fn a_leg_of_an_earlier_run_is_cancelled() {
     let mut second = None;
     wait_until("the address is free again", || {
         let (lane, inbox) = floor_lanes(64, 4);
-        let (store_in, store) = crossbeam::channel::bounded(64);
+        let (store_in, store) = store_lane(64);
         let ports = Arc::new(Ports::default());
         let media: Arc<dyn MediaPorts> = Arc::<Ports>::clone(&ports);
         second = spawn(&config, Clock::new(), lane, store_in, media)

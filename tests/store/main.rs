@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod backup;
 mod books;
 mod crash;
 mod full_disk;
 mod lending;
 mod lists;
+mod resume;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -98,7 +100,7 @@ impl Place {
     /// `count` leads of the first campaign, one person and number each; ids from 1.
     fn leads(&self, count: u32) {
         let rows: String = (1..=count)
-            .map(|n| format!("C{n},{}\n", number(n)))
+            .map(|n| format!("C{n:06},{}\n", number(n)))
             .collect();
         self.list(&format!("cif,number\n{rows}"));
     }
@@ -159,7 +161,7 @@ impl Bench {
         }
     }
     fn order(&self, order: StoreOrder) {
-        self.writer.lane().send(order).unwrap();
+        self.writer.lane().try_send(order).unwrap();
     }
     /// Waits for news that satisfy `wanted`; what came before is passed over.
     fn hear(&self, wanted: impl Fn(&StoreNews) -> bool) -> StoreNews {

@@ -24,6 +24,8 @@ const HELD_MAX: u32 = 512;
 const STAYS_WITHIN: Duration = Duration::from_secs(120);
 /// The hot window may grow to so many times its size when nobody at work can take what is in it.
 const HOT_TIMES_MAX: u32 = 8;
+/// Longest time between two looks at a closed window: the wall clock may be set.
+const WINDOW_LOOK: Duration = Duration::from_secs(60);
 const REFILL_WAIT: Duration = Duration::from_secs(10);
 
 /// What a campaign did in this decision.
@@ -43,20 +45,19 @@ impl Floor {
         if now.mono >= self.forget_from {
             self.rules.forget_some(now.mono);
         }
+        self.look_at_windows(now);
         self.refill(now, effects);
         if self.stopped {
             return;
         }
         self.dial_personal(now, effects);
 
-        let mut talking = vec![0; self.leads.streams().len()];
-        let mut is_first = vec![true; self.loads.len()];
-        for (number, stream) in self.leads.streams().iter().enumerate() {
-            let campaign = usize::from(stream.campaign.0);
-            if std::mem::replace(&mut is_first[campaign], false) {
-                talking[number] = self.loads[campaign].talking;
-            }
-        }
+        let talking: Vec<u32> = self
+            .leads
+            .streams()
+            .iter()
+            .map(|stream| stream.talking)
+            .collect();
         let mut shares = std::mem::take(&mut self.shares);
         let mut plan = Plan::new(
             self.agents.classes(),
@@ -77,8 +78,7 @@ impl Floor {
         for _ in 0..LAUNCHES_MAX {
             let chosen = plan.next(&mut shares, |stream| {
                 let campaign = self.leads.streams()[stream].campaign;
-                let is_running = self.campaign(campaign).state == CampaignState::Running;
-                if is_running {
+                if self.may_start(campaign) {
                     self.leads.head(StreamId(stream), now.unix)
                 } else {
                     None
@@ -132,6 +132,26 @@ impl Floor {
         self.shares = shares;
     }
 
+    /// Notes which campaigns' calling hours are over everywhere. Their leads then stay in memory as they are, instead of going
+    /// back to the store with tomorrow's opening one by one: when the hours are extended live, they are there.
+    fn look_at_windows(&mut self, now: Now) {
+        for (load, campaign) in self.loads.iter_mut().zip(&self.settings.campaigns) {
+            if campaign.state != CampaignState::Running
+                || load.shut_until.is_some_and(|opens| now.unix < opens)
+            {
+                continue;
+            }
+            let opens = self.rules.closed_everywhere(&campaign.gate, now.unix);
+            load.shut_until = opens.map(|opens| opens.min(now.unix + WINDOW_LOOK));
+        }
+    }
+
+    /// Whether a campaign may start lines at all: it runs, and somewhere its calling hours are open.
+    fn may_start(&self, campaign: CampaignId) -> bool {
+        self.campaign(campaign).state == CampaignState::Running
+            && self.loads[usize::from(campaign.0)].shut_until.is_none()
+    }
+
     /// Calls that only one agent may have: made when this agent is free, who waits for it.
     fn dial_personal(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for agent in self.leads.agents_with_due(now.unix) {
@@ -144,7 +164,7 @@ impl Floor {
                     break;
                 };
                 let campaign = self.leads.streams()[stream.0].campaign;
-                if self.campaign(campaign).state != CampaignState::Running {
+                if !self.may_start(campaign) {
                     self.leads
                         .put_back(lead, now.unix + Duration::from_secs(5), now.unix);
                     break;
@@ -353,6 +373,7 @@ impl Floor {
             let load = &mut self.loads[number];
             let is_running = self.settings.campaigns[number].state == CampaignState::Running;
             if !is_running
+                || load.shut_until.is_some()
                 || usable > want_most / 2
                 || hot >= most
                 || load.refill.is_some()
@@ -439,7 +460,7 @@ impl Floor {
             || !self.trunks.is_usable(attempt.trunk, now.mono)
             || !lawful
             || !still_wanted
-            || settings.state == CampaignState::Paused
+            || settings.state != CampaignState::Running
         {
             self.close_unsent(id, now, effects);
             return;

@@ -17,6 +17,13 @@ use std::time::Duration;
 /// Least wait of a lead whose attempt ended nobody knows how (design.md section 5), as after a crash.
 const INTERRUPTED_GAP: Duration = Duration::from_secs(7_200);
 
+/// Ring deadlines lie on a grid of 20 ms: phones that were dialled together are given up together, in one turn, instead of
+/// waking everybody once for each. A phone may ring that much longer.
+fn on_grid(deadline: Mono) -> Mono {
+    const GRID_US: u64 = 20_000;
+    Mono(deadline.0.next_multiple_of(GRID_US))
+}
+
 impl Floor {
     /// Something happened to an attempt at `at` (never later than `now`).
     pub(super) fn attempt_event(
@@ -48,7 +55,7 @@ impl Floor {
                 self.close_unsent(id, now, effects);
             }
             Act::Heard => {
-                let until = at + settings.ring_timeout;
+                let until = on_grid(at + settings.ring_timeout);
                 self.set_phase(id, Phase::Dialing { until, heard: true });
             }
             Act::Unknown => {
@@ -57,7 +64,7 @@ impl Floor {
             }
             Act::Rings => {
                 attempt.rang = Some(at);
-                let until = at + settings.ring_timeout;
+                let until = on_grid(at + settings.ring_timeout);
                 self.set_phase(id, Phase::Ringing { until });
             }
             Act::Greet => {
@@ -483,9 +490,9 @@ impl Floor {
         load.talking += u32::from(phase.is_talking());
         load.ringing += u32::from(matches!(phase, Phase::Ringing { .. }));
         load.waiting += u32::from(matches!(phase, Phase::Answered { .. }));
-        if phase.is_in_air() && !personal {
-            self.leads.stream_mut(stream).in_air += 1;
-        }
+        let kept = self.leads.stream_mut(stream);
+        kept.in_air += u32::from(phase.is_in_air() && !personal);
+        kept.talking += u32::from(phase.is_talking());
         if let Phase::Answered { since, .. } = phase {
             self.waiting.insert((since, id));
         }
@@ -506,9 +513,9 @@ impl Floor {
         load.talking -= u32::from(phase.is_talking());
         load.ringing -= u32::from(matches!(phase, Phase::Ringing { .. }));
         load.waiting -= u32::from(matches!(phase, Phase::Answered { .. }));
-        if phase.is_in_air() && !personal {
-            self.leads.stream_mut(stream).in_air -= 1;
-        }
+        let kept = self.leads.stream_mut(stream);
+        kept.in_air -= u32::from(phase.is_in_air() && !personal);
+        kept.talking -= u32::from(phase.is_talking());
         if let Phase::Answered { since, .. } = phase {
             self.waiting.remove(&(since, id));
         }

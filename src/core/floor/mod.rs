@@ -3,6 +3,7 @@
 //! `handle` never waits, never fails and never allocates without bound. Same settings and inputs, same effects.
 
 mod dialling;
+mod edits;
 mod legs;
 mod people;
 mod snapshot;
@@ -42,6 +43,8 @@ struct Load {
     refills: u32,
     /// The store has nothing more before this time.
     dry_until: Option<UnixMs>,
+    /// The calling hours are over in every zone until then at least: its leads stay where they are.
+    shut_until: Option<UnixMs>,
     bound: Bound,
 }
 
@@ -60,6 +63,7 @@ impl Load {
             refill: None,
             refills: 0,
             dry_until: None,
+            shut_until: None,
             bound: Bound::Nothing,
         }
     }
@@ -137,18 +141,13 @@ impl Floor {
         self.wake(now, effects);
         match input {
             Input::Wake => {}
-            Input::Campaign(id, settings) => self.set_campaign(id, settings),
-            Input::CampaignState(id, state) => {
-                if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
-                    campaign.state = state;
-                }
-            }
+            Input::Edits(edits) => self.edit(edits, now, effects),
+            Input::CampaignState(id, state) => self.set_campaign_state(id, state),
             Input::CampaignMode(id, mode) => {
                 if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
                     campaign.mode = mode;
                 }
             }
-            Input::Trunk(id, settings) => self.trunks.set(id, settings),
             Input::TrunkUp(id, up) => self.trunks.set_up(id, up),
             Input::StopDialling { cancel_ringing } => self.stop(cancel_ringing, now, effects),
             Input::ResumeDialling => self.stopped = false,
@@ -227,6 +226,10 @@ impl Floor {
             Input::Bridged(attempt) => {
                 self.attempt_event(attempt, Event::Joined, now.mono, now, effects)
             }
+        }
+        // An answer that was noticed late may have passed its limit already.
+        if self.timers.next().is_some_and(|due| due <= now.mono) {
+            self.wake(now, effects);
         }
         self.arm_tick(now);
     }
@@ -345,17 +348,6 @@ impl Floor {
         }
     }
 
-    fn set_campaign(&mut self, id: CampaignId, settings: CampaignSettings) {
-        let number = usize::from(id.0);
-        if let Some(campaign) = self.settings.campaigns.get_mut(number) {
-            self.loads[number].bucket.set_rate(settings.cps_max);
-            *campaign = settings;
-        } else if number == self.loads.len() {
-            self.loads.push(Load::new(&settings));
-            self.settings.campaigns.push(settings);
-        }
-    }
-
     fn load(&mut self, campaign: CampaignId) -> &mut Load {
         &mut self.loads[usize::from(campaign.0)]
     }
@@ -390,13 +382,13 @@ impl Floor {
             trunks: self
                 .trunks
                 .each(self.latest)
-                .map(|(_, _, _, in_use)| in_use)
+                .map(|trunk| trunk.in_use)
                 .collect(),
             streams: self
                 .leads
                 .streams()
                 .iter()
-                .map(|stream| stream.in_air)
+                .map(|stream| (stream.in_air, stream.talking))
                 .collect(),
             loads: self
                 .loads
@@ -417,7 +409,8 @@ pub(crate) struct View<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) leads: &'a Leads,
     pub(crate) trunks: Vec<u32>,
-    pub(crate) streams: Vec<u32>,
+    /// In the air and talking, per stream.
+    pub(crate) streams: Vec<(u32, u32)>,
     /// In the air and talking, per campaign.
     pub(crate) loads: Vec<(u32, u32)>,
     pub(crate) unspoken: BTreeSet<AttemptId>,

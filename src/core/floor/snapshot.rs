@@ -1,7 +1,7 @@
 //! Copies the floor's figures for those who only look.
 
 use super::Floor;
-use crate::core::picture::{CampaignPicture, Picture, TrunkPicture};
+use crate::core::picture::{CampaignPicture, Picture};
 use crate::ids::CampaignId;
 use crate::time::Now;
 
@@ -39,16 +39,7 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
                 }
             })
             .collect(),
-        trunks: floor
-            .trunks
-            .each(now.mono)
-            .map(|(name, up, breaker_open, in_use)| TrunkPicture {
-                name: name.to_owned(),
-                up,
-                breaker_open,
-                in_use,
-            })
-            .collect(),
+        trunks: floor.trunks.each(now.mono).collect(),
         stopped: floor.stopped,
         store_ready: floor.store_ready,
         attempts_alive: floor.attempts.len() as u32,

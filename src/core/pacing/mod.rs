@@ -34,8 +34,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Lays the lines that are out already on the agents who can take them. `talking[stream]`: conversations of the
-    /// stream's campaign, given to its first stream and 0 for the others.
+    /// Lays the lines that are out already on the agents who can take them. `talking[stream]`: conversations that came of the
+    /// stream.
     pub(crate) fn new(
         classes: &[Class],
         streams: &[Stream],

@@ -545,6 +545,7 @@ mod tests {
                 trunks: vec![TrunkView {
                     name: "simulated".to_owned(),
                     up: true,
+                    closed: false,
                     breaker_open: false,
                     in_use: 20,
                 }],

@@ -5,6 +5,7 @@ use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
 use crate::core::settings::DialMode;
 use crate::pii::Pii;
+use crate::shell::reload::ReloadReport;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -142,6 +143,23 @@ impl ApiClient {
     /// An import ended; `None`: for all campaigns.
     pub fn leads_changed(&self, campaign: Option<&str>) -> Result<(), ClientError> {
         self.post("/v1/leads/changed", &json!({ "campaign": campaign }))
+    }
+
+    /// The configuration is read anew; with `dry_run`, the engine only says what that would do.
+    pub fn reload(&self, dry_run: bool) -> Result<ReloadReport, ClientError> {
+        let url = format!("{}/v1/reload", self.base);
+        let request = self.agent.post(&url).header("Authorization", self.bearer());
+        let answer = self.read(&url, request.send_json(json!({ "dry_run": dry_run })));
+        answer.map_err(|error| match error {
+            // The file that is to be read anew also says where the engine is asked.
+            ClientError::NotRunning { url, reason } => ClientError::NotRunning {
+                url,
+                reason: format!(
+                    "{reason}. If api.listen or data_dir were changed in the file: they need a restart; SIGHUP reaches the engine, and its log names what is refused"
+                ),
+            },
+            other => other,
+        })
     }
 
     fn bearer(&self) -> String {

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// What was handed to the floor; not yet what it did.
 type Accepted = Result<(StatusCode, Json<Value>), Refused>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// The process answers.
 pub(super) async fn healthz() -> Json<Value> {
@@ -41,13 +41,24 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Prometheus text.
+/// Prometheus text. Made on a thread that may be slow: with hundreds of campaigns it costs milliseconds, and the runtime's own
+/// threads have agents' sockets to serve.
 pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
-    state
-        .metrics
-        .observe(&state.picture.load(), (state.backlogs)());
+    let made = tokio::task::spawn_blocking(move || {
+        let picture = state.picture.load();
+        state.metrics.observe(&picture, (state.backlogs)());
+        let is_ready = state.readiness.reasons(&picture).is_empty();
+        state.metrics.observe_readiness(is_ready);
+        state.metrics.render()
+    });
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], state.metrics.render()).into_response()
+    match made.await {
+        Ok(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
+        Err(fault) => {
+            tracing::error!(%fault, "A scrape failed.");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// Everything at one instant.
@@ -156,7 +167,7 @@ pub(super) async fn leads_changed(State(state): State<ApiState>, body: Body) -> 
     };
     let ids = match named {
         Some(name) => vec![find(&state, &name)?],
-        None => state.campaigns.values().copied().collect(),
+        None => state.campaigns.load().values().copied().collect(),
     };
     for id in &ids {
         state
@@ -202,8 +213,9 @@ fn campaign(state: &ApiState, name: Name) -> Result<(String, CampaignId), Refuse
 }
 
 fn find(state: &ApiState, name: &str) -> Result<CampaignId, Refused> {
-    state.campaigns.get(name).copied().ok_or_else(|| {
-        let known = state.campaigns.keys().map(String::as_str);
+    let campaigns = state.campaigns.load();
+    campaigns.get(name).copied().ok_or_else(|| {
+        let known = campaigns.keys().map(String::as_str);
         let hint =
             nearest(name, known).map_or(String::new(), |near| format!(" Did you mean `{near}`?"));
         // The name is not repeated: it may be anything, and messages end in logs.
@@ -235,7 +247,7 @@ fn accepted(body: Value) -> (StatusCode, Json<Value>) {
     (StatusCode::ACCEPTED, Json(body))
 }
 
-fn unread(rejection: BytesRejection) -> Refused {
+pub(super) fn unread(rejection: BytesRejection) -> Refused {
     let status = rejection.status();
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Refused::new(
@@ -247,7 +259,7 @@ fn unread(rejection: BytesRejection) -> Refused {
     }
 }
 
-fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(super) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| {
         let what = if error.is_data() {
             "The body has an unknown key or a wrong type"

@@ -1,12 +1,13 @@
 //! What stands before every handler: the Host allow list, the bearer token, a time limit; and the one form of errors.
 
 use super::ApiState;
-use crate::shell::metrics::CounterName;
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time for one answer. Handlers wait for nobody; what takes longer is a client that sends its body slowly.
@@ -51,23 +52,31 @@ impl IntoResponse for Refused {
 #[derive(Debug)]
 pub struct AllowedHosts {
     listen: IpAddr,
-    names: Vec<String>,
+    names: ArcSwap<Vec<String>>,
 }
 
 impl AllowedHosts {
     /// The listening address, `localhost` where that is it, and the configured names.
     pub fn new(listen: SocketAddr, names: &[String]) -> Self {
-        AllowedHosts {
+        let hosts = AllowedHosts {
             listen: listen.ip(),
-            names: names.iter().map(|name| name.to_ascii_lowercase()).collect(),
-        }
+            names: ArcSwap::default(),
+        };
+        hosts.set_names(names);
+        hosts
+    }
+
+    /// Other configured names, from the next request on.
+    pub fn set_names(&self, names: &[String]) {
+        let names = names.iter().map(|name| name.to_ascii_lowercase());
+        self.names.store(Arc::new(names.collect()));
     }
 
     /// Whether a Host header (with or without port) is one of ours.
     pub fn allow(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let name = without_port(&host);
-        if self.names.iter().any(|allowed| allowed == name) {
+        if self.names.load().iter().any(|allowed| allowed == name) {
             return true;
         }
         let is_local = self.listen.is_loopback() || self.listen.is_unspecified();
@@ -114,10 +123,7 @@ pub(super) async fn guard(State(state): State<ApiState>, request: Request, next:
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    state
-        .metrics
-        .counter(CounterName::ApiRequests, &[response.status().as_str()])
-        .increment(1);
+    state.metrics.api_answer(response.status().as_str());
     response
 }
 

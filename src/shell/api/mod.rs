@@ -7,11 +7,12 @@ pub mod client;
 mod control;
 mod guard;
 mod listener;
+mod reload;
 mod token;
 mod view;
 
 pub use guard::AllowedHosts;
-pub use token::{AdminToken, TokenError};
+pub use token::{AdminToken, TOKEN_FILE, TokenError};
 pub use view::{CampaignView, LanesView, ModeView, PictureView, TrunkView};
 
 use crate::config::ApiConfig;
@@ -19,6 +20,7 @@ use crate::core::picture::Picture;
 use crate::ids::CampaignId;
 use crate::shell::lanes::{Clock, FloorLane};
 use crate::shell::metrics::{Backlogs, Metrics};
+use crate::shell::reload::ReloadAct;
 use crate::time::Mono;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -39,6 +41,9 @@ const BODY_MAX: usize = 4_096;
 /// A floor that has not turned for this long is stuck: its thread turns at least every 500 ms, with nothing to do too.
 const FLOOR_SILENT_MAX: Duration = Duration::from_secs(2);
 
+/// Open campaigns by name. Shared by the API and the reload.
+pub type CampaignIds = Arc<ArcSwap<BTreeMap<String, CampaignId>>>;
+
 /// What the API needs of the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
@@ -46,14 +51,16 @@ pub struct ApiState {
     pub floor: FloorLane,
     /// The floor's last picture; the floor's thread replaces it.
     pub picture: Arc<ArcSwap<Picture>>,
-    /// Campaigns by name.
-    pub campaigns: Arc<BTreeMap<String, CampaignId>>,
+    /// Open campaigns by name; a reload swaps them.
+    pub campaigns: CampaignIds,
     /// All figures; shared with every shell.
     pub metrics: Arc<Metrics>,
     /// What waits where, asked at each scrape.
     pub backlogs: Arc<dyn Fn() -> Backlogs + Send + Sync>,
     /// Whether the engine can do its work; the floor's thread, SIP and `serve` report to it.
     pub readiness: Arc<Readiness>,
+    /// Reads the configuration anew.
+    pub reload: ReloadAct,
     /// What state-changing requests must bring.
     pub token: Arc<AdminToken>,
     /// Host headers that are answered.
@@ -101,12 +108,16 @@ impl Readiness {
         self.draining.store(true, Relaxed);
     }
 
+    /// Whether the floor has taken a turn within the last two seconds. `/readyz` and the service manager's watchdog ask.
+    pub fn is_floor_turning(&self) -> bool {
+        let turned = self.floor_turned_us.load(Relaxed);
+        turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX
+    }
+
     /// Why the engine is not ready; empty: it is. Codes are stable.
     pub fn reasons(&self, picture: &Picture) -> Vec<&'static str> {
-        let turned = self.floor_turned_us.load(Relaxed);
-        let is_turning = turned > 0 && self.clock.mono().since(Mono(turned)) <= FLOOR_SILENT_MAX;
         [
-            (!is_turning, "floor_not_turning"),
+            (!self.is_floor_turning(), "floor_not_turning"),
             (!picture.store_ready, "store_not_ready"),
             (!self.sip_bound.load(Relaxed), "sip_not_bound"),
             (self.draining.load(Relaxed), "draining"),
@@ -169,6 +180,7 @@ fn router(state: ApiState) -> Router {
         .route("/v1/stop", post(control::stop))
         .route("/v1/resume", post(control::resume))
         .route("/v1/leads/changed", post(control::leads_changed))
+        .route("/v1/reload", post(reload::reload))
         .fallback(control::not_found)
         .method_not_allowed_fallback(control::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -103,6 +103,9 @@ pub struct TrunkView {
     pub name: String,
     /// Whether it answers OPTIONS.
     pub up: bool,
+    /// Whether it left the configuration: what is on it goes on, nothing is added.
+    #[serde(default)]
+    pub closed: bool,
     /// Whether its breaker keeps it out of use.
     pub breaker_open: bool,
     /// Legs in use.
@@ -131,6 +134,7 @@ impl PictureView {
                 .map(|trunk| TrunkView {
                     name: trunk.name.clone(),
                     up: trunk.up,
+                    closed: trunk.closed,
                     breaker_open: trunk.breaker_open,
                     in_use: trunk.in_use,
                 })
@@ -166,6 +170,7 @@ impl From<&CampaignPicture> for CampaignView {
             state: match campaign.state {
                 CampaignState::Running => "running",
                 CampaignState::Paused => "paused",
+                CampaignState::Closed => "closed",
             }
             .to_owned(),
             mode: ModeView::from(campaign.mode),

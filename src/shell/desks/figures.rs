@@ -1,73 +1,88 @@
 //! What the desks count and time. Owns numbers only; nothing here names a person, a call or an agent.
 
+use crate::shell::metrics::{CounterName, Figure};
 use hdrhistogram::Histogram;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 macro_rules! counts {
-    ($($(#[$doc:meta])* $variant:ident = $metric:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $metric:ident $labels:expr;)*) => {
         /// What the desks count.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum DeskCount { $($(#[$doc])* $variant,)* }
         impl DeskCount {
             /// All of them.
             pub const ALL: &'static [DeskCount] = &[$(DeskCount::$variant,)*];
-            /// Name of the metric.
-            pub const fn metric(self) -> &'static str { match self { $(Self::$variant => $metric,)* } }
+            /// As a scrape shows it.
+            pub const fn figure(self, value: u64) -> Figure {
+                match self { $(Self::$variant => Figure::counter(CounterName::$metric, &$labels, value),)* }
+            }
         }
     };
 }
 
 counts! {
     /// Sockets accepted.
-    Accepted = "tandem_desks_accepted_total";
+    Accepted = DeskAcceptedSockets [];
     /// Sockets turned away because there were too many.
-    TooMany = "tandem_desks_too_many_total";
+    TooMany = DeskRefusedSockets ["too_many"];
     /// Upgrades that failed or took too long.
-    BadUpgrade = "tandem_desks_bad_upgrades_total";
+    BadUpgrade = DeskRefusedSockets ["bad_upgrade"];
     /// Upgrades refused for their Origin.
-    ForeignOrigin = "tandem_desks_foreign_origins_total";
+    ForeignOrigin = DeskRefusedSockets ["foreign_origin"];
     /// Log-ins.
-    LoggedIn = "tandem_desks_logins_total";
+    LoggedIn = DeskLogins [];
     /// Log-ins refused.
-    LoginRefused = "tandem_desks_logins_refused_total";
+    LoginRefused = DeskRefusedSockets ["login"];
     /// Returns to a session.
-    Resumed = "tandem_desks_resumes_total";
+    Resumed = DeskResumes [];
     /// Of these, with a snapshot since the missed messages were not kept.
-    Snapshots = "tandem_desks_resume_snapshots_total";
+    Snapshots = DeskResumeSnapshots [];
     /// Sockets replaced by another one of the same agent.
-    TakenOver = "tandem_desks_taken_over_total";
+    TakenOver = DeskClosedSockets ["taken_over"];
     /// Sockets closed since their queue was full.
-    TooSlow = "tandem_desks_too_slow_total";
+    TooSlow = DeskClosedSockets ["too_slow"];
     /// Sockets closed since nothing was heard in time.
-    Silent = "tandem_desks_silent_total";
+    Silent = DeskClosedSockets ["silent"];
     /// Messages that were not understood.
-    BadMessages = "tandem_desks_bad_messages_total";
+    BadMessages = DeskBadMessages [];
     /// Sockets closed for breaking the protocol.
-    ProtocolBroken = "tandem_desks_protocol_broken_total";
+    ProtocolBroken = DeskClosedSockets ["protocol_broken"];
     /// Facts that the floor's lane had no room for.
-    FloorBusy = "tandem_desks_floor_busy_total";
+    FloorBusy = DeskRefusedFacts [];
     /// First cards pushed.
-    CardsPushed = "tandem_desks_cards_pushed_total";
+    CardsPushed = DeskPushedCards [];
     /// First cards whose body was not ready at the push.
-    CardsLate = "tandem_desks_cards_late_total";
+    CardsLate = DeskLateCards [];
     /// Cards for agents without a session, or for calls that the book does not know.
-    CardsNowhere = "tandem_desks_cards_nowhere_total";
+    CardsNowhere = DeskUndeliverableCards [];
     /// Outcomes that the store could not keep.
-    NotSaved = "tandem_desks_outcomes_not_saved_total";
+    NotSaved = DeskUnsavedOutcomes [];
+    /// Messages from agents after log-in.
+    Received = DeskReceivedMessages [];
+    /// Messages given to the kernel.
+    Sent = DeskSentMessages [];
+    /// Bytes of their text.
+    SentBytes = DeskSentBytes [];
 }
 
 /// The counters.
 #[derive(Debug)]
 pub(super) struct DeskCounts([AtomicU64; DeskCount::ALL.len()]);
 
-impl DeskCounts {
-    pub(super) fn new() -> Self {
+impl Default for DeskCounts {
+    fn default() -> Self {
         DeskCounts(std::array::from_fn(|_| AtomicU64::new(0)))
     }
+}
+
+impl DeskCounts {
     pub(super) fn add(&self, what: DeskCount) {
-        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
+        self.add_many(what, 1);
+    }
+    pub(super) fn add_many(&self, what: DeskCount, count: u64) {
+        self.0[what as usize].fetch_add(count, Ordering::Relaxed);
     }
     pub(super) fn get(&self, what: DeskCount) -> u64 {
         self.0[what as usize].load(Ordering::Relaxed)

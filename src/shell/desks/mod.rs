@@ -5,11 +5,13 @@
 //!
 //! - [`Desks::apply`] and its parts: the floor's side.
 //! - `server` accepts sockets, `socket` runs one, `requests` turns messages into inputs.
-//! - `session` outlives sockets, `line` is the bounded queue to one, `ring` keeps what a returning client missed.
+//! - `session` outlives sockets, `line` is the way to one (a bounded queue before its `pipe`), `ring` keeps what a returning
+//!   client missed.
 
 mod directory;
 mod figures;
 mod line;
+mod pipe;
 mod requests;
 mod ring;
 mod server;
@@ -21,7 +23,7 @@ pub use directory::{AgentDirectory, LoggedIn, LoginRefused};
 pub use figures::{DeskCount, DeskHistograms, DeskTimes, TimeFigures};
 pub use translate::outcome_set;
 
-use crate::config::{Config, DeskConfig};
+use crate::config::{Config, DeskConfig, InForce};
 use crate::core::effect::{AgentNews, AgentState, Effect, EndedBy, Refusal};
 use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::{CampaignBoard, Cards};
@@ -62,16 +64,16 @@ const DETAILS_MAX: usize = 10_000;
 /// What the desks are told to obey.
 #[derive(Clone, Debug)]
 pub struct DeskSettings {
-    /// Address, origins, ping deadline, queue.
+    /// Address, origins, ping deadline, queue, number of sockets.
     pub desk: DeskConfig,
-    /// Break reasons; index 0 is "login".
+    /// Break reasons by the numbers that the floor knows them by; 0 is "login". Those that left the configuration keep their place.
     pub break_reasons: Vec<String>,
+    /// Break reasons that are offered to agents.
+    pub reasons_offered: Vec<String>,
     /// Zone in which promises fall due and callbacks are allowed.
     pub zone: jiff::tz::TimeZone,
     /// Codes and what each needs.
     pub outcome_set: OutcomeSet,
-    /// Most sockets at once. Default 4,096.
-    pub sockets_max: usize,
     /// Most sockets at once that have not logged in. Default 1,024: a whole shift may arrive within a second.
     pub strangers_max: usize,
     /// Longest wait for the upgrade, and again for `hello`. Default 3 s.
@@ -79,15 +81,16 @@ pub struct DeskSettings {
 }
 
 impl DeskSettings {
-    /// From a checked configuration. A zone that this machine does not know falls back to UTC+7.
-    pub fn from_config(config: &Config) -> Self {
+    /// From the configuration in force. A zone that this machine does not know falls back to UTC+7.
+    pub fn of(in_force: &InForce) -> Self {
+        let config = in_force.tables();
         DeskSettings {
             desk: config.desk.clone(),
             break_reasons: config.break_reasons.clone(),
+            reasons_offered: in_force.file().break_reasons.clone(),
             zone: jiff::tz::TimeZone::get(&config.default_zone)
                 .unwrap_or_else(|_| jiff::tz::TimeZone::fixed(jiff::tz::offset(7))),
             outcome_set: outcome_set(),
-            sockets_max: 4_096,
             strangers_max: 1_024,
             hello_wait: Duration::from_secs(3),
         }
@@ -159,9 +162,10 @@ struct Waiting {
 
 /// The desks. One per floor; shared by the floor's thread, the store's news and the sockets' tasks.
 pub struct Desks {
-    settings: DeskSettings,
+    settings: ArcSwap<DeskSettings>,
     parts: DeskParts,
-    counts: DeskCounts,
+    /// Shared with every socket's pipe.
+    counts: Arc<DeskCounts>,
     /// Agent -> session. An address book: no decision reads it.
     sessions: DashMap<AgentId, Arc<Session>>,
     details: DashMap<AttemptId, Waiting>,
@@ -182,9 +186,9 @@ impl Desks {
     pub fn new(settings: DeskSettings, parts: DeskParts) -> Arc<Desks> {
         let cards = parts.cards.clone();
         let desks = Arc::new(Desks {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             parts,
-            counts: DeskCounts::new(),
+            counts: Arc::default(),
             sessions: DashMap::new(),
             details: DashMap::new(),
             late: DashMap::new(),
@@ -199,6 +203,16 @@ impl Desks {
             }
         });
         desks
+    }
+
+    /// Other settings, for what happens from now on; sockets and sessions stay.
+    pub fn set_settings(&self, settings: DeskSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// The settings in force.
+    fn settings(&self) -> arc_swap::Guard<Arc<DeskSettings>> {
+        self.settings.load()
     }
 
     /// Carries out an effect, if it is one for the desks; `false` if it is not. Callable from any thread, never waits.
@@ -239,8 +253,8 @@ impl Desks {
         };
         state.news = Some(news.clone());
         let message =
-            ServerMessage::State(translate::state_news(news, &self.settings.break_reasons));
-        let told = state.tell_message(self.settings.desk.queue, &message);
+            ServerMessage::State(translate::state_news(news, &self.settings().break_reasons));
+        let told = state.tell_message(self.settings().desk.queue, &message);
         if news.state == AgentState::Offline {
             state.ended = true;
             match (&state.line, state.pending.is_empty()) {
@@ -304,11 +318,12 @@ impl Desks {
             r#""complete":false,"campaign":{"id":"","mode":"auto"},"customer":{"cif":"","name":"","phone":""}}"#,
         );
         let told = state.tell(
-            self.settings.desk.queue,
+            self.settings().desk.queue,
             Some(attempt),
             Some(mark),
             |sequence| connected(sequence, CallId(attempt), answered_at, now.unix, text),
         );
+        let written = (told == Told::Written).then(|| self.parts.clock.mono());
         state.call = Some(CurrentCall {
             attempt,
             lead: lead.clone(),
@@ -318,9 +333,12 @@ impl Desks {
             answered,
             ended: None,
             saved: None,
-            written: None,
+            written,
         });
         drop(state);
+        if let Some(written) = written {
+            self.note_push(mark, written);
+        }
         self.counts.add(DeskCount::CardsPushed);
         self.note(told);
         if let Some(before) = before {
@@ -371,7 +389,7 @@ impl Desks {
         if let Some(call) = state.current(attempt) {
             call.ended = Some(ended.clone());
         }
-        let told = state.tell_message(self.settings.desk.queue, &ServerMessage::CallEnded(ended));
+        let told = state.tell_message(self.settings().desk.queue, &ServerMessage::CallEnded(ended));
         self.note(told);
     }
 
@@ -395,7 +413,7 @@ impl Desks {
             message: translate::refusal_sentence(why).into(),
             field: None,
         });
-        let told = state.tell_message(self.settings.desk.queue, &message);
+        let told = state.tell_message(self.settings().desk.queue, &message);
         self.note(told);
     }
 
@@ -444,7 +462,7 @@ impl Desks {
             self.drop_detail(attempt, request);
         }
         let message = message(&mut state);
-        let told = state.tell_message(self.settings.desk.queue, &message);
+        let told = state.tell_message(self.settings().desk.queue, &message);
         if state.ended && state.pending.is_empty() {
             if let Some(line) = &state.line {
                 line.close(ClosingReason::LoggedOut);
@@ -489,9 +507,12 @@ impl Desks {
         let Ok(text) = std::str::from_utf8(&body) else {
             return;
         };
-        let told = state.tell(self.settings.desk.queue, Some(attempt), None, |sequence| {
-            late_card(sequence, CallId(attempt), text)
-        });
+        let told = state.tell(
+            self.settings().desk.queue,
+            Some(attempt),
+            None,
+            |sequence| late_card(sequence, CallId(attempt), text),
+        );
         self.note(told);
     }
 
@@ -511,6 +532,15 @@ impl Desks {
         (with, all - with)
     }
 
+    /// Messages that wait for the agent whose queue is longest, and how many may. Locks one session at a time, for nanoseconds.
+    pub fn longest_queue(&self) -> (usize, usize) {
+        let longest = self.sessions.iter().filter_map(|session| {
+            let state = session.state();
+            state.line.as_ref().map(|line| line.waiting())
+        });
+        (longest.max().unwrap_or(0), self.settings().desk.queue)
+    }
+
     fn session(&self, agent: AgentId) -> Option<Arc<Session>> {
         self.sessions.get(&agent).map(|session| session.clone())
     }
@@ -519,6 +549,14 @@ impl Desks {
     fn end(&self, session: &Arc<Session>) {
         self.sessions
             .remove_if(&session.agent, |_, present| Arc::ptr_eq(present, session));
+    }
+
+    /// A card's last byte was given to the kernel.
+    fn note_push(&self, mark: Mark, written: Mono) {
+        self.parts.times.match_to_push(written.since(mark.asked));
+        self.parts
+            .times
+            .answer_to_push(written.since(mark.answered));
     }
 
     fn note(&self, told: Told) {

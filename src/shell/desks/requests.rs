@@ -4,7 +4,8 @@
 //! lock, so that the floor hears them in the order in which they happened.
 
 use super::figures::DeskCount;
-use super::line::Line;
+use super::line::{Line, Pushed};
+use super::pipe::Pipe;
 use super::session::{Session, State};
 use super::{Desks, LoggedIn, translate};
 use crate::core::dispositions::Disposition;
@@ -30,8 +31,9 @@ impl Desks {
         &self,
         who: LoggedIn,
         resume: Option<Resume>,
+        pipe: Arc<Pipe>,
     ) -> Result<(Arc<Session>, Arc<Line>), ClosingReason> {
-        let line = Arc::new(Line::default());
+        let line = Arc::new(Line::of(pipe));
         let session = loop {
             let session = self
                 .sessions
@@ -115,7 +117,7 @@ impl Desks {
                 Some(missed) => (Follows::Missed, missed),
                 None => {
                     self.counts.add(DeskCount::Snapshots);
-                    let all = state.snapshot(now, &self.settings.break_reasons);
+                    let all = state.snapshot(now, &self.settings().break_reasons);
                     (Follows::Snapshot, all)
                 }
             };
@@ -148,13 +150,13 @@ impl Desks {
                 .filter_map(|(campaign, _)| board(*campaign))
                 .map(|context| context.campaign)
                 .collect(),
-            break_reasons: self.settings.break_reasons.clone(),
-            outcome_set: self.settings.outcome_set.clone(),
-            ping_deadline_ms: self.settings.desk.ping_deadline.as_millis() as u64,
+            break_reasons: self.settings().reasons_offered.clone(),
+            outcome_set: self.settings().outcome_set.clone(),
+            ping_deadline_ms: self.settings().desk.ping_deadline.as_millis() as u64,
             now_ms: now.into(),
         }));
         let mut messages = vec![welcome.encode(state.sequence).into()];
-        messages.extend(state.snapshot(now, &self.settings.break_reasons));
+        messages.extend(state.snapshot(now, &self.settings().break_reasons));
         messages
     }
 
@@ -225,11 +227,7 @@ impl Desks {
 
     /// A reply: not numbered, not kept.
     fn reply(&self, line: &Line, text: String) {
-        let out = super::line::Outgoing {
-            text: text.into(),
-            mark: None,
-        };
-        if !line.push(out, self.settings.desk.queue) {
+        if line.push(text.into(), None, self.settings().desk.queue) == Pushed::TooSlow {
             self.counts.add(DeskCount::TooSlow);
         }
     }
@@ -240,8 +238,9 @@ impl Desks {
             (WantedState::Manual, None) => Wanted::Manual,
             (WantedState::Offline, None) => Wanted::Offline,
             (WantedState::Break, Some(reason)) => {
+                // A desk that still shows a reason which left the configuration may use it.
                 let index = self
-                    .settings
+                    .settings()
                     .break_reasons
                     .iter()
                     .position(|known| known == reason)
@@ -347,7 +346,7 @@ impl Desks {
             .clone()
             .filter(|saved| saved.request == Some(request) && saved.call.0 == attempt);
         if let Some(saved) = confirmed {
-            let told = state.tell_message(self.settings.desk.queue, &ServerMessage::Saved(saved));
+            let told = state.tell_message(self.settings().desk.queue, &ServerMessage::Saved(saved));
             drop(state);
             self.note(told);
             return Ok(());
@@ -364,9 +363,9 @@ impl Desks {
         }
         let follow_up = outcome::check(
             &outcome,
-            &self.settings.outcome_set,
+            &self.settings().outcome_set,
             now,
-            self.settings.offset_s(now),
+            self.settings().offset_s(now),
         )?;
         let disposition = Disposition::from_code(&outcome.code).ok_or_else(|| {
             Fault::field(ErrorCode::BadField, "code", "not a code of the set").of_request(request)

@@ -3,7 +3,7 @@
 //! Owns the sequence numbers, the kept messages and the current call's facts. Decides nothing about the agent's state: it
 //! repeats what the floor said.
 
-use super::line::{Line, Mark, Outgoing};
+use super::line::{Line, Mark, Pushed};
 use super::ring::Ring;
 use super::translate;
 use crate::core::effect::AgentNews;
@@ -71,6 +71,8 @@ pub(super) struct CurrentCall {
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
+    /// The kernel has its last byte.
+    Written,
     /// In the socket's queue, or kept for the next socket.
     Yes,
     /// Kept, and the socket is closed: its queue was full.
@@ -117,12 +119,14 @@ impl State {
         let Some(line) = &self.line else {
             return Told::Yes;
         };
-        if line.push(Outgoing { text, mark }, queue) {
-            Told::Yes
-        } else {
-            // The task ends by itself and reports the loss; nothing more goes to this socket.
-            self.line = None;
-            Told::TooSlow
+        match line.push(text, mark, queue) {
+            Pushed::Written => Told::Written,
+            Pushed::Waits => Told::Yes,
+            Pushed::TooSlow => {
+                // The task ends by itself and reports the loss; nothing more goes to this socket.
+                self.line = None;
+                Told::TooSlow
+            }
         }
     }
 

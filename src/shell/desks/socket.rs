@@ -4,6 +4,7 @@
 
 use super::figures::DeskCount;
 use super::line::{Line, Mark, Outgoing};
+use super::pipe::{Offered, Pipe, Reins};
 use super::requests::fault_text;
 use super::session::Session;
 use super::{Desks, LoggedIn, LoginRefused, locked};
@@ -27,13 +28,16 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
-type Ws = WebSocketStream<TcpStream>;
+type Ws = WebSocketStream<Reins>;
 
 /// Longest farewell: closing message, close frame, and the far side's own.
 const FAREWELL_WAIT: Duration = Duration::from_secs(1);
 /// Messages of a client that may come at once, and per second in the long run. An agent's hands make two a second at most.
 const BURST: f32 = 60.0;
 const PER_SECOND: f32 = 20.0;
+/// What the library reads at once. Kept for the socket's whole life, so not much more than the messages that clients send:
+/// an outcome with a promise is some 300 bytes; a longer one is read in parts.
+const READ_BUFFER: usize = 1_024;
 /// Longest check of a log-in.
 const LOGIN_WAIT: Duration = Duration::from_secs(5);
 
@@ -84,16 +88,17 @@ impl Desks {
         source: IpAddr,
         stranger: tokio::sync::OwnedSemaphorePermit,
     ) {
+        let pipe = Pipe::new(stream, self.counts.clone());
         // Boxed: the upgrade's and the log-in's state must not weigh on the socket's whole life.
-        let Some(mut ws) = Box::pin(self.upgrade(stream)).await else {
+        let Some(mut ws) = Box::pin(self.upgrade(pipe.clone())).await else {
             return;
         };
-        let entered = Box::pin(self.clone().greet(&mut ws, source)).await;
+        let entered = Box::pin(self.clone().greet(&mut ws, source, &pipe)).await;
         drop(stranger);
         let (end, sequence) = match entered {
             Ok(presence) => {
                 let end = self
-                    .converse(&mut ws, &presence.session, &presence.line)
+                    .converse(&mut ws, &pipe, &presence.session, &presence.line)
                     .await;
                 let sequence = presence.session.state().sequence;
                 // First the floor hears of it, then the far side is said goodbye.
@@ -105,10 +110,11 @@ impl Desks {
         Box::pin(goodbye(ws, end, sequence)).await;
     }
 
-    async fn upgrade(&self, stream: TcpStream) -> Option<Ws> {
+    async fn upgrade(&self, pipe: Arc<Pipe>) -> Option<Ws> {
         let config = WebSocketConfig::default()
-            .read_buffer_size(2 * 1024)
-            .write_buffer_size(4 * 1024)
+            .read_buffer_size(READ_BUFFER)
+            // Pings, pongs and closing frames only: each leaves at once.
+            .write_buffer_size(0)
             .max_write_buffer_size(64 * 1024)
             .max_message_size(Some(CLIENT_MESSAGE_BYTES_MAX))
             .max_frame_size(Some(CLIENT_MESSAGE_BYTES_MAX));
@@ -118,7 +124,7 @@ impl Desks {
         )]
         let check = |request: &Request, response: Response| match refused_upgrade(
             request,
-            &self.settings.desk.origins,
+            &self.settings().desk.origins,
         ) {
             None => Ok(response),
             Some(status) => {
@@ -131,8 +137,8 @@ impl Desks {
             }
         };
         let upgraded = timeout(
-            self.settings.hello_wait,
-            tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config)),
+            self.settings().hello_wait,
+            tokio_tungstenite::accept_hdr_async_with_config(Reins(pipe), check, Some(config)),
         )
         .await;
         match upgraded {
@@ -145,8 +151,13 @@ impl Desks {
     }
 
     /// The first message and the log-in. Nothing is sent before it, and a refusal does not say what was wrong.
-    async fn greet(self: Arc<Self>, ws: &mut Ws, source: IpAddr) -> Result<Presence, End> {
-        let hello = match timeout(self.settings.hello_wait, first_text(ws)).await {
+    async fn greet(
+        self: Arc<Self>,
+        ws: &mut Ws,
+        source: IpAddr,
+        pipe: &Arc<Pipe>,
+    ) -> Result<Presence, End> {
+        let hello = match timeout(self.settings().hello_wait, first_text(ws)).await {
             Ok(first) => match client::parse(&first?) {
                 Ok(ClientMessage::Hello(hello)) => hello,
                 Ok(_) => {
@@ -178,7 +189,7 @@ impl Desks {
                 .await;
         }
         match self.clone().checked(agent, token).await {
-            Ok(who) => match self.attach(who, resume) {
+            Ok(who) => match self.attach(who, resume, pipe.clone()) {
                 Ok((session, line)) => Ok(Presence {
                     desks: self.clone(),
                     session,
@@ -249,19 +260,20 @@ impl Desks {
     }
 
     /// The socket's life after log-in.
-    async fn converse(&self, ws: &mut Ws, session: &Session, line: &Line) -> End {
-        let deadline = self.settings.desk.ping_deadline;
-        let ping_every = deadline / 3;
+    async fn converse(&self, ws: &mut Ws, pipe: &Pipe, session: &Session, line: &Line) -> End {
         let mut heard = Instant::now();
         let mut pinged = heard;
         let mut tokens = (BURST, heard);
         loop {
+            let deadline = self.settings().desk.ping_deadline;
+            let ping_every = deadline / 3;
             // What waits goes out first: it is older than whatever comes in next.
             let turn = line.turn(Instant::now());
             if !turn.write.is_empty() {
                 let last_word = heard + deadline;
                 for Outgoing { text, mark } in turn.write {
-                    if let Err(end) = self.write(ws, line, Message::Text(text), last_word).await {
+                    let sent = send_text(ws, pipe, text.as_deref());
+                    if let Err(end) = self.within(line, sent, last_word).await {
                         return end;
                     }
                     if let Some(mark) = mark {
@@ -284,6 +296,7 @@ impl Desks {
                     heard = Instant::now();
                     match read {
                         Some(Ok(Message::Text(text))) => {
+                            self.counts.add(DeskCount::Received);
                             if !spend(&mut tokens, heard) {
                                 self.counts.add(DeskCount::ProtocolBroken);
                                 self.fault(session, line, Fault::whole(
@@ -327,8 +340,8 @@ impl Desks {
                     }
                     if now >= pinged + ping_every {
                         pinged = now;
-                        let ping = Message::Ping(Bytes::new());
-                        if let Err(end) = self.write(ws, line, ping, heard + deadline).await {
+                        let sent = ws.send(Message::Ping(Bytes::new()));
+                        if let Err(end) = self.within(line, sent, heard + deadline).await {
                             return end;
                         }
                     }
@@ -337,16 +350,15 @@ impl Desks {
         }
     }
 
-    /// Writes one message to the kernel. A far side that does not read holds up this task only, until the socket is found too
+    /// Waits for a write to the kernel. A far side that does not read holds up this task only, until the socket is found too
     /// slow, is taken over, or was silent for too long.
-    async fn write(
+    async fn within(
         &self,
-        ws: &mut Ws,
         line: &Line,
-        message: Message,
+        sent: impl Future<Output = Result<(), WsError>>,
         last_word: Instant,
     ) -> Result<(), End> {
-        let mut sent = pin!(ws.send(message));
+        let mut sent = pin!(sent);
         loop {
             tokio::select! {
                 biased;
@@ -368,10 +380,27 @@ impl Desks {
     /// A card's last byte was given to the kernel.
     fn pushed(&self, session: &Session, mark: Mark) {
         let now = self.parts.clock.mono();
-        self.parts.times.match_to_push(now.since(mark.asked));
-        self.parts.times.answer_to_push(now.since(mark.answered));
+        self.note_push(mark, now);
         if let Some(call) = session.state().current(mark.attempt) {
             call.written = Some(now);
+        }
+    }
+}
+
+/// Gives a text, or the rest of one, to the kernel.
+async fn send_text(ws: &mut Ws, pipe: &Pipe, text: Option<&str>) -> Result<(), WsError> {
+    let Some(text) = text else {
+        return Ok(pipe.finish().await?);
+    };
+    loop {
+        if pipe.library_waits() {
+            // A pong that found no room goes first: it may have been cut.
+            ws.flush().await?;
+        }
+        match pipe.offer(text) {
+            Offered::Written => return Ok(()),
+            Offered::Begun => return Ok(pipe.finish().await?),
+            Offered::Refused => pipe.writable().await?,
         }
     }
 }

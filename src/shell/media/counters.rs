@@ -1,9 +1,10 @@
 //! What the media plane counts. Written by its thread (and the port table), read by anybody, never reset.
 
+use crate::shell::metrics::{CounterName, Figure};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $metric:ident $labels:expr;)*) => {
         /// The counters themselves. `Arc`: held by the plane, its thread and whoever reports.
         #[derive(Debug, Default)]
         pub struct Counters { $($(#[$doc])* pub(super) $name: AtomicU64,)* }
@@ -20,9 +21,9 @@ macro_rules! counters {
         }
 
         impl MediaCounters {
-            /// Names and values, for `/metrics`.
-            pub fn named(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name),)*]
+            /// All of them, as a scrape shows them.
+            pub fn figures(&self) -> Vec<Figure> {
+                vec![$(Figure::counter(CounterName::$metric, &$labels, self.$name),)*]
             }
         }
     };
@@ -30,43 +31,43 @@ macro_rules! counters {
 
 counters! {
     /// Legs that got a port.
-    legs_opened,
+    legs_opened = MediaOpenedLegs [];
     /// Legs that gave it back. `legs_opened - legs_closed` are open.
-    legs_closed,
+    legs_closed = MediaClosedLegs [];
     /// Reservations refused: all ports taken, or the thread is behind by its whole lane.
-    reserve_refused,
+    reserve_refused = MediaRefusedReservations [];
     /// RTP packets of the right source.
-    packets_received,
+    packets_received = MediaPackets ["in"];
     /// Bytes of their payloads.
-    bytes_received,
+    bytes_received = MediaPayload ["in"];
     /// Of the packets received: before the answer (ring-back, announcements).
-    early_packets_received,
+    early_packets_received = MediaEarlyPackets [];
     /// Packets sent.
-    packets_sent,
+    packets_sent = MediaPackets ["out"];
     /// Bytes of their payloads.
-    bytes_sent,
+    bytes_sent = MediaPayload ["out"];
     /// Packets that the operating system did not take.
-    send_failures,
+    send_failures = MediaDroppedPackets ["not_sent"];
     /// Frames left out because the thread was late by more than 100 ms.
-    frames_skipped,
+    frames_skipped = MediaSkippedFrames [];
     /// Packets from a source that the leg does not admit: dropped, never answered.
-    foreign_packets,
+    foreign_packets = MediaDroppedPackets ["foreign"];
     /// Datagrams that are no RTP.
-    malformed_packets,
+    malformed_packets = MediaDroppedPackets ["malformed"];
     /// RTCP on the RTP port.
-    control_packets,
+    control_packets = MediaDroppedPackets ["control"];
     /// Packets of an earlier call found in a port's buffer when it was reused.
-    stale_packets,
+    stale_packets = MediaDroppedPackets ["stale"];
     /// SDP addresses outside their trunk's ranges: nothing is sent there.
-    remotes_refused,
+    remotes_refused = MediaRefusedRemotes [];
     /// Legs joined to an agent.
-    bridges,
+    bridges = MediaBridges [];
     /// Orders about a leg that is not, or no longer, there.
-    orders_without_leg,
+    orders_without_leg = MediaDroppedOrders ["no_leg"];
     /// Orders dropped because the thread was behind by its whole lane.
-    orders_dropped,
+    orders_dropped = MediaDroppedOrders ["queue_full"];
     /// Call reports dropped because nobody took them.
-    reports_dropped,
+    reports_dropped = MediaDroppedReports [];
 }
 
 /// Adds to a counter.

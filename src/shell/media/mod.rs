@@ -17,6 +17,7 @@ pub use leg::MediaReport;
 use crate::config::{MediaConfig, TrunkConfig};
 use crate::ids::{AgentId, AttemptId, TrunkId};
 use crate::shell::lanes::{Clock, FloorLane, MediaPorts};
+use arc_swap::ArcSwap;
 use counters::{Counters, count};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use ipnet::IpNet;
@@ -90,9 +91,13 @@ pub struct MediaPlane {
     waker: Waker,
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
+    ranges: Ranges,
     reports: Receiver<MediaReport>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// Allowed ranges by trunk, shared with the media thread.
+type Ranges = Arc<ArcSwap<Vec<Vec<IpNet>>>>;
 
 /// Starts the media thread. `trunks` in the order of their ids: their ranges say whose RTP is believed.
 pub fn spawn(
@@ -123,6 +128,9 @@ pub fn spawn(
     let (reports_in, reports) = bounded(REPORTS_MAX);
     let counters = Arc::new(Counters::default());
     let stop = Arc::new(AtomicBool::new(false));
+    let ranges = Arc::new(ArcSwap::from_pointee(
+        trunks.iter().map(media_ranges).collect(),
+    ));
     let pump = pump::Pump {
         poll,
         orders: orders_out,
@@ -132,7 +140,7 @@ pub fn spawn(
         reports: reports_in,
         floor,
         clock,
-        ranges: trunks.iter().map(media_ranges).collect(),
+        ranges: Arc::clone(&ranges),
         legs: pump::Legs::default(),
         bridges_owed: std::collections::VecDeque::new(),
         trunks_warned: FxHashSet::default(),
@@ -148,6 +156,7 @@ pub fn spawn(
         waker,
         stop,
         counters,
+        ranges,
         reports,
         thread: Mutex::new(Some(thread)),
     }))
@@ -175,6 +184,12 @@ impl MediaPlane {
         self.order(Order::Bridge { lease, agent });
     }
 
+    /// Other ranges, by the trunks in the order of their ids. In force at the next packet, for legs that are open too.
+    pub fn set_trunks(&self, trunks: &[TrunkConfig]) {
+        let ranges = trunks.iter().map(media_ranges).collect();
+        self.ranges.store(Arc::new(ranges));
+    }
+
     /// All counters now.
     pub fn counters(&self) -> MediaCounters {
         MediaCounters {
@@ -191,6 +206,20 @@ impl MediaPlane {
     /// Ports that no call uses.
     pub fn ports_available(&self) -> usize {
         lock(&self.table).pool.available()
+    }
+
+    /// RTP ports that calls have, and ports that a call could have now.
+    pub fn ports(&self) -> (usize, usize) {
+        let table = lock(&self.table);
+        (table.leases.len(), table.pool.available())
+    }
+
+    /// Orders that wait for the media thread, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        (
+            self.orders.len(),
+            self.orders.capacity().unwrap_or_default(),
+        )
     }
 
     /// Whether the thread is there: it ends by itself only through a defect of ours.

@@ -4,13 +4,12 @@
 
 use super::counters::{Counters, count};
 use super::leg::{Leg, MediaReport};
-use super::{Order, PortTable, lock};
+use super::{Order, PortTable, Ranges, lock};
 use crate::core::input::Input;
 use crate::ids::{AttemptId, TrunkId};
 use crate::shell::lanes::{Clock, FloorLane};
 use crate::time::Mono;
 use crossbeam::channel::{Receiver, Sender};
-use ipnet::IpNet;
 use mio::{Events, Interest, Poll, Token};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
@@ -42,7 +41,7 @@ pub(super) struct Pump {
     pub floor: FloorLane,
     pub clock: Clock,
     /// Allowed ranges by trunk.
-    pub ranges: Vec<Vec<IpNet>>,
+    pub ranges: Ranges,
     pub legs: Legs,
     /// Bridges that the floor's lane had no room for. One per leg at most.
     pub bridges_owed: VecDeque<AttemptId>,
@@ -84,10 +83,11 @@ impl Pump {
                 self.close(lease);
             }
             let at = self.clock.mono();
+            let ranges = self.ranges.load();
             let earlier = std::mem::take(&mut unread);
             for slot in events.iter().map(|event| event.token().0).chain(earlier) {
                 if let Some(Some(leg)) = self.legs.slots.get_mut(slot)
-                    && leg.read(at, &self.ranges, &self.counters)
+                    && leg.read(at, &ranges, &self.counters)
                 {
                     unread.push(slot);
                 }
@@ -168,10 +168,8 @@ impl Pump {
         payload_type: u8,
         answered: bool,
     ) {
-        let ranges = self
-            .ranges
-            .get(usize::from(trunk.0))
-            .map_or(&[][..], Vec::as_slice);
+        let all = self.ranges.load();
+        let ranges = all.get(usize::from(trunk.0)).map_or(&[][..], Vec::as_slice);
         let Some(leg) = self.legs.get_mut(lease) else {
             count(&self.counters.orders_without_leg, 1);
             return;
@@ -200,7 +198,7 @@ impl Pump {
             return;
         };
         // One last look: what came before the BYE belongs to this call.
-        leg.read(self.clock.mono(), &self.ranges, &self.counters);
+        leg.read(self.clock.mono(), &self.ranges.load(), &self.counters);
         if self.reports.try_send(leg.report()).is_err() {
             count(&self.counters.reports_dropped, 1);
         }

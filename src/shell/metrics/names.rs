@@ -1,12 +1,13 @@
 //! Every metric's name, labels and description, once. A misspelt name does not compile.
 //!
-//! `tandem_<room>_<noun>_<unit>`; counters end in `_total`, gauges never do. Labels are small closed sets: never a person, a
-//! number, an agent or a Call-ID.
+//! `tandem_<room>_<noun>_<unit>` (and the `process_*` names that every Prometheus dashboard knows); base units; counters end
+//! in `_total`, nothing else does. Labels are small closed sets: never a person, a number, an agent or a Call-ID.
+//! `docs/metrics.md` is made from this file.
 
 macro_rules! names {
-    ($(#[$doc:meta])* $enum:ident { $($variant:ident = $name:literal [$($label:literal),*] $help:literal;)* }) => {
+    ($(#[$doc:meta])* $enum:ident { $($variant:ident = $name:literal [$($label:ident),*] $help:literal;)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $enum { $(#[doc = $help] $variant,)* }
 
         impl $enum {
@@ -14,104 +15,291 @@ macro_rules! names {
             pub const ALL: &'static [$enum] = &[$($enum::$variant,)*];
             /// The name in a scrape.
             pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)* } }
-            /// The keys of its labels, in the order in which values are given.
-            pub const fn labels(self) -> &'static [&'static str] { match self { $(Self::$variant => &[$($label),*],)* } }
+            /// Its labels, in the order in which values are given.
+            pub const fn labels(self) -> &'static [Label] { match self { $(Self::$variant => &[$(Label::$label),*],)* } }
             /// What it counts, for people.
             pub const fn help(self) -> &'static str { match self { $(Self::$variant => $help,)* } }
         }
     };
 }
 
+macro_rules! labels {
+    ($($variant:ident = $key:literal, $most:expr, $meaning:literal;)*) => {
+        /// What a metric may be divided by. Every label is a closed set, or a set with a bound.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Label { $(#[doc = $meaning] $variant,)* }
+
+        impl Label {
+            /// All of them.
+            pub const ALL: &'static [Label] = &[$(Label::$variant,)*];
+            /// The key in a scrape.
+            pub const fn key(self) -> &'static str { match self { $(Self::$variant => $key,)* } }
+            /// How many values it has at most.
+            pub const fn most(self) -> usize { match self { $(Self::$variant => $most,)* } }
+            /// Its values, for people.
+            pub const fn meaning(self) -> &'static str { match self { $(Self::$variant => $meaning,)* } }
+        }
+    };
+}
+
+/// Campaigns with a label of their own; later ones share [`OTHER`], or a floor with many campaigns would drown its monitor.
+pub const CAMPAIGN_LABELS_MAX: usize = 256;
+/// Trunks with a label of their own: as many as a configuration may hold.
+pub const TRUNK_LABELS_MAX: usize = 64;
+/// What shares a label because there are too many.
+pub const OTHER: &str = "other";
+
+labels! {
+    Campaign = "campaign", CAMPAIGN_LABELS_MAX + 1, "Name of the campaign in the configuration. The first 256 have a label of their own, later ones share `other`.";
+    Result = "result", 12, "System result of an attempt: `CONNECTED`, `ABANDONED`, `CUST_HANGUP_EARLY`, `NO_ANSWER`, `BUSY`, `REJECTED`, `MACHINE`, `CANCELLED`, `INTERRUPTED`, `NOT_SENT`, `INVALID`, `TRUNK_FAIL`.";
+    Success = "result", 2, "`ok` or `failed`.";
+    Gate = "gate", 6, "What held a lead back: `DNC`, `IN_AIR`, `ATTEMPTS_USED`, `WINDOW`, `CAPPED`, `GAP`.";
+    Bound = "bound", 7, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`.";
+    Trunk = "trunk", TRUNK_LABELS_MAX + 1, "Name of the trunk in the configuration (at most 64).";
+    SipCode = "code", 26, "Response to an INVITE: `100` `180` `183` `200` `401` `402` `403` `404` `407` `408` `480` `484` `486` `487` `488` `500` `502` `503` `504` `603`, and `1xx` to `6xx` for the rest of each class.";
+    ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";
+    Input = "input", 23, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
+    Lane = "lane", 2, "Way into the floor: `urgent` (legs, desks, stops) or `bulk` (leads, settings).";
+    Queue = "queue", 10, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
+    State = "state", 7, "State of agents: `offline`, `break`, `ready`, `reserved`, `talking`, `wrap`, `manual`.";
+    Kind = "kind", 12, "Method of a SIP request, or class of a response.";
+    Reason = "reason", 6, "Why, in one word.";
+    Outcome = "outcome", 2, "`answered` or `refused`.";
+    Direction = "direction", 2, "`in` or `out`.";
+    Thread = "thread", 10, "Threads by their job: `floor`, `sip`, `media`, `store_writer`, `hopper`, `checkpoint`, `cards`, `input_log`, `shell` (desks and API), `other`.";
+    Version = "version", 1, "Version of the engine.";
+}
+
 names! {
-    /// What only rises.
+    /// What only rises, in whole numbers.
     CounterName {
-        CampaignAttempts = "tandem_campaign_attempts_total" ["campaign"] "Attempts started.";
-        CampaignResults = "tandem_campaign_results_total" ["campaign", "result"] "Attempts ended, by system result.";
-        CampaignAbandoned = "tandem_campaign_abandoned_total" ["campaign"] "People who answered and were not joined to an agent within the limit.";
-        CampaignOutcomes = "tandem_campaign_outcomes_total" ["campaign"] "Dispositions kept.";
-        CampaignHeldLeads = "tandem_campaign_held_leads_total" ["campaign", "gate"] "Times a gate held a lead back.";
-        FloorSlowTurns = "tandem_floor_slow_turns_total" ["input"] "Turns of the floor above 1 ms, by kind of input.";
-        FloorRefusedInputs = "tandem_floor_refused_inputs_total" ["lane"] "Inputs refused because a lane into the floor was full.";
+        CampaignAttempts = "tandem_campaign_attempts_total" [Campaign] "Attempts started.";
+        CampaignResults = "tandem_campaign_results_total" [Campaign, Result] "Attempts ended, by system result.";
+        CampaignAbandoned = "tandem_campaign_abandoned_total" [Campaign] "People who answered and were not joined to an agent within the limit.";
+        CampaignOutcomes = "tandem_campaign_outcomes_total" [Campaign] "Dispositions kept.";
+        CampaignHeldLeads = "tandem_campaign_held_leads_total" [Campaign, Gate] "Times a gate held a lead back.";
+
+        FloorSlowTurns = "tandem_floor_slow_turns_total" [Input] "Turns of the floor above 1 ms, by kind of input.";
+        FloorRefusedInputs = "tandem_floor_refused_inputs_total" [Lane] "Inputs that a lane into the floor did not take because it was full. Some senders try again.";
         FloorWrapOverruns = "tandem_floor_wrap_overruns_total" [] "Wrap-ups longer than their campaign allows.";
-        FloorInvariantFaults = "tandem_floor_invariant_faults_total" [] "Invariants found broken: each is a defect of the engine.";
-        StoreCommits = "tandem_store_commits_total" [] "Transactions committed.";
-        StoreOrders = "tandem_store_orders_total" [] "Orders made durable.";
-        StoreFailures = "tandem_store_failures_total" [] "Orders that could not be made durable.";
-        SipMessages = "tandem_sip_messages_total" ["direction", "kind"] "SIP messages by direction (in, out) and kind (method, or class of response).";
-        SipEvents = "tandem_sip_events_total" ["event"] "Notable SIP events: dropped, retransmitted, malformed, refused.";
-        MediaPackets = "tandem_media_packets_total" ["direction"] "RTP packets.";
-        MediaEvents = "tandem_media_events_total" ["event"] "Notable media events: dropped, malformed, wrong source, out of ports.";
-        DeskEvents = "tandem_desk_events_total" ["event"] "Notable desk events: logged in, resumed, refused, closed for slowness.";
-        CardEvents = "tandem_card_events_total" ["event"] "Notable card events: staged, pushed, late, shortened.";
-        ApiRequests = "tandem_api_requests_total" ["code"] "HTTP requests answered, by status.";
+        FloorInvariantFaults = "tandem_floor_invariant_faults_total" [] "Invariants found broken, looked for once a second: each is a defect of the engine.";
+
+        TrunkInvites = "tandem_trunk_invites_total" [Trunk] "INVITEs sent, those repeated with credentials included, retransmissions not.";
+        TrunkResponses = "tandem_trunk_responses_total" [Trunk, SipCode] "Responses to INVITEs, copies not counted.";
+        TrunkRefusedChallenges = "tandem_trunk_refused_challenges_total" [Trunk] "Challenges (401, 407) that we do not answer: no or wrong password, another realm, another source.";
+        TrunkBreakerOpenings = "tandem_trunk_breaker_openings_total" [Trunk] "Times the breaker took the trunk out of use, looked for four times a second.";
+
+        SipMessagesIn = "tandem_sip_messages_in_total" [Kind] "SIP messages received.";
+        SipMessagesOut = "tandem_sip_messages_out_total" [Kind] "SIP messages sent, retransmissions not counted.";
+        SipRetransmissions = "tandem_sip_retransmissions_total" [] "Requests and answers of ours sent again: packets are lost, or the far end is slow.";
+        SipDiscarded = "tandem_sip_discarded_total" [Reason] "Messages dropped without an answer: `unknown_source` (an address of no trunk), `keep_alive`, `not_sip`, `malformed`, `unmatched_response`, `foreign_source` (another trunk's address).";
+        SipCopies = "tandem_sip_copies_total" [] "Copies of requests and answers, absorbed or answered again.";
+        SipRefused = "tandem_sip_refused_total" [Reason] "Requests answered with a refusal: `malformed`, `not_served`, `no_dialog`, `one_at_a_time`.";
+        SipSdpFaults = "tandem_sip_sdp_faults_total" [] "Answers whose description carries no voice or names a place outside the trunk's media ranges.";
+        SipForkedAnswers = "tandem_sip_forked_answers_total" [] "Further answers of a forked INVITE: acknowledged and ended.";
+        SipLateAnswers = "tandem_sip_late_answers_total" [] "Answers that came after we had given up: acknowledged and ended.";
+        SipCrossedAnswers = "tandem_sip_crossed_answers_total" [] "Answers that crossed our CANCEL.";
+        SipDuplicateAnswers = "tandem_sip_duplicate_answers_total" [] "Copies of a 2xx, acknowledged again.";
+        SipAcksUnconfirmed = "tandem_sip_acks_unconfirmed_total" [] "ACKs sent after 200 ms because the store was too slow to confirm the dialog.";
+        SipTransactionTimeouts = "tandem_sip_transaction_timeouts_total" [] "Transactions that nobody answered within 64 T1.";
+        SipSilentInvites = "tandem_sip_silent_invites_total" [] "INVITEs without any provisional answer in time.";
+        SipChallenges = "tandem_sip_challenges_total" [Outcome] "Challenges, by what we did.";
+        SipSessionsExpired = "tandem_sip_sessions_expired_total" [] "Calls ended because the far end stopped refreshing its session (RFC 4028).";
+        SipOrphans = "tandem_sip_orphans_total" [] "Legs of an earlier process taken over in order to end them.";
+        SipOrdersRefused = "tandem_sip_orders_refused_total" [Reason] "Orders not carried out: `queue_full`, or `unknown_call` (it had ended while the order was on its way).";
+        SipSendFailures = "tandem_sip_send_failures_total" [] "Messages that the operating system or a connection did not take.";
+        SipFloorLate = "tandem_sip_floor_late_total" [] "Facts kept for a while because the floor's lane was full.";
+        SipFloorLost = "tandem_sip_floor_lost_total" [] "Facts lost because the floor was too far behind.";
+        SipDialogsNotStored = "tandem_sip_dialogs_not_stored_total" [] "Answered calls whose far side the store's lane had no room for: their ACK leaves after 200 ms.";
+        SipPortsExhausted = "tandem_sip_ports_exhausted_total" [] "Calls not placed because no RTP port was free.";
+        SipStreamsRefused = "tandem_sip_streams_refused_total" [] "TCP connections refused: no trunk's address, or too many.";
+
+        MediaOpenedLegs = "tandem_media_opened_legs_total" [] "Legs that got a port.";
+        MediaClosedLegs = "tandem_media_closed_legs_total" [] "Legs that gave it back.";
+        MediaRefusedReservations = "tandem_media_refused_reservations_total" [] "Ports refused: all taken, or the media thread behind by its whole lane.";
+        MediaPackets = "tandem_media_packets_total" [Direction] "RTP packets, received from the right source or sent.";
+        MediaPayload = "tandem_media_payload_bytes_total" [Direction] "Bytes of their payloads.";
+        MediaEarlyPackets = "tandem_media_early_packets_total" [] "Packets received before the answer: ring-back and announcements.";
+        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it).";
+        MediaSkippedFrames = "tandem_media_skipped_frames_total" [] "Frames left out because the media thread was late by more than 100 ms.";
+        MediaRefusedRemotes = "tandem_media_refused_remotes_total" [] "SDP addresses outside their trunk's ranges: nothing is sent there.";
+        MediaBridges = "tandem_media_bridges_total" [] "Legs joined to an agent.";
+        MediaDroppedOrders = "tandem_media_dropped_orders_total" [Reason] "Orders not carried out: `no_leg`, or `queue_full`.";
+        MediaDroppedReports = "tandem_media_dropped_reports_total" [] "Call reports that nobody took in time.";
+
+        DeskAcceptedSockets = "tandem_desk_accepted_sockets_total" [] "Agents' sockets accepted.";
+        DeskRefusedSockets = "tandem_desk_refused_sockets_total" [Reason] "Sockets turned away: `too_many`, `bad_upgrade`, `foreign_origin` (also counted as bad upgrade), `login`.";
+        DeskClosedSockets = "tandem_desk_closed_sockets_total" [Reason] "Sockets closed by us: `too_slow` (its queue was full), `silent` (no pong in time), `protocol_broken`, `taken_over` (another socket of the same agent).";
+        DeskLogins = "tandem_desk_logins_total" [] "Log-ins.";
+        DeskResumes = "tandem_desk_resumes_total" [] "Returns to a session.";
+        DeskResumeSnapshots = "tandem_desk_resume_snapshots_total" [] "Of these, with a snapshot since the missed messages were not kept.";
+        DeskReceivedMessages = "tandem_desk_received_messages_total" [] "Messages from agents after log-in.";
+        DeskBadMessages = "tandem_desk_bad_messages_total" [] "Messages from agents that were not understood.";
+        DeskSentMessages = "tandem_desk_sent_messages_total" [] "Messages to agents given to the kernel.";
+        DeskSentBytes = "tandem_desk_sent_bytes_total" [] "Bytes of their text.";
+        DeskRefusedFacts = "tandem_desk_refused_facts_total" [] "Facts of agents that the floor's lane had no room for; the agent was told to try again.";
+        DeskPushedCards = "tandem_desk_pushed_cards_total" [] "First cards pushed.";
+        DeskLateCards = "tandem_desk_late_cards_total" [] "First cards whose body was not ready at the push and followed.";
+        DeskUndeliverableCards = "tandem_desk_undeliverable_cards_total" [] "Cards for agents without a session, or for calls that the book does not know.";
+        DeskUnsavedOutcomes = "tandem_desk_unsaved_outcomes_total" [] "Outcomes that the store could not keep; the agent was told.";
+
+        CardBodies = "tandem_card_bodies_total" [] "Bodies of first cards built.";
+        CardShortenedBodies = "tandem_card_shortened_bodies_total" [] "Bodies that lost a part for size.";
+        CardRefusedOrders = "tandem_card_refused_orders_total" [] "Orders to build a card refused because the queue was full; the card will be late.";
+        CardUnreadableFacts = "tandem_card_unreadable_facts_total" [] "Leads whose facts are not readable: their card shows the masked number only.";
+
+        StoreRefusedOrders = "tandem_store_refused_orders_total" [] "Orders that contradict the store and were refused by themselves.";
+        StorePutOffCommits = "tandem_store_put_off_commits_total" [] "Commits that found no room on the disk, or the database held by another process.";
+        StoreStops = "tandem_store_stops_total" [] "Times the store stopped for good because a commit's fate is unknown.";
+        StoreDroppedOrders = "tandem_store_dropped_orders_total" [] "Orders dropped because the store had stopped for good; a restart settles what they were about.";
+        StoreBackups = "tandem_store_backups_total" [Success] "Backups made, or failed.";
+
+        HopperLentLeads = "tandem_hopper_lent_leads_total" [] "Leads lent to the floor.";
+        HopperUnusableLeads = "tandem_hopper_unusable_leads_total" [] "Leads passed over because their zone or a skill is not in force.";
+        HopperFailures = "tandem_hopper_failures_total" [] "Reads of leads that failed; they are tried again.";
+
+        ApiRequests = "tandem_api_requests_total" [ApiCode] "HTTP requests answered, by status.";
+        ConfigReloads = "tandem_config_reloads_total" [Success] "Configurations taken in while running, or refused.";
+        EngineInputLog = "tandem_engine_input_log_bytes_total" [] "Octets of the input log written by this run.";
+        EngineLostLogLines = "tandem_engine_lost_input_log_lines_total" [] "Lines of the input log lost because its disk was behind.";
     }
 }
 
 names! {
     /// What rises and falls.
     GaugeName {
-        EngineBuild = "tandem_engine_build_info" ["version"] "Always 1; the version is the label.";
-        FloorAgents = "tandem_floor_agents" ["state"] "Agents by state.";
+        EngineBuild = "tandem_engine_build_info" [Version] "Always 1; the version is the label.";
+        EngineIsReady = "tandem_engine_is_ready" [] "1 while `/readyz` says yes: the floor turns, the store keeps up, SIP is bound, no drain.";
+        EngineThreads = "tandem_engine_threads" [Thread] "Threads alive, by their job.";
+        EngineQueueItems = "tandem_engine_queue_items" [Queue] "What waits in a bounded queue.";
+        EngineQueueCapacity = "tandem_engine_queue_capacity_items" [Queue] "How much the queue holds.";
+        EngineInputLogIsRecording = "tandem_engine_input_log_is_recording" [] "1 while inputs are recorded; 0 once the log is full or broken. Absent where none is configured.";
+        EngineMemoryLimit = "tandem_engine_memory_limit_bytes" [] "Memory that the process may have: the least of the machine's and its control groups'.";
+        ConfigLoadedTime = "tandem_config_last_load_success_timestamp_seconds" [] "When the configuration in force was taken in.";
+        ConfigReloadIsGood = "tandem_config_last_reload_is_good" [] "1 unless the last reload was refused.";
+
+        FloorAgents = "tandem_floor_agents" [State] "Agents by state.";
         FloorAttempts = "tandem_floor_alive_attempts" [] "Attempts between intent and end.";
         FloorIsStopped = "tandem_floor_is_stopped" [] "1 while dialling is stopped by hand.";
-        FloorLaneInputs = "tandem_floor_lane_inputs" ["lane"] "Inputs that wait for the floor, by lane.";
+
+        CampaignIsRunning = "tandem_campaign_is_running" [Campaign] "1 while the campaign dials.";
+        CampaignAgents = "tandem_campaign_serving_agents" [Campaign] "Agents who serve the campaign.";
+        CampaignInAir = "tandem_campaign_in_air_lines" [Campaign] "Lines started and neither answered nor ended.";
+        CampaignRinging = "tandem_campaign_ringing_lines" [Campaign] "Lines that ring.";
+        CampaignWaiting = "tandem_campaign_waiting_calls" [Campaign] "People who answered and wait for an agent.";
+        CampaignTalking = "tandem_campaign_talking_calls" [Campaign] "Conversations.";
+        CampaignHotLeads = "tandem_campaign_hot_leads" [Campaign] "Leads in the hot window.";
+        CampaignIsBound = "tandem_campaign_is_bound" [Campaign, Bound] "1 for what keeps a running campaign from starting more lines now.";
+
+        TrunkIsUp = "tandem_trunk_is_up" [Trunk] "1 while the trunk answers OPTIONS.";
+        TrunkBreakerIsOpen = "tandem_trunk_breaker_is_open" [Trunk] "1 while the breaker keeps the trunk out of use.";
+        TrunkLegs = "tandem_trunk_in_use_legs" [Trunk] "Legs in use.";
+        TrunkCapacity = "tandem_trunk_capacity_legs" [Trunk] "Legs that the trunk may have (channels_max).";
+
+        SipCalls = "tandem_sip_calls" [] "Calls that the SIP side keeps, ended ones that only absorb copies included.";
+        SipStreams = "tandem_sip_streams" [] "TCP connections open.";
+        MediaUsedPorts = "tandem_media_used_ports" [] "RTP ports in use.";
+        MediaFreePorts = "tandem_media_free_ports" [] "RTP ports that a call could have now.";
+        DeskOpenSessions = "tandem_desk_open_sessions" [] "Agents with an open socket.";
+        DeskLostSessions = "tandem_desk_lost_sessions" [] "Agents whose socket is lost and who may come back to their session.";
+
         StoreIsReady = "tandem_store_is_ready" [] "1 while the store keeps up; otherwise nothing is dialled.";
-        StoreBacklog = "tandem_store_backlog_orders" [] "Orders that wait for the store's writer.";
-        CampaignIsRunning = "tandem_campaign_is_running" ["campaign"] "1 while the campaign dials.";
-        CampaignAgents = "tandem_campaign_serving_agents" ["campaign"] "Agents who serve the campaign.";
-        CampaignInAir = "tandem_campaign_in_air_lines" ["campaign"] "Lines started and neither answered nor ended.";
-        CampaignRinging = "tandem_campaign_ringing_lines" ["campaign"] "Lines that ring.";
-        CampaignWaiting = "tandem_campaign_waiting_calls" ["campaign"] "People who answered and wait for an agent.";
-        CampaignTalking = "tandem_campaign_talking_calls" ["campaign"] "Conversations.";
-        CampaignHotLeads = "tandem_campaign_hot_leads" ["campaign"] "Leads in the hot window.";
-        TrunkIsUp = "tandem_trunk_is_up" ["trunk"] "1 while the trunk answers OPTIONS.";
-        TrunkBreakerIsOpen = "tandem_trunk_breaker_is_open" ["trunk"] "1 while the breaker keeps the trunk out of use.";
-        TrunkLegs = "tandem_trunk_in_use_legs" ["trunk"] "Legs in use.";
-        DeskSessions = "tandem_desk_open_sessions" [] "Agents' sockets that are open.";
-        MediaPorts = "tandem_media_used_ports" [] "RTP ports in use.";
+        StoreWaitingOrders = "tandem_store_waiting_orders" [] "Orders taken that wait for room on the disk.";
+        StoreFile = "tandem_store_file_bytes" [] "Size of the database file.";
+        StoreWal = "tandem_store_wal_bytes" [] "Size of its write-ahead log.";
+        StoreLastBackup = "tandem_store_last_backup_timestamp_seconds" [] "When the last backup was made; 0: none since the start.";
+        HopperOutLeads = "tandem_hopper_out_leads" [] "Leads lent to the floor and not returned.";
+
+        ProcessMemory = "process_resident_memory_bytes" [] "Resident memory size in bytes.";
+        ProcessVirtualMemory = "process_virtual_memory_bytes" [] "Virtual memory size in bytes.";
+        ProcessOpenFiles = "process_open_fds" [] "Number of open file descriptors.";
+        ProcessMaxFiles = "process_max_fds" [] "Maximum number of open file descriptors.";
+        ProcessThreads = "process_threads" [] "Number of OS threads in the process.";
+        ProcessStart = "process_start_time_seconds" [] "Start time of the process since unix epoch in seconds.";
     }
 }
 
 names! {
-    /// How long something takes. Kept in microseconds, shown in seconds.
-    TimingName {
-        AnswerToMatch = "tandem_call_answer_to_match_seconds" [] "From the 200 OK to the choice of an agent.";
-        MatchToPush = "tandem_desk_match_to_push_seconds" [] "From the choice of an agent to the card on the socket.";
-        PushToPaint = "tandem_desk_push_to_paint_seconds" [] "From the card on the socket to the desk's word that it is painted.";
-        AnswerToPaint = "tandem_desk_answer_to_paint_seconds" [] "From the 200 OK to the painted card: what the agent feels.";
-        IntentCommit = "tandem_store_intent_commit_seconds" [] "From the order to dial to the durable intent.";
-        Ring = "tandem_call_ring_seconds" [] "From the INVITE to the answer or the end.";
-        Talk = "tandem_call_talk_seconds" [] "Length of conversations.";
-        Wrap = "tandem_agent_wrap_seconds" [] "Length of wrap-ups.";
+    /// Time that only rises, in seconds with fractions: its rate is a share, or a number of agents or cores.
+    SecondsName {
+        AgentTime = "tandem_agent_state_seconds_total" [State] "Time that agents spent in a state, all together. Occupancy is the share of talking and wrap in the time at work.";
+        ThreadCpu = "tandem_engine_thread_cpu_seconds_total" [Thread] "Processor time of threads, by their job.";
+        ThreadWait = "tandem_engine_thread_wait_seconds_total" [Thread] "Time in which threads could have run and no processor was free, by their job.";
+        ProcessCpu = "process_cpu_seconds_total" [] "Total user and system CPU time spent in seconds.";
     }
 }
 
-/// The turn of the floor, by kind of input: a family of timings of its own.
-pub(super) const FLOOR_TURN: (&str, &str) = (
-    "tandem_floor_turn_seconds",
-    "Time in which the floor decided on one input, by kind of input.",
-);
+names! {
+    /// How long something takes. Kept in microseconds, shown in seconds: as a histogram, and as quantiles since the start
+    /// under the name with `_quantile_seconds`.
+    TimingName {
+        AnswerToFloor = "tandem_call_answer_to_floor_seconds" [] "From the 200 OK read off the socket to the floor's turn on it.";
+        AnswerToMatch = "tandem_call_answer_to_match_seconds" [] "From the 200 OK read off the socket to the choice of an agent.";
+        MatchToPush = "tandem_desk_match_to_push_seconds" [] "From the choice of an agent to the card's last byte given to the kernel.";
+        AnswerToPush = "tandem_desk_answer_to_push_seconds" [] "From the 200 OK to the card's last byte given to the kernel.";
+        PushToPaint = "tandem_desk_push_to_paint_seconds" [] "From the card given to the kernel to the desk's word that it is painted, the ways there and back included.";
+        AnswerToPaint = "tandem_desk_answer_to_paint_seconds" [] "From the 200 OK to the desk's word that the card is painted: what the agent feels. Budget 0.25.";
+        IntentCommit = "tandem_store_intent_commit_seconds" [] "From the order to dial to the durable intent. An intent older than 0.25 is not sent.";
+        ReleaseToInvite = "tandem_call_release_to_invite_seconds" [] "From the floor's release to the INVITE given to the kernel.";
+        Ring = "tandem_call_ring_seconds" [] "From the INVITE's release to the answer or the end.";
+        Talk = "tandem_call_talk_seconds" [] "Length of conversations.";
+        Wrap = "tandem_agent_wrap_seconds" [] "Length of wrap-ups.";
+        StoreCommit = "tandem_store_commit_seconds" [] "One transaction of the store, its fsync included.";
+        HopperRefill = "tandem_hopper_refill_seconds" [] "Reading due leads for one campaign.";
+        FloorTurn = "tandem_floor_turn_seconds" [Input] "One turn of the floor: deciding on one input and handing out the orders that follow.";
+    }
+}
+
+names! {
+    /// How many at once: histograms of plain numbers.
+    SizeName {
+        StoreBatch = "tandem_store_commit_orders" [] "Orders made durable by one transaction.";
+    }
+}
 
 impl TimingName {
     /// Short name, as in the picture.
     pub const fn short(self) -> &'static str {
         match self {
+            Self::AnswerToFloor => "answer_to_floor",
             Self::AnswerToMatch => "answer_to_match",
             Self::MatchToPush => "match_to_push",
+            Self::AnswerToPush => "answer_to_push",
             Self::PushToPaint => "push_to_paint",
             Self::AnswerToPaint => "answer_to_paint",
             Self::IntentCommit => "intent_commit",
+            Self::ReleaseToInvite => "release_to_invite",
             Self::Ring => "ring",
             Self::Talk => "talk",
             Self::Wrap => "wrap",
+            Self::StoreCommit => "store_commit",
+            Self::HopperRefill => "hopper_refill",
+            Self::FloorTurn => "floor_turn",
         }
+    }
+
+    /// The family of quantiles that stands beside the histogram; `None` where there is one histogram for each kind of input.
+    pub fn quantiles(self) -> Option<String> {
+        let stem = self.name().trim_end_matches("_seconds");
+        self.labels()
+            .is_empty()
+            .then(|| format!("{stem}_quantile_seconds"))
     }
 
     /// Upper bounds of the buckets in a scrape, in microseconds: dense where the budgets lie.
     pub const fn bounds_us(self) -> &'static [u64] {
         match self {
-            Self::AnswerToMatch | Self::MatchToPush => &MACHINE_BOUNDS_US,
-            Self::IntentCommit | Self::PushToPaint | Self::AnswerToPaint => &SCREEN_BOUNDS_US,
+            Self::AnswerToFloor
+            | Self::AnswerToMatch
+            | Self::MatchToPush
+            | Self::AnswerToPush
+            | Self::ReleaseToInvite
+            | Self::FloorTurn => &MACHINE_BOUNDS_US,
+            Self::IntentCommit
+            | Self::StoreCommit
+            | Self::HopperRefill
+            | Self::PushToPaint
+            | Self::AnswerToPaint => &SCREEN_BOUNDS_US,
             Self::Ring | Self::Wrap => &PEOPLE_BOUNDS_US,
             Self::Talk => &TALK_BOUNDS_US,
         }
@@ -119,7 +307,7 @@ impl TimingName {
 }
 
 /// Microseconds to tens of milliseconds, up to the answer limit of 2 s: the path that must be short.
-pub(super) const MACHINE_BOUNDS_US: [u64; 16] = [
+const MACHINE_BOUNDS_US: [u64; 16] = [
     1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000,
     2_000_000,
 ];

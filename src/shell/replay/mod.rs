@@ -2,29 +2,27 @@
 //! they are the same ones.
 //!
 //! A log is JSON Lines: a header with the settings, then `{"mono","unix","input"}` in the order of handling, and after every
-//! thousand inputs the trace hash so far. It holds ids, never a name or a number of a person.
+//! thousand inputs the trace hash so far. It holds ids, never a name or a number of a person. [`record`] writes it, one file for
+//! each run of the engine.
 
+mod record;
 mod words;
 
-use crate::core::effect::Effect;
+pub use record::{InputLog, LogFigures};
+
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::settings::Settings;
 use crate::ids::AttemptId;
 use crate::time::{Mono, Now, UnixMs};
 use crate::trace::Trace;
-use crossbeam::channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Version of the log's form; rises when old logs can no longer be read.
 const FORM: u32 = 1;
-/// Lines that may wait for the disk. Full: the log says that it has a gap, the floor goes on.
-const WAITING_MAX: usize = 16_384;
-const CHECK_EVERY: u64 = 1_000;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +39,9 @@ enum Line {
     Check { inputs: u64, trace: String },
     #[serde(rename = "gap")]
     Gap { lost: u64 },
+    /// The last line of a log that reached its bound: what came later was not recorded.
+    #[serde(rename = "full")]
+    Full { octets: u64 },
 }
 
 /// Why a log cannot be written or replayed.
@@ -82,98 +83,6 @@ pub enum ReplayError {
     },
 }
 
-/// Writes the log; a thread of its own does the disk.
-pub struct InputLog {
-    lines: Sender<Line>,
-    trace: Trace,
-    inputs: u64,
-    lost: u64,
-    dropped: Arc<AtomicU64>,
-}
-
-impl InputLog {
-    /// Starts a log. An existing file is kept beside it with the extension "old".
-    pub fn create(path: &Path, settings: &Settings) -> Result<Self, ReplayError> {
-        let io = |source| ReplayError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        if path.exists() {
-            std::fs::rename(path, path.with_extension("old")).map_err(io)?;
-        }
-        let file = std::fs::File::create(path).map_err(io)?;
-        let (lines, waiting) = bounded::<Line>(WAITING_MAX);
-        let shown = path.to_owned();
-        std::thread::Builder::new()
-            .name("input-log".to_owned())
-            .spawn(move || {
-                let mut file = std::io::BufWriter::with_capacity(1 << 16, file);
-                while let Ok(line) = waiting.recv() {
-                    let wrote = serde_json::to_writer(&mut file, &line).map_err(std::io::Error::other);
-                    let wrote = wrote.and_then(|()| file.write_all(b"\n"));
-                    // Nobody waits for the disk; a reader of a live log sees it a batch late.
-                    let flushed = if waiting.is_empty() { file.flush() } else { Ok(()) };
-                    if let Err(error) = wrote.and(flushed) {
-                        tracing::error!(%error, path = %shown.display(), "The log of inputs ends here.");
-                        return;
-                    }
-                }
-            })
-            .map_err(io)?;
-        let header = Line::Header {
-            form: FORM,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            settings: Box::new(settings.clone()),
-        };
-        let log = InputLog {
-            lines,
-            trace: Trace::default(),
-            inputs: 0,
-            lost: 0,
-            dropped: Arc::default(),
-        };
-        let _ = log.lines.send(header);
-        Ok(log)
-    }
-
-    /// Lines that were lost because the disk was behind.
-    pub fn dropped(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.dropped)
-    }
-
-    /// Notes an input before it is handled.
-    pub fn input(&mut self, now: Now, input: &Input) {
-        if self.inputs > 0 && self.inputs.is_multiple_of(CHECK_EVERY) && self.lost == 0 {
-            let trace = format!("{:016x}", self.trace.value());
-            self.put(Line::Check {
-                inputs: self.inputs,
-                trace,
-            });
-        }
-        self.inputs += 1;
-        self.put(Line::In {
-            mono: now.mono.0,
-            unix: now.unix.0,
-            input: input.clone(),
-        });
-    }
-
-    /// Notes an effect of the last input.
-    pub fn effect(&mut self, now: Now, effect: &Effect) {
-        self.trace.add(now, effect);
-    }
-
-    fn put(&mut self, line: Line) {
-        if self.lost > 0 && self.lines.try_send(Line::Gap { lost: self.lost }).is_ok() {
-            self.lost = 0;
-        }
-        if self.lost > 0 || self.lines.try_send(line).is_err() {
-            self.lost += 1;
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// What to tell of a replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Telling {
@@ -194,8 +103,32 @@ pub struct Replayed {
     pub checks: u64,
     /// Inputs that the log lost; after a gap nothing can be compared.
     pub lost: u64,
+    /// Whether the recording reached its bound and ended before the run did.
+    pub ended_early: bool,
     /// The trace hash at the end.
     pub trace: u64,
+}
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Replayed {
+            inputs,
+            effects,
+            checks,
+            ..
+        } = self;
+        write!(
+            f,
+            "{inputs} inputs, {effects} decisions, {checks} recorded checks met"
+        )?;
+        if self.lost > 0 {
+            write!(f, ", {} inputs were lost by the recording", self.lost)?;
+        }
+        if self.ended_early {
+            f.write_str(", the recording was full before the run ended")?;
+        }
+        write!(f, "; trace {:016x}", self.trace)
+    }
 }
 
 /// Feeds a recorded log to a fresh floor and writes the decisions in words.
@@ -215,6 +148,7 @@ pub fn replay(
         effects: 0,
         checks: 0,
         lost: 0,
+        ended_early: false,
         trace: 0,
     };
     let mut trace = Trace::default();
@@ -261,6 +195,7 @@ pub fn replay(
                     unix: UnixMs(unix),
                 };
                 told.inputs += 1;
+                names.learn(&input);
                 if !telling.quiet
                     && let Some(text) = names.input(&input, telling.attempt)
                 {
@@ -298,6 +233,7 @@ pub fn replay(
                 told.checks += u64::from(told.lost == 0);
             }
             (Line::Gap { lost }, Some(_)) => told.lost += lost,
+            (Line::Full { .. }, Some(_)) => told.ended_early = true,
         }
     }
     told.trace = trace.value();

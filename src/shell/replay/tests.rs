@@ -1,12 +1,23 @@
 use super::*;
+use crate::config::InputLogConfig;
 use crate::core::input::{AgentSeat, LeadFacts, LegEvent, Wanted};
 use crate::ids::{AgentId, CampaignId, LeadId, NumberId, PersonId, TrunkId, ZoneId};
+use std::sync::Arc;
+
+fn wanted(path: &Path, octets_max: u64, keep: usize) -> InputLogConfig {
+    InputLogConfig {
+        path: path.to_owned(),
+        octets_max,
+        keep,
+    }
+}
 
 /// Runs one call through a recording floor and returns the path of its log.
 fn record(dir: &Path) -> PathBuf {
     let path = dir.join("inputs.jsonl");
     let settings = crate::sim::world::settings(1);
-    let mut log = InputLog::create(&path, &settings).expect("a log");
+    let mut log = InputLog::create(&wanted(&path, 1_000_000_000, 7), &settings, Arc::default())
+        .expect("a log");
     let mut floor = Floor::new(settings);
     let start = 1_795_392_000_000 + 2 * 3_600_000;
     let mut effects = Vec::new();
@@ -148,4 +159,120 @@ fn a_broken_line_is_named_and_a_cut_off_tail_is_not_a_fault() {
     )
     .expect_err("no such line");
     assert!(error.to_string().contains("inputs.jsonl:2:"), "{error}");
+}
+
+/// Names and sizes of what stands in a directory, in order.
+fn shelf(dir: &Path) -> Vec<(String, u64)> {
+    let mut all: Vec<(String, u64)> = std::fs::read_dir(dir)
+        .expect("a directory")
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            let octets = entry.metadata().expect("its size").len();
+            (entry.file_name().to_string_lossy().into_owned(), octets)
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// An earlier run's log of a given end and size.
+fn earlier(dir: &Path, name: &str, octets: usize) {
+    std::fs::write(dir.join(name), vec![b'x'; octets]).expect("written");
+}
+
+fn wake(ms: u64) -> Now {
+    Now {
+        mono: Mono::from_millis(ms),
+        unix: UnixMs(ms as i64),
+    }
+}
+
+#[test]
+fn a_run_that_fills_its_room_alone_stops_being_recorded_and_its_log_still_replays() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("inputs.log");
+    earlier(dir.path(), "inputs.20261120T000000Z.log", 30_000);
+    earlier(dir.path(), "inputs.20261121T000000Z.log", 30_000);
+    earlier(dir.path(), "notes.20261121T000000Z.log", 30_000);
+    earlier(dir.path(), "inputs.log.gz", 30_000);
+    let settings = crate::sim::world::settings(1);
+    let mut floor = Floor::new(settings.clone());
+    let figures = Arc::<LogFigures>::default();
+    let mut log = InputLog::create(&wanted(&path, 100_000, 7), &settings, Arc::clone(&figures))
+        .expect("a log");
+    let mut effects = Vec::new();
+    let mut ms = 0;
+    while figures.is_recording() {
+        assert!(ms < 10_000_000, "it never fills");
+        ms += 1;
+        log.input(wake(ms), &Input::Wake);
+        floor.handle(wake(ms), Input::Wake, &mut effects);
+        for effect in effects.drain(..) {
+            log.effect(wake(ms), &effect);
+        }
+        if ms % 100 == 0 {
+            // The disk's turn.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            let names = shelf(dir.path());
+            let ours: u64 = names
+                .iter()
+                .filter(|(name, _)| name.starts_with("inputs.") && name.ends_with(".log"))
+                .map(|(_, octets)| octets)
+                .sum();
+            assert!(ours <= 100_000 + 64, "{ours} octets");
+        }
+    }
+    let left: Vec<String> = shelf(dir.path())
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    // What is not ours stays.
+    assert_eq!(
+        left,
+        ["inputs.log", "inputs.log.gz", "notes.20261121T000000Z.log"]
+    );
+    let before = figures.octets();
+    log.input(wake(ms + 1), &Input::Wake);
+    drop(log);
+    let quiet = Telling {
+        quiet: true,
+        attempt: None,
+    };
+    let told = replay(&path, quiet, &mut Vec::new()).expect("it replays");
+    assert!(
+        told.ended_early && told.lost == 0 && told.checks > 0,
+        "{told:?}"
+    );
+    assert_eq!(figures.octets(), before);
+    assert_eq!(figures.dropped(), 0, "not recorded is not lost");
+}
+
+#[test]
+fn each_run_has_a_file_of_its_own_and_only_so_many_are_kept() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("inputs.log");
+    let settings = crate::sim::world::settings(1);
+    earlier(dir.path(), "inputs.20261119T000000Z.log", 10);
+    earlier(dir.path(), "inputs.20261120T000000Z.log", 10);
+    earlier(dir.path(), "inputs.log", 10);
+    for run in 0..3 {
+        drop(
+            InputLog::create(&wanted(&path, 1_000_000_000, 3), &settings, Arc::default())
+                .expect("a log"),
+        );
+        let names: Vec<String> = shelf(dir.path())
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names.len(), 4, "run {run}: {names:?}");
+        assert_eq!(names.last().map(String::as_str), Some("inputs.log"));
+        let oldest_is_kept = names[0].contains("20261119");
+        assert_eq!(oldest_is_kept, run == 0, "run {run}: {names:?}");
+    }
+    // Three runs within one second or two: each kept under a name of its own.
+    assert!(
+        shelf(dir.path())
+            .iter()
+            .all(|(name, _)| !name.contains("20261120T000000"))
+    );
 }

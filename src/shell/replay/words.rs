@@ -2,7 +2,7 @@
 
 use crate::core::effect::{AgentState, Bound, DoneWhy, Effect, EndedBy, LeadNext, PacingDecision};
 use crate::core::input::{Input, LegEvent, Wanted};
-use crate::core::settings::{DialMode, Settings};
+use crate::core::settings::{DialMode, Edit, Settings};
 use crate::ids::{AttemptId, CampaignId, TrunkId};
 use crate::time::{Now, UnixMs};
 
@@ -34,6 +34,13 @@ fn day_and_clock(at: UnixMs) -> String {
     )
 }
 
+/// A new name has the next place.
+fn name(names: &mut Vec<String>, id: u16, name: &str) {
+    if usize::from(id) == names.len() {
+        names.push(name.to_owned());
+    }
+}
+
 impl Names {
     pub(super) fn new(settings: &Settings) -> Self {
         Names {
@@ -62,6 +69,33 @@ impl Names {
             .get(usize::from(id.0))
             .cloned()
             .unwrap_or_else(|| format!("trunk {id}"))
+    }
+
+    fn edit(&self, edit: &Edit) -> String {
+        match edit {
+            Edit::Floor(_) => "new waits and bounds of the floor".to_owned(),
+            Edit::Zone(_, table) => format!("the zone {}", table.name),
+            Edit::Trunk(_, settings) => format!("the limits of {}", settings.name),
+            Edit::TrunkClosed(id) => format!("{} is closed", self.trunk(*id)),
+            Edit::Campaign(_, settings) => format!("the rules of {}", settings.name),
+            Edit::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
+            Edit::CampaignMode(id, mode) => {
+                format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
+            }
+            Edit::Agent(seat) => format!("what agent {} can do", seat.agent),
+        }
+    }
+
+    /// Learns the names that an input brings.
+    pub(super) fn learn(&mut self, input: &Input) {
+        let Input::Edits(edits) = input else { return };
+        for edit in edits {
+            match edit {
+                Edit::Campaign(id, settings) => name(&mut self.campaigns, id.0, &settings.name),
+                Edit::Trunk(id, settings) => name(&mut self.trunks, id.0, &settings.name),
+                _ => {}
+            }
+        }
     }
 
     /// What came in; `None` for what is not worth a line (deadlines, durable intents), or is about another attempt.
@@ -100,12 +134,15 @@ impl Names {
                     )
                 }
             },
-            Input::Campaign(id, _) => format!("new rules for {}", self.campaign(*id)),
+            Input::Edits(edits) => edits
+                .iter()
+                .map(|edit| self.edit(edit))
+                .collect::<Vec<_>>()
+                .join("; "),
             Input::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
             Input::CampaignMode(id, mode) => {
                 format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
             }
-            Input::Trunk(id, _) => format!("new limits for {}", self.trunk(*id)),
             Input::StopDialling {
                 cancel_ringing: true,
             } => "stop all dialling and cancel what rings".to_owned(),

@@ -3,12 +3,14 @@
 //! Every turn is bounded (64 of each kind), so that a flood on one side never starves the timers or the other sides.
 
 use super::convert;
+use super::figures::{Figure, Figures};
 use super::streams::{self, AllowList, Numbers, StreamNews};
-use super::{Figure, Figures, OsRandom, leg};
+use super::{OsRandom, leg};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::ids::{AttemptId, TrunkId};
 use crate::shell::lanes::{Clock, FloorLane, MediaPorts, SipOrder, StoreLane};
 use crate::shell::store::{OrphanLeg, StoreOrder};
+use crate::time::Mono;
 use crate::wire::sip::endpoint::{Endpoint, Settings};
 use crate::wire::sip::event::{
     CallKey, Destination, Event, InviteOrder, Output, Source, Transport,
@@ -17,6 +19,7 @@ use crate::wire::sip::failure::Failure;
 use crate::wire::sip::front_door::Framing;
 use crate::wire::sip::number::E164;
 use crate::wire::sip::sdp::AudioPath;
+use crate::wire::sip::trunk::TrunkSetup;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Things of one kind done before the others have their turn.
 const TURN_MAX: usize = 64;
 /// Facts kept for a floor whose lane is full.
-const LATE_MAX: usize = 16_384;
+pub(super) const LATE_MAX: usize = 16_384;
 /// News of connections that may wait; their sockets wait behind.
 const STREAM_NEWS_MAX: usize = 512;
 /// Wait between two batches of orphans, and between two tries to reach a full floor.
@@ -69,6 +72,11 @@ struct Leg {
 
 struct Driver {
     endpoint: Endpoint,
+    allow: AllowList,
+    numbers: Numbers,
+    /// For the connections of trunks that come later.
+    news: mpsc::Sender<StreamNews>,
+    jitter: u64,
     clock: Clock,
     floor: FloorLane,
     store: StoreLane,
@@ -85,6 +93,8 @@ struct Driver {
     /// What [`Driver::pump`] carries out; kept for its room.
     pumped: Vec<Output>,
     figures: Arc<Figures>,
+    /// When the present turn began: what it reports was read off a socket, or came due, then.
+    turn_at: Mono,
 }
 
 async fn drive(parts: Parts) {
@@ -113,46 +123,26 @@ async fn drive(parts: Parts) {
         }
     };
     let numbers = Numbers::default();
-    let allow = AllowList(Arc::new(
-        settings
-            .trunks
-            .iter()
-            .map(|trunk| (trunk.address.ip(), trunk.signalling_ranges.clone()))
-            .collect(),
-    ));
+    let allow = AllowList::default();
     tokio::spawn(streams::accept(
         tcp,
-        allow,
+        allow.clone(),
         numbers.clone(),
         news_in.clone(),
     ));
-    for trunk in settings
-        .trunks
-        .iter()
-        .filter(|trunk| trunk.transport == Transport::Tcp)
-    {
-        let jitter = parts.jitter ^ u64::from(trunk.id.0);
-        tokio::spawn(streams::keep_connected(
-            trunk.id,
-            trunk.address,
-            numbers.clone(),
-            news_in.clone(),
-            jitter,
-        ));
-    }
-    let trunks = settings
-        .trunks
-        .iter()
-        .map(|trunk| (trunk.id, (trunk.transport, trunk.address)))
-        .collect();
+    let known = settings.trunks.clone();
     let mut driver = Driver {
         endpoint: Endpoint::new(clock.mono(), settings, parts.random),
+        allow,
+        numbers,
+        news: news_in,
+        jitter: parts.jitter,
         clock,
         floor: parts.floor,
         store: parts.store,
         media: parts.media,
         udp: sender,
-        trunks,
+        trunks: BTreeMap::new(),
         trunk_streams: HashMap::new(),
         writers: HashMap::new(),
         legs: HashMap::new(),
@@ -161,7 +151,9 @@ async fn drive(parts: Parts) {
         out: Vec::new(),
         pumped: Vec::new(),
         figures: parts.figures,
+        turn_at: clock.mono(),
     };
+    driver.connect_trunks(&known);
     let mut datagram = vec![0_u8; 65_535];
     let mut stop_at: Option<Instant> = None;
     loop {
@@ -218,6 +210,11 @@ async fn drive(parts: Parts) {
 }
 
 impl Driver {
+    fn begin_turn(&mut self) -> Mono {
+        self.turn_at = self.clock.mono();
+        self.turn_at
+    }
+
     /// Handles due timers, carries outputs out, and writes the figures.
     fn settle(&mut self) {
         for _ in 0..TURN_MAX.min(self.orphans.len()) {
@@ -225,7 +222,7 @@ impl Driver {
                 self.adopt(leg);
             }
         }
-        let now = self.clock.mono();
+        let now = self.begin_turn();
         self.endpoint.handle_timeout(now, &mut self.out);
         self.pump();
         self.flush_late();
@@ -234,6 +231,7 @@ impl Driver {
             .set(Figure::Calls, self.endpoint.calls() as u64);
         self.figures
             .set(Figure::StreamsOpen, self.writers.len() as u64);
+        self.figures.set(Figure::LateFacts, self.late.len() as u64);
     }
 
     fn wake_at(&self, stop_at: Option<Instant>) -> Instant {
@@ -254,7 +252,7 @@ impl Driver {
     // -- orders
 
     fn carry_out(&mut self, order: SipOrder) {
-        let now = self.clock.mono();
+        let now = self.begin_turn();
         match order {
             SipOrder::Invite {
                 attempt,
@@ -329,8 +327,33 @@ impl Driver {
                     .confirm(now, convert::key(attempt, route_try), &mut self.out);
             }
             SipOrder::Orphans(legs) => self.orphans.extend(legs),
+            SipOrder::Trunks(settings) => {
+                let Settings {
+                    user_agent, trunks, ..
+                } = Settings::clone(&settings);
+                self.connect_trunks(&trunks);
+                self.endpoint.set_trunks(now, &user_agent, trunks);
+            }
         }
         self.pump();
+    }
+
+    /// Learns where trunks are, and keeps a connection to each TCP trunk that is new.
+    fn connect_trunks(&mut self, trunks: &[TrunkSetup]) {
+        self.allow.set(trunks);
+        for trunk in trunks {
+            let place = (trunk.transport, trunk.address);
+            let is_new = self.trunks.insert(trunk.id, place).is_none();
+            if is_new && trunk.transport == Transport::Tcp {
+                tokio::spawn(streams::keep_connected(
+                    trunk.id,
+                    trunk.address,
+                    self.numbers.clone(),
+                    self.news.clone(),
+                    self.jitter ^ u64::from(trunk.id.0),
+                ));
+            }
+        }
     }
 
     fn key_of(&self, attempt: AttemptId) -> Option<CallKey> {
@@ -356,7 +379,7 @@ impl Driver {
     }
 
     fn end_all(&mut self) {
-        let now = self.clock.mono();
+        let now = self.begin_turn();
         for (attempt, leg) in std::mem::take(&mut self.legs) {
             self.endpoint
                 .abort(now, convert::key(attempt, leg.route_try), &mut self.out);
@@ -377,14 +400,14 @@ impl Driver {
             Transport::Udp => Framing::Datagram,
             Transport::Tcp => Framing::Stream,
         };
-        let now = self.clock.mono();
+        let now = self.begin_turn();
         self.endpoint
             .receive(now, source, octets, framing, &mut self.out);
         self.pump();
     }
 
     fn take_news(&mut self, news: StreamNews) {
-        let now = self.clock.mono();
+        let now = self.begin_turn();
         match news {
             StreamNews::Up {
                 trunk,
@@ -481,7 +504,7 @@ impl Driver {
     }
 
     fn report(&mut self, key: CallKey, event: Event) {
-        let at = self.clock.mono();
+        let at = self.turn_at;
         match event {
             Event::Trying => self.tell(leg(key, at, LegEvent::Trying)),
             Event::Ringing => self.tell(leg(key, at, LegEvent::Ringing)),
@@ -529,7 +552,7 @@ impl Driver {
             self.legs.remove(&attempt);
             self.media.release(attempt);
         }
-        self.tell(leg(key, self.clock.mono(), event));
+        self.tell(leg(key, self.turn_at, event));
     }
 
     fn tell(&mut self, input: Input) {

@@ -5,20 +5,23 @@
 
 mod convert;
 mod driver;
+mod figures;
 mod streams;
 
 use crate::config::Config;
 use crate::core::input::Input;
 use crate::shell::lanes::{Clock, FloorLane, MediaPorts, SipOrder, StoreLane};
+use crate::shell::metrics::Figure as Shown;
 use crate::shell::store::CallIdentity;
 use crate::time::Mono;
-use crate::wire::sip::counters::{COUNTS, Count, Counters};
+use crate::wire::sip::counters::TrunkCounters;
+use crate::wire::sip::endpoint::Settings;
 use crate::wire::sip::event::{Random, random_token};
 use crate::wire::sip::via::MAGIC_COOKIE;
+use figures::{Figure, Figures};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -80,12 +83,35 @@ pub struct SipHandle {
 pub struct SipLane {
     orders: mpsc::Sender<SipOrder>,
     figures: Arc<Figures>,
+    local: SocketAddr,
+}
+
+/// A place in the queue of orders, taken before it is needed: what is ordered with it cannot be refused.
+#[derive(Debug)]
+pub struct SipPlace(mpsc::OwnedPermit<SipOrder>);
+
+impl SipPlace {
+    /// Hands the order over.
+    pub fn order(self, order: SipOrder) {
+        self.0.send(order);
+    }
 }
 
 impl SipLane {
     /// All figures, each as the thread last wrote it.
-    pub fn counters(&self) -> Vec<SipFigure> {
+    pub fn counters(&self) -> Vec<Shown> {
         self.figures.snapshot()
+    }
+
+    /// What is counted of each trunk, in the order of their ids.
+    pub fn trunk_counters(&self) -> Vec<TrunkCounters> {
+        self.figures.trunks()
+    }
+
+    /// Orders that wait for the thread, and how many may.
+    pub fn waiting(&self) -> (usize, usize) {
+        let most = self.orders.max_capacity();
+        (most - self.orders.capacity(), most)
     }
 
     /// Hands an order over; never waits.
@@ -95,19 +121,17 @@ impl SipLane {
             SipBusy
         })
     }
-}
 
-/// One figure of the SIP thread, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SipFigure {
-    /// Metric name.
-    pub metric: &'static str,
-    /// Label key and value.
-    pub label: Option<(&'static str, &'static str)>,
-    /// Value; counters since the start.
-    pub value: u64,
-    /// Whether it may fall.
-    pub is_gauge: bool,
+    /// Takes a place for an order to come; never waits.
+    pub fn place(&self) -> Result<SipPlace, SipBusy> {
+        let place = self.orders.clone().try_reserve_owned();
+        place.map(SipPlace).map_err(|_| SipBusy)
+    }
+
+    /// What the thread would have to know of a configuration's trunks, for [`SipOrder::Trunks`].
+    pub fn trunks(&self, config: &Config) -> Result<Settings, SipStartFault> {
+        convert::settings(config, self.local)
+    }
 }
 
 impl SipHandle {
@@ -121,6 +145,7 @@ impl SipHandle {
         SipLane {
             orders: self.orders.clone(),
             figures: Arc::clone(&self.figures),
+            local: self.local,
         }
     }
 
@@ -137,7 +162,7 @@ impl SipHandle {
     }
 
     /// All figures, each as the thread last wrote it.
-    pub fn counters(&self) -> Vec<SipFigure> {
+    pub fn counters(&self) -> Vec<Shown> {
         self.figures.snapshot()
     }
 
@@ -278,99 +303,6 @@ impl Random for OsRandom {
             *octet = self.block[self.used];
             self.used += 1;
         }
-    }
-}
-
-/// What the shell counts beside the endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Figure {
-    OrdersRefused,
-    OrdersUnmatched,
-    SendFailures,
-    FloorLate,
-    FloorLost,
-    DialogsNotStored,
-    PortsExhausted,
-    StreamsRefused,
-    Calls,
-    StreamsOpen,
-}
-
-/// Metric name, label, and whether it is a gauge.
-type FigureName = (&'static str, Option<(&'static str, &'static str)>, bool);
-
-const FIGURES: [FigureName; 10] = [
-    (
-        "tandem_sip_orders_refused_total",
-        Some(("reason", "queue_full")),
-        false,
-    ),
-    (
-        "tandem_sip_orders_refused_total",
-        Some(("reason", "unknown_call")),
-        false,
-    ),
-    ("tandem_sip_send_failures_total", None, false),
-    ("tandem_sip_floor_late_total", None, false),
-    ("tandem_sip_floor_lost_total", None, false),
-    ("tandem_sip_dialogs_not_stored_total", None, false),
-    ("tandem_sip_ports_exhausted_total", None, false),
-    ("tandem_sip_streams_refused_total", None, false),
-    ("tandem_sip_calls", None, true),
-    ("tandem_sip_streams", None, true),
-];
-
-/// Figures that the thread writes and anybody reads.
-#[derive(Debug)]
-struct Figures {
-    wire: [AtomicU64; COUNTS],
-    own: [AtomicU64; FIGURES.len()],
-}
-
-impl Default for Figures {
-    fn default() -> Self {
-        Figures {
-            wire: [const { AtomicU64::new(0) }; COUNTS],
-            own: [const { AtomicU64::new(0) }; FIGURES.len()],
-        }
-    }
-}
-
-impl Figures {
-    fn add(&self, figure: Figure) {
-        self.own[figure as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn set(&self, figure: Figure, value: u64) {
-        self.own[figure as usize].store(value, Ordering::Relaxed);
-    }
-
-    fn publish(&self, counters: &Counters) {
-        for count in Count::ALL {
-            self.wire[*count as usize].store(counters.get(*count), Ordering::Relaxed);
-        }
-    }
-
-    fn snapshot(&self) -> Vec<SipFigure> {
-        let wire = Count::ALL.iter().map(|count| {
-            let (metric, key, value) = count.metric();
-            SipFigure {
-                metric,
-                label: (!key.is_empty()).then_some((key, value)),
-                value: self.wire[*count as usize].load(Ordering::Relaxed),
-                is_gauge: false,
-            }
-        });
-        let own = FIGURES
-            .iter()
-            .zip(&self.own)
-            .map(|((metric, label, is_gauge), value)| SipFigure {
-                metric,
-                label: *label,
-                value: value.load(Ordering::Relaxed),
-                is_gauge: *is_gauge,
-            });
-        wire.chain(own).collect()
     }
 }
 

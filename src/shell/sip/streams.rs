@@ -4,6 +4,8 @@
 
 use crate::ids::TrunkId;
 use crate::wire::sip::framing::{Frame, StreamFramer};
+use crate::wire::sip::trunk::TrunkSetup;
+use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -49,14 +51,25 @@ pub(super) enum StreamNews {
     Refused,
 }
 
-/// Addresses that may connect to us.
-#[derive(Clone, Debug)]
-pub(super) struct AllowList(pub(super) Arc<Vec<(IpAddr, Vec<IpNet>)>>);
+/// Addresses that may connect to us: by the driver, for the task that accepts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AllowList(Arc<ArcSwap<Vec<Place>>>);
+
+/// A trunk's address, and its ranges beside it.
+type Place = (IpAddr, Vec<IpNet>);
 
 impl AllowList {
+    /// Those of the trunks, and no others.
+    pub(super) fn set(&self, trunks: &[TrunkSetup]) {
+        let places = trunks
+            .iter()
+            .map(|trunk| (trunk.address.ip(), trunk.signalling_ranges.clone()));
+        self.0.store(Arc::new(places.collect()));
+    }
+
     fn allows(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
-        self.0.iter().any(|(address, ranges)| {
+        self.0.load().iter().any(|(address, ranges)| {
             *address == peer || ranges.iter().any(|range| range.contains(&peer))
         })
     }

@@ -6,6 +6,7 @@
 use crate::core::input::Input;
 use crate::ids::{CampaignId, LeadId};
 use crate::shell::lanes::{Clock, FloorLane, LaneFull, LeadBook};
+use crate::shell::metrics::{Timing, TimingName};
 use crate::shell::store::{Changes, DueQuery, LeadSource, ReturnedLeads};
 use crate::time::UnixMs;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -30,7 +31,7 @@ const TO_TELL: usize = 4_096;
 const URGENT_SHARE: usize = 4_096;
 
 /// Counters of the hopper.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HopperStats {
     /// Leads lent.
     pub lent: AtomicU64,
@@ -38,12 +39,25 @@ pub struct HopperStats {
     pub out: AtomicU64,
     /// Refills answered.
     pub refills: AtomicU64,
-    /// Microseconds spent in reading.
-    pub read_us: AtomicU64,
+    /// How long the reads took.
+    pub read_times: Timing,
     /// Leads passed over because their zone or a skill is not in force.
     pub unusable: AtomicU64,
     /// Reads that failed.
     pub failures: AtomicU64,
+}
+
+impl Default for HopperStats {
+    fn default() -> Self {
+        HopperStats {
+            lent: AtomicU64::default(),
+            out: AtomicU64::default(),
+            refills: AtomicU64::default(),
+            read_times: Timing::of(TimingName::HopperRefill),
+            unusable: AtomicU64::default(),
+            failures: AtomicU64::default(),
+        }
+    }
 }
 
 /// The hopper's thread. Dropped, it ends.
@@ -239,9 +253,7 @@ impl Lender {
             }
         };
         let stats = &self.stats;
-        stats
-            .read_us
-            .fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        stats.read_times.record(begun.elapsed());
         stats
             .unusable
             .fetch_add(u64::from(due.unusable), Ordering::Relaxed);
@@ -249,7 +261,7 @@ impl Lender {
             tracing::warn!(
                 %campaign,
                 leads = due.unusable,
-                "Leads name a zone or a skill that is not in force; they wait for a restart."
+                "Leads name a zone that this machine does not know, or a skill that is not in force; they wait for a reload."
             );
         }
         let exhausted_until = (!due.more).then(|| {

@@ -4,16 +4,23 @@
 //!
 //! - [`writer`] the thread that commits, in groups, what the floor ordered
 //! - [`hopper`] the thread that lends due leads to the floor, none of them twice
-//! - [`import`], [`lead_rows`], [`lead_columns`], [`records`] files of leads, and of numbers that must not be called
+//! - [`import`], [`lead_rows`], [`lead_columns`], [`lead_part`], [`numbers`], [`records`] files of leads, and of numbers that must not
+//!   be called
+//! - [`backup`] what a copy of the store and its restoring report
 //! - [`cells`] CSV cells that no spreadsheet runs as a formula
 //! - [`sqlite`] all SQL: the only room that knows which database it is
 
+pub mod backup;
 pub mod cells;
 pub mod hopper;
 pub mod import;
 pub mod lead_columns;
+pub mod lead_part;
 pub mod lead_rows;
+mod list_reader;
+pub mod numbers;
 pub mod records;
+mod rejects;
 pub mod sqlite;
 pub mod writer;
 
@@ -22,10 +29,11 @@ use crate::core::input::LeadFacts;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId};
 use crate::pii::Pii;
 use crate::time::UnixMs;
+use arc_swap::ArcSwap;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What SIP calls a route try. Random, made when the intent is made, durable with it: CANCEL, ACK and BYE need it after a crash.
@@ -274,8 +282,10 @@ pub struct DueLeads {
     pub more: bool,
     /// If no more are due: when the next one is.
     pub next_due: Option<UnixMs>,
-    /// Passed over because their zone or a skill is not in the configuration that is in force.
+    /// Passed over because their zone or a skill is not in force.
     pub unusable: u32,
+    /// Zones of those, a few at once: they may be put in force.
+    pub unknown_zones: Vec<String>,
 }
 
 /// What other writers did: an import, a do-not-call list, the floor's own outcomes.
@@ -315,7 +325,7 @@ impl ReturnedLeads {
 }
 
 /// What the store is told of the configuration: ids there are indices, here names that survive its edits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreNames {
     /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignName>,
@@ -327,8 +337,62 @@ pub struct StoreNames {
     pub zones: Vec<String>,
 }
 
+/// The names in force, shared by all who turn ids into rows and back. A reload, or a new zone, puts longer tables in the place
+/// of the old ones: a place means the same in every version.
+#[derive(Clone, Debug, Default)]
+pub struct SharedNames {
+    now: Arc<ArcSwap<StoreNames>>,
+    edits: Arc<Mutex<()>>,
+}
+
+impl SharedNames {
+    /// These names.
+    pub fn new(names: StoreNames) -> Self {
+        SharedNames {
+            now: Arc::new(ArcSwap::from_pointee(names)),
+            edits: Arc::default(),
+        }
+    }
+
+    /// The names now. Two equal pointers are the same version.
+    pub fn now(&self) -> Arc<StoreNames> {
+        self.now.load_full()
+    }
+
+    /// Keeps everybody else from changing the names until the guard is dropped. Readers go on.
+    pub fn edit(&self) -> NamesEdit<'_> {
+        NamesEdit {
+            names: &self.now,
+            // Nothing but the order of edits is guarded.
+            _alone: self.edits.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+/// The right to change the names.
+#[derive(Debug)]
+pub struct NamesEdit<'a> {
+    names: &'a ArcSwap<StoreNames>,
+    _alone: MutexGuard<'a, ()>,
+}
+
+impl NamesEdit<'_> {
+    /// The names now.
+    pub fn now(&self) -> Arc<StoreNames> {
+        self.names.load_full()
+    }
+
+    /// Other names, at once, for everybody.
+    pub fn set(&self, names: Arc<StoreNames>) {
+        self.names.store(names);
+    }
+}
+
+/// Whether a zone that was unknown could be put in force; asked by a reader that met a lead of it.
+pub type ZoneLearner = Box<dyn FnMut(&str) -> bool + Send>;
+
 /// A campaign, as far as the store cares.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignName {
     /// Its name.
     pub name: String,
@@ -386,8 +450,9 @@ pub struct Recovery {
 pub enum StoreError {
     /// Written by a newer program.
     #[error(
-        "{} has schema {found}, this program knows {known}: start the newer program, or restore the copy made before it ran",
-        path.display()
+        "{} was written by a newer Tandem: its tables have version {found}, this program ({}) knows versions up to {known}. Start the newer program, or restore a backup that was made before it ran (tandem restore FILE)",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
     )]
     NewerSchema {
         /// The file.
@@ -397,8 +462,57 @@ pub enum StoreError {
         /// Ours.
         known: i32,
     },
+    /// Tables, but not ours.
+    #[error(
+        "{} is the database of another program, not a store of Tandem: move it away, or set data_dir to another directory",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a database, or not one that can be read.
+    #[error(
+        "{} is damaged, or is no store at all ({reason}): move it away and restore a backup (tandem restore FILE)",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
+    /// A copy that must not be relied on.
+    #[error("{} is no good copy of a store: {reason}", path.display())]
+    BadCopy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A restore ended between two of its steps.
+    #[error(
+        "the restore of {} was cut off: run it again (tandem restore FILE)",
+        path.display()
+    )]
+    RestoreCut {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A command works on it, or a restore.
+    #[error(
+        "{} is in the hands of another command (an import, an export, a restore): wait until it is done",
+        path.display()
+    )]
+    InHand {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another engine runs on it.
-    #[error("{} is in use by another engine", path.display())]
+    #[error(
+        "{} is in use by an engine that runs: stop it first, or set data_dir to another directory",
+        path.display()
+    )]
     InUse {
         /// The file.
         path: PathBuf,

@@ -4,10 +4,11 @@
 //! resumes by itself. A failed fsync: nobody knows what is on disk, so nothing more is accepted until the store is reopened.
 
 use crate::config::StoreConfig;
-use crate::shell::lanes::StoreLane;
+use crate::shell::lanes::{StoreInbox, StoreLane, store_lane};
+use crate::shell::metrics::{Timing, TimingName};
 use crate::shell::store::sqlite::orders::failure_of;
 use crate::shell::store::{ReturnedLeads, Store, StoreFault, StoreNews, StoreOrder};
-use crossbeam::channel::{Receiver, Sender, bounded, never};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,10 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Time between two tellings of the same readiness. The floor's lane may have had no room for the one before, and would else never
 /// dial again, or dial into a store that is full.
 const READY_AGAIN: Duration = Duration::from_secs(1);
+/// Orders that are worth a commit of their own: more patience would save nothing.
+const ENOUGH: usize = 128;
+/// Longest that an order waits which wakes nobody.
+const LOOK: Duration = Duration::from_millis(25);
 /// Without an order for so long, the writer is idle.
 const IDLE: Duration = Duration::from_millis(250);
 /// Batch sizes up to which [`StoreStats::batches`] counts; the last class has no upper end.
@@ -30,7 +35,7 @@ pub const BATCH_CLASSES: [usize; 6] = [1, 4, 16, 64, 256, BATCH_MAX];
 pub type NewsSink = Box<dyn Fn(StoreNews) + Send>;
 
 /// Counters of the writer. All only rise, except `backlog` and `waiting`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreStats {
     /// Commits that succeeded.
     pub commits: AtomicU64,
@@ -46,12 +51,29 @@ pub struct StoreStats {
     pub stops: AtomicU64,
     /// Orders dropped because the writer had stopped for good; a restart settles them.
     pub dropped: AtomicU64,
-    /// Microseconds spent in commits.
-    pub commit_us: AtomicU64,
+    /// How long the commits took.
+    pub commit_times: Timing,
     /// Orders in the lane at the last turn.
     pub backlog: AtomicU64,
     /// Orders that wait for room on the disk.
     pub waiting: AtomicU64,
+}
+
+impl Default for StoreStats {
+    fn default() -> Self {
+        StoreStats {
+            commits: AtomicU64::default(),
+            orders: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            batches: Default::default(),
+            put_off: AtomicU64::default(),
+            stops: AtomicU64::default(),
+            dropped: AtomicU64::default(),
+            commit_times: Timing::of(TimingName::StoreCommit),
+            backlog: AtomicU64::default(),
+            waiting: AtomicU64::default(),
+        }
+    }
 }
 
 /// The writer's thread.
@@ -60,7 +82,27 @@ pub struct Writer {
     lane: StoreLane,
     control: Sender<Control>,
     stats: Arc<StoreStats>,
+    window: CommitWindow,
     thread: JoinHandle<u64>,
+}
+
+/// How long a commit waits for company. Shared by the writer's thread and whoever changes it while it runs.
+#[derive(Clone, Debug)]
+pub struct CommitWindow(Arc<AtomicU64>);
+
+impl CommitWindow {
+    fn new(window: Duration) -> Self {
+        CommitWindow(Arc::new(AtomicU64::new(window.as_micros() as u64)))
+    }
+
+    /// Another one, from the next commit on.
+    pub fn set(&self, window: Duration) {
+        self.0.store(window.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
 }
 
 enum Control {
@@ -76,16 +118,17 @@ impl Writer {
         returned: ReturnedLeads,
         news: NewsSink,
     ) -> std::io::Result<Self> {
-        let (lane, orders) = bounded(config.queue.max(4));
+        let (lane, inbox) = store_lane(config.queue.max(4));
         let (control, controls) = bounded(4);
         let stats = Arc::new(StoreStats::default());
+        let window = CommitWindow::new(config.commit_window);
         let turn = Turn {
             store,
-            orders,
+            inbox,
             controls,
             returned,
             news,
-            window: config.commit_window,
+            window: window.clone(),
             room: config.queue.max(4),
             waiting: VecDeque::new(),
             batch: Vec::new(),
@@ -93,6 +136,7 @@ impl Writer {
             stopping: false,
             ready: None,
             ready_told: Instant::now(),
+            busy_until: Instant::now(),
             stats: Arc::clone(&stats),
         };
         let thread = std::thread::Builder::new()
@@ -102,6 +146,7 @@ impl Writer {
             lane,
             control,
             stats,
+            window,
             thread,
         })
     }
@@ -116,6 +161,11 @@ impl Writer {
         !self.thread.is_finished()
     }
 
+    /// How long a commit waits for company, to be changed.
+    pub fn window(&self) -> CommitWindow {
+        self.window.clone()
+    }
+
     /// The counters.
     pub fn stats(&self) -> Arc<StoreStats> {
         Arc::clone(&self.stats)
@@ -125,11 +175,13 @@ impl Writer {
     pub fn reopen(&self, store: Box<dyn Store>) {
         // A thread that is gone shows itself in `stop`.
         let _ = self.control.send(Control::Reopen(store));
+        self.lane.wake();
     }
 
     /// Commits what is in the lane, then ends. How many orders could not be kept: 0 if all is well.
     pub fn stop(self) -> u64 {
         let _ = self.control.send(Control::Stop);
+        self.lane.wake();
         self.thread.join().unwrap_or(u64::MAX)
     }
 }
@@ -147,11 +199,11 @@ enum State {
 
 struct Turn {
     store: Box<dyn Store>,
-    orders: Receiver<StoreOrder>,
+    inbox: StoreInbox,
     controls: Receiver<Control>,
     returned: ReturnedLeads,
     news: NewsSink,
-    window: Duration,
+    window: CommitWindow,
     /// Orders that may wait, and length of the lane.
     room: usize,
     /// Orders that were taken and not kept yet, oldest first. No intents: those fail at once.
@@ -162,11 +214,14 @@ struct Turn {
     ready: Option<bool>,
     /// When that was told.
     ready_told: Instant,
+    /// Until then orders are likely that wake nobody.
+    busy_until: Instant,
     stats: Arc<StoreStats>,
 }
 
 impl Turn {
     fn run(mut self) -> u64 {
+        self.inbox.attach();
         loop {
             self.tell_ready();
             self.gather();
@@ -183,8 +238,8 @@ impl Turn {
                 State::Stopped => self.refuse_batch(),
             }
             let left_alone = self.waiting.len() >= self.room;
-            if self.stopping && idle && (self.orders.is_empty() || left_alone) {
-                let unkept = self.waiting.len() + self.orders.len();
+            if self.stopping && idle && (self.inbox.orders.is_empty() || left_alone) {
+                let unkept = self.waiting.len() + self.inbox.orders.len();
                 return unkept as u64 + self.stats.dropped.load(Ordering::Relaxed);
             }
             self.store.maintain(idle);
@@ -193,52 +248,69 @@ impl Turn {
 
     /// Waits for orders and takes what is there, up to one batch.
     fn gather(&mut self) {
-        let wait = match self.state {
-            _ if self.stopping => Duration::ZERO,
-            State::PutOff(until) => until.saturating_duration_since(Instant::now()),
-            State::Sound | State::Stopped => IDLE,
+        let begun = Instant::now();
+        let until = match self.state {
+            _ if self.stopping => begun,
+            State::PutOff(until) => until,
+            State::Sound | State::Stopped => begun + IDLE,
         };
-        // With the waiting room full the lane is left alone: it fills up, and whoever orders is refused there.
-        let lane = if self.waiting.len() >= self.room {
-            never()
-        } else {
-            self.orders.clone()
-        };
-        let controls = if self.stopping {
-            never()
-        } else {
-            self.controls.clone()
-        };
-        crossbeam::channel::select! {
-            recv(lane) -> order => match order {
-                Ok(order) => self.batch.push(order),
-                Err(_) => self.stopping = true,
-            },
-            recv(controls) -> control => match control {
-                Ok(Control::Reopen(store)) => {
-                    self.store = store;
-                    self.state = State::Sound;
-                }
-                Ok(Control::Stop) | Err(_) => self.stopping = true,
-            },
-            default(wait) => {}
+        loop {
+            self.take_controls();
+            self.take_orders();
+            let left = until.saturating_duration_since(Instant::now());
+            if !self.batch.is_empty() || self.stopping || left.is_zero() {
+                break;
+            }
+            // In a busy time there are ends of calls in the lane that woke nobody.
+            let busy = begun < self.busy_until;
+            self.inbox.sleep(if busy { left.min(LOOK) } else { left });
         }
         if self.batch.is_empty() {
             return;
         }
-        // Alone: a little patience makes one fsync serve several. With others behind it there is no need to wait.
-        let alone = lane.is_empty() && matches!(self.state, State::Sound) && !self.stopping;
-        let until = Instant::now() + if alone { self.window } else { Duration::ZERO };
-        while self.batch.len() < BATCH_MAX {
-            let next = lane.try_recv().ok();
-            match next.or_else(|| lane.recv_deadline(until).ok()) {
-                Some(order) => self.batch.push(order),
-                None => break,
-            }
+        self.busy_until = Instant::now() + IDLE;
+        // A little patience makes one fsync serve several: nobody is woken for each of them meanwhile.
+        let window = self.window.get();
+        let patient = matches!(self.state, State::Sound) && !self.stopping;
+        if patient && self.batch.len() < ENOUGH && !window.is_zero() {
+            std::thread::sleep(window);
+            self.take_orders();
         }
         self.stats
             .backlog
-            .store(self.orders.len() as u64, Ordering::Relaxed);
+            .store(self.inbox.orders.len() as u64, Ordering::Relaxed);
+    }
+
+    /// What an operator wants.
+    fn take_controls(&mut self) {
+        if self.stopping {
+            return;
+        }
+        match self.controls.try_recv() {
+            Ok(Control::Reopen(store)) => {
+                self.store = store;
+                self.state = State::Sound;
+            }
+            Ok(Control::Stop) | Err(TryRecvError::Disconnected) => self.stopping = true,
+            Err(TryRecvError::Empty) => {}
+        }
+    }
+
+    /// Fills the batch. With the waiting room full the lane is left alone: it fills up, and whoever orders is refused there.
+    fn take_orders(&mut self) {
+        if self.waiting.len() >= self.room {
+            return;
+        }
+        while self.batch.len() < BATCH_MAX {
+            match self.inbox.orders.try_recv() {
+                Ok(order) => self.batch.push(order),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+            }
+        }
     }
 
     fn commit_batch(&mut self) {
@@ -258,9 +330,7 @@ impl Turn {
         let begun = Instant::now();
         let done = self.store.commit(batch)?;
         let stats = &self.stats;
-        stats
-            .commit_us
-            .fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        stats.commit_times.record(begun.elapsed());
         stats.commits.fetch_add(1, Ordering::Relaxed);
         stats
             .orders
@@ -358,7 +428,7 @@ impl Turn {
 
     /// Not ready from three quarters of the lane on, ready again below one quarter: it must not flicker.
     fn tell_ready(&mut self) {
-        let waiting = self.orders.len();
+        let waiting = self.inbox.orders.len();
         let ready = match self.state {
             State::PutOff(_) | State::Stopped => false,
             State::Sound if self.ready == Some(true) => waiting < self.room / 4 * 3,
@@ -490,7 +560,7 @@ mod tests {
         )
         .expect("a thread");
         for order in orders {
-            writer.lane().send(order).expect("the writer lives");
+            writer.lane().try_send(order).expect("the writer lives");
         }
         let lost = writer.stop();
         let heard = heard.lock().expect("the ears").clone();
@@ -596,12 +666,12 @@ mod tests {
             }),
         )
         .expect("a thread");
-        writer.lane().send(intent(1)).expect("the writer lives");
+        writer.lane().try_send(intent(1)).expect("the writer lives");
         // ready true, intent 1 failed, ready false
         (0..3).for_each(|_| hear.recv().expect("the writer lives"));
         writer.reopen(scripted(vec![]));
         hear.recv().expect("the writer lives");
-        writer.lane().send(intent(2)).expect("the writer lives");
+        writer.lane().try_send(intent(2)).expect("the writer lives");
         writer.stop();
         assert_eq!(
             *heard.lock().expect("the ears"),
@@ -640,8 +710,8 @@ mod tests {
         .expect("a thread");
         assert_eq!(hear.recv().expect("news"), "ready true");
         // The first order is taken and holds the writer; the rest fills the lane.
-        writer.lane().send(intent(0)).expect("the writer lives");
-        while !writer.lane().is_empty() {
+        writer.lane().try_send(intent(0)).expect("the writer lives");
+        while writer.lane().waiting() > 0 {
             std::thread::yield_now();
         }
         for attempt in 1..5_000 {

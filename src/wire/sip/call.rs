@@ -275,6 +275,7 @@ impl Call {
         let offer = write_offer(&self.local, Direction::SendRecv);
         let octets = draft.end(Some(("application/sdp", offer.as_bytes())));
         turn.counters.add(Count::OutInvite);
+        turn.counters.trunk(self.trunk).invites += 1;
         turn.out.push(Output::Send {
             to: Destination::Trunk(self.trunk),
             octets: octets.clone(),

@@ -94,6 +94,22 @@ impl Endpoint {
         endpoint
     }
 
+    /// Other trunks: those that are known change, at the address they have; new ones are asked with OPTIONS at once. One that is
+    /// not named stays as it is, for the calls on it.
+    pub fn set_trunks(&mut self, now: Mono, user_agent: &str, setups: Vec<TrunkSetup>) {
+        for setup in setups {
+            let id = setup.id;
+            match self.trunks.get_mut(&id) {
+                Some(trunk) => trunk.change(now, setup, user_agent),
+                None => {
+                    let trunk = Trunk::new(setup, user_agent, now, self.random.as_mut());
+                    self.trunks.insert(id, trunk);
+                }
+            }
+            self.settle_trunk(id);
+        }
+    }
+
     /// Everything counted since the start.
     pub const fn counters(&self) -> &Counters {
         &self.counters

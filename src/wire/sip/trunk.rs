@@ -79,31 +79,10 @@ impl Trunk {
         now: Mono,
         random: &mut dyn Random,
     ) -> Trunk {
-        let host = Host::Address(setup.address.ip());
-        let domain = setup
-            .domain
-            .clone()
-            .filter(|domain| parse_hostport(domain).is_ok())
-            .unwrap_or_else(|| match setup.address.port() {
-                5060 => host.to_string(),
-                port => format!("{host}:{port}"),
-            });
-        let wallet = match (&setup.username, &setup.password) {
-            (Some(username), Some(password)) => Some(Wallet::new(
-                username.clone(),
-                password.clone(),
-                setup.realms.clone(),
-            )),
-            _ => None,
-        };
         Trunk {
-            ourselves: Ourselves {
-                transport: setup.transport.name(),
-                sent_by: format!("{}:{}", Host::Address(setup.local.ip()), setup.local.port()),
-                user_agent: user_agent.to_owned(),
-            },
-            domain,
-            wallet,
+            ourselves: ourselves(&setup, user_agent),
+            domain: domain(&setup),
+            wallet: wallet(&setup),
             is_connected: setup.transport == Transport::Udp,
             wake: None,
             is_up: None,
@@ -117,6 +96,22 @@ impl Trunk {
             tag: random_token(random),
             setup,
         }
+    }
+
+    /// Another setup at the same address. Calls that are up, the connection and the last answer to OPTIONS stay; what was
+    /// remembered of a challenge stays too, unless the credentials are others.
+    pub(super) fn change(&mut self, now: Mono, setup: TrunkSetup, user_agent: &str) {
+        let credentials = |of: &TrunkSetup| {
+            let realms = of.realms.clone();
+            (of.username.clone(), of.password.clone(), realms)
+        };
+        if credentials(&self.setup) != credentials(&setup) {
+            self.wallet = wallet(&setup);
+        }
+        self.ourselves = ourselves(&setup, user_agent);
+        self.domain = domain(&setup);
+        self.next_probe_at = self.next_probe_at.min(now + setup.keep_alive);
+        self.setup = setup;
     }
 
     /// Whether signalling for this trunk may come from here.
@@ -287,7 +282,10 @@ impl Trunk {
                     let header = wallet.answer(challenge, "OPTIONS", &uri, &random_token(random));
                     self.send_probe(now, Some(header), random, counters, out);
                 }
-                _ => counters.add(Count::ChallengesRefused),
+                _ => {
+                    counters.add(Count::ChallengesRefused);
+                    counters.trunk(self.setup.id).challenges_refused += 1;
+                }
             }
         }
     }
@@ -297,6 +295,38 @@ impl Trunk {
             self.is_up = Some(is_up);
             out.push(Output::Trunk(self.setup.id, is_up));
         }
+    }
+}
+
+/// Host of URIs: the domain, or the address with a port that is not the usual one.
+fn domain(setup: &TrunkSetup) -> String {
+    let host = Host::Address(setup.address.ip());
+    setup
+        .domain
+        .clone()
+        .filter(|domain| parse_hostport(domain).is_ok())
+        .unwrap_or_else(|| match setup.address.port() {
+            5060 => host.to_string(),
+            port => format!("{host}:{port}"),
+        })
+}
+
+fn wallet(setup: &TrunkSetup) -> Option<Wallet> {
+    match (&setup.username, &setup.password) {
+        (Some(username), Some(password)) => Some(Wallet::new(
+            username.clone(),
+            password.clone(),
+            setup.realms.clone(),
+        )),
+        _ => None,
+    }
+}
+
+fn ourselves(setup: &TrunkSetup, user_agent: &str) -> Ourselves {
+    Ourselves {
+        transport: setup.transport.name(),
+        sent_by: format!("{}:{}", Host::Address(setup.local.ip()), setup.local.port()),
+        user_agent: user_agent.to_owned(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Reads due leads for the hopper, in one short read transaction each time, so that no reader holds the WAL for long.
 
-use super::names::Names;
+use super::names::{FollowedNames, Names};
 use super::schema::{self, Role, failed};
 use crate::core::input::LeadFacts;
 use crate::core::settings::SkillNeed;
 use crate::ids::{AgentId, LeadId, NumberId, PersonId};
 use crate::pii::Pii;
 use crate::shell::store::{
-    Changes, DueLeads, DueQuery, LeadRecord, LeadSource, StoreError, StoreNames,
+    Changes, DueLeads, DueQuery, LeadRecord, LeadSource, SharedNames, StoreError, StoreNames,
+    ZoneLearner,
 };
 use crate::time::UnixMs;
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -20,14 +21,16 @@ const HISTORY_MS: i64 = 48 * 3_600_000;
 /// Most past attempts handed to the floor per person.
 const HISTORY_MAX: i64 = 64;
 
+/// Zones that one answer offers to be learned.
+const UNKNOWN_ZONES_MAX: usize = 16;
 /// Blocks read in one look.
 const BLOCKS_AT_ONCE: usize = 1_000;
 
 /// The hopper's reader.
-#[derive(Debug)]
 pub struct SqliteLeads {
     connection: Connection,
-    names: Names,
+    names: FollowedNames,
+    learn_zone: ZoneLearner,
     last_block: i64,
     last_lead: i64,
 }
@@ -52,10 +55,33 @@ impl SqliteLeads {
         );
         Ok(SqliteLeads {
             connection,
-            names,
+            names: FollowedNames::new(settings, names),
+            learn_zone: Box::new(|_| false),
             last_block,
             last_lead,
         })
+    }
+}
+
+impl SqliteLeads {
+    /// Turns rows into ids by these names from now on; a zone that is not among them is offered to `learn_zone`.
+    pub fn follow(mut self, names: SharedNames, learn_zone: ZoneLearner) -> Self {
+        self.names.follow(names);
+        self.learn_zone = learn_zone;
+        self
+    }
+
+    fn read(
+        &mut self,
+        query: &DueQuery,
+        is_out: &dyn Fn(LeadId) -> bool,
+    ) -> rusqlite::Result<DueLeads> {
+        let transaction = self.connection.transaction()?;
+        let names = self.names.now(&transaction)?;
+        match names.campaign_row(query.campaign) {
+            Some(campaign) => read_due(&transaction, names, campaign, query, is_out),
+            None => Ok(DueLeads::default()),
+        }
     }
 }
 
@@ -65,14 +91,16 @@ impl LeadSource for SqliteLeads {
         query: &DueQuery,
         is_out: &dyn Fn(LeadId) -> bool,
     ) -> Result<DueLeads, StoreError> {
-        let names = &self.names;
-        let Some(campaign) = names.campaign_row(query.campaign) else {
-            return Ok(DueLeads::default());
-        };
-        self.connection
-            .transaction()
-            .and_then(|transaction| read_due(&transaction, names, campaign, query, is_out))
-            .map_err(failed("read due leads"))
+        let doing = failed("read due leads");
+        let due = self.read(query, is_out).map_err(&doing)?;
+        let mut has_learned = false;
+        for zone in &due.unknown_zones {
+            has_learned |= (self.learn_zone)(zone);
+        }
+        if has_learned {
+            return self.read(query, is_out).map_err(doing);
+        }
+        Ok(due)
     }
 
     fn changes(&mut self) -> Result<Changes, StoreError> {
@@ -80,9 +108,11 @@ impl LeadSource for SqliteLeads {
             .connection
             .transaction()
             .map_err(failed("read what changed"))?;
-        let (changes, last_block, last_lead) =
-            read_changes(&transaction, &self.names, self.last_block, self.last_lead)
-                .map_err(failed("read what changed"))?;
+        let (changes, last_block, last_lead) = self
+            .names
+            .now(&transaction)
+            .and_then(|names| read_changes(&transaction, names, self.last_block, self.last_lead))
+            .map_err(failed("read what changed"))?;
         drop(transaction);
         (self.last_block, self.last_lead) = (last_block, last_lead);
         Ok(changes)
@@ -127,7 +157,7 @@ fn read_due(
                 found.more = true;
                 break;
             }
-            match read_lead(db, names, id, query)? {
+            match read_lead(db, names, id, query, &mut found.unknown_zones)? {
                 Some(lead) => found.leads.push(lead),
                 None => found.unusable += 1,
             }
@@ -158,6 +188,7 @@ fn read_lead(
     names: &Names,
     id: i64,
     query: &DueQuery,
+    unknown_zones: &mut Vec<String>,
 ) -> rusqlite::Result<Option<(LeadFacts, LeadRecord)>> {
     let mut lead = db.prepare_cached(
         "SELECT lead.person, lead.number, zone.name, priority, not_before, attempts, needs, sticky, reserved_for,
@@ -174,11 +205,16 @@ fn read_lead(
          WHERE lead.id = ?1",
     )?;
     lead.query_row((id, query.now.0), |row| {
-        let zone = row.get_ref(2)?.as_str()?;
-        let (Some(zone), Some(needs)) = (
-            names.zone_id(zone),
-            needs_of(names, row.get_ref(6)?.as_str()?),
-        ) else {
+        let name = row.get_ref(2)?.as_str()?;
+        let Some(zone) = names.zone_id(name) else {
+            if unknown_zones.len() < UNKNOWN_ZONES_MAX
+                && !unknown_zones.iter().any(|zone| zone == name)
+            {
+                unknown_zones.push(name.to_owned());
+            }
+            return Ok(None);
+        };
+        let Some(needs) = needs_of(names, row.get_ref(6)?.as_str()?) else {
             return Ok(None);
         };
         let person = row.get::<_, i64>(0)?;

@@ -1,11 +1,12 @@
 //! Between the configuration's indices and the store's rows: a campaign keeps its row when the configuration is reordered.
 
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
-use crate::shell::store::StoreNames;
+use crate::shell::store::{SharedNames, StoreNames};
 use rusqlite::{Connection, OptionalExtension};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
-/// Names in force, and their rows. Never changes while the engine runs.
+/// Names in force, and their rows: one version of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     /// By `CampaignId`.
@@ -16,6 +17,41 @@ pub(super) struct Names {
     trunk_ids: FxHashMap<i64, TrunkId>,
     zone_ids: FxHashMap<String, ZoneId>,
     skill_ids: FxHashMap<String, SkillId>,
+}
+
+/// The rows of shared names, looked up anew when there is another version of them.
+#[derive(Debug)]
+pub(super) struct FollowedNames {
+    shared: SharedNames,
+    seen: Arc<StoreNames>,
+    names: Names,
+}
+
+impl FollowedNames {
+    /// Names whose rows are known; nobody changes them until [`FollowedNames::follow`].
+    pub(super) fn new(settings: &StoreNames, names: Names) -> Self {
+        let shared = SharedNames::new(settings.clone());
+        FollowedNames {
+            seen: shared.now(),
+            shared,
+            names,
+        }
+    }
+
+    /// From now on, these.
+    pub(super) fn follow(&mut self, shared: SharedNames) {
+        self.shared = shared;
+    }
+
+    /// The names now.
+    pub(super) fn now(&mut self, db: &Connection) -> rusqlite::Result<&Names> {
+        let now = self.shared.now();
+        if !Arc::ptr_eq(&now, &self.seen) {
+            self.names = Names::find(db, &now)?;
+            self.seen = now;
+        }
+        Ok(&self.names)
+    }
 }
 
 impl Names {

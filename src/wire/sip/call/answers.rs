@@ -83,7 +83,11 @@ impl Call {
                 None => return turn.counters.add(Count::DiscardedUnmatched),
             }
         };
-        match client.hear(turn.now, status) {
+        let heard = client.hear(turn.now, status);
+        if heard == Heard::Final || (heard == Heard::Provisional && is_current) {
+            turn.counters.trunk(self.trunk).answered(status);
+        }
+        match heard {
             Heard::Provisional if is_current => self.provisional(turn, response),
             Heard::Provisional | Heard::Nothing => turn.counters.add(Count::Copies),
             Heard::Again => {
@@ -217,6 +221,7 @@ impl Call {
             }
             None => {
                 turn.counters.add(Count::ChallengesRefused);
+                turn.counters.trunk(self.trunk).challenges_refused += 1;
                 None
             }
         }

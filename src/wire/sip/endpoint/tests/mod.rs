@@ -7,6 +7,7 @@ mod changes;
 mod ending;
 mod foreign;
 mod orphans;
+mod trunks;
 
 use super::*;
 use crate::pii::Pii;

@@ -1,0 +1,667 @@
+//! The closed table of keys: what a reload may change while calls go on, what needs a restart, and why.
+//!
+//! Every key that the loader reads stands here once; a test holds the two together, so that a new key needs a decision.
+
+use super::{CampaignConfig, Config, Transport, TrunkConfig};
+use crate::core::results::SystemResult;
+use crate::core::settings::{CampaignState, DialMode, Recycle, WrapOverrun};
+use crate::pii::Pii;
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+/// What a reload does with another value of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It takes hold at once; calls, conversations and sockets stay.
+    Live,
+    /// The whole reload is refused: the value is read when the engine starts, and only then.
+    Restart,
+}
+
+/// A key and the decision about it.
+#[derive(Debug)]
+pub struct Key {
+    /// The key without indices, "trunks.cps_max".
+    pub name: &'static str,
+    /// What a reload does with it.
+    pub change: Change,
+    /// What another value means for what is going on; or why it needs a restart.
+    pub why: &'static str,
+    pub(super) read: Read,
+}
+
+/// How the value of a key is read out of a checked configuration.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// It stands once.
+    Engine(fn(&Config) -> Shown),
+    /// Each trunk has one.
+    Trunk(fn(&TrunkConfig) -> Shown),
+    /// Each campaign has one.
+    Campaign(fn(&Config, &CampaignConfig) -> Shown),
+    /// The entries of a list of tables: they come and go by name.
+    Entries,
+    /// Compared under another key, of which it is a part.
+    Within(&'static str),
+}
+
+/// A value that can be compared and shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shown {
+    /// As it would be written.
+    Plain(String),
+    /// Compared, never shown.
+    Secret(Option<Pii<String>>),
+}
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Shown::Plain(text) => text,
+            Shown::Secret(Some(_)) => "(not shown)",
+            Shown::Secret(None) => ABSENT,
+        })
+    }
+}
+
+/// What stands for a value that is not there.
+pub(super) const ABSENT: &str = "absent";
+
+const fn live(name: &'static str, why: &'static str, read: Read) -> Key {
+    Key {
+        name,
+        change: Change::Live,
+        why,
+        read,
+    }
+}
+
+const fn restart(name: &'static str, why: &'static str, read: Read) -> Key {
+    Key {
+        name,
+        change: Change::Restart,
+        why,
+        read,
+    }
+}
+
+const BOUND: &str = "its socket is bound once, before the first call";
+const SIGNALLED: &str = "calls that are up are signalled there; add the new place as a trunk of another name and remove this one: \
+     both are live";
+const NEXT_CALL: &str = "from the next call on";
+const NEXT_DECISION: &str = "at the next decision";
+const NEXT_WAIT: &str = "for waits that begin from then on";
+const ASKED_AGAIN: &str = "asked at the next decision, and again before each INVITE leaves";
+const LEAD_RETURNS: &str =
+    "for attempts that end from then on; leads that were put back keep their time";
+
+use Read::{Campaign, Engine, Entries, Trunk, Within};
+
+/// Every key.
+pub const KEYS: &[Key] = &[
+    restart(
+        "data_dir",
+        "the store and the admin token are open in it",
+        Engine(|c| path(&c.data_dir)),
+    ),
+    live(
+        "lab_silent_calls",
+        "asked at each reload, for all trunks of the file",
+        Engine(|c| plain(c.lab_silent_calls)),
+    ),
+    restart(
+        "input_log",
+        "a log begins with the settings that the floor began with",
+        Engine(|c| {
+            c.input_log
+                .as_ref()
+                .map_or_else(absent, |log| path(&log.path))
+        }),
+    ),
+    restart(
+        "input_log_max_mb",
+        "its log is open, with the room that it was given",
+        Engine(|c| {
+            c.input_log
+                .as_ref()
+                .map_or_else(absent, |log| plain(log.octets_max / 1_000_000))
+        }),
+    ),
+    restart(
+        "input_log_keep",
+        "earlier logs are counted when the engine starts",
+        Engine(|c| {
+            c.input_log
+                .as_ref()
+                .map_or_else(absent, |log| plain(log.keep))
+        }),
+    ),
+    live(
+        "default_country",
+        "for cards from the next call on; imports read the file themselves",
+        Engine(|c| text(&c.default_country)),
+    ),
+    live(
+        "default_zone",
+        "for promises and callbacks from then on; imports read the file themselves",
+        Engine(|c| text(&c.default_zone)),
+    ),
+    live(
+        "skills",
+        "new ones at once; one that is removed is known until the next start, because leads in memory may need it",
+        Engine(|c| {
+            let mut names = c.skills.clone();
+            names.sort_unstable();
+            list(&names)
+        }),
+    ),
+    live(
+        "break_reasons",
+        "offered from the next log-in on; a desk that still shows a removed one may use it",
+        Engine(|c| list(&c.break_reasons)),
+    ),
+    restart("sip.listen", BOUND, Engine(|c| text(c.sip.listen))),
+    restart(
+        "sip.advertise_address",
+        "calls that are up were offered it in Contact and SDP",
+        Engine(|c| option(c.sip.advertise_address)),
+    ),
+    live(
+        "sip.user_agent",
+        "from the next request on",
+        Engine(|c| text(&c.sip.user_agent)),
+    ),
+    restart(
+        "media.listen",
+        "sockets of calls are bound there",
+        Engine(|c| text(c.media.listen)),
+    ),
+    restart(
+        "media.port_first",
+        "the table of ports is made once",
+        Engine(|c| plain(c.media.ports.0)),
+    ),
+    restart(
+        "media.port_last",
+        "the table of ports is made once",
+        Engine(|c| plain(c.media.ports.1)),
+    ),
+    restart("desk.listen", BOUND, Engine(|c| text(c.desk.listen))),
+    live(
+        "desk.origins",
+        "for sockets that are opened from then on",
+        Engine(|c| list(&c.desk.origins)),
+    ),
+    live(
+        "desk.ping_deadline_s",
+        "at once, for sockets that are open too",
+        Engine(|c| seconds(c.desk.ping_deadline)),
+    ),
+    live(
+        "desk.queue",
+        "at the next message",
+        Engine(|c| plain(c.desk.queue)),
+    ),
+    live(
+        "desk.sockets_max",
+        "for sockets that are opened from then on",
+        Engine(|c| plain(c.desk.sockets_max)),
+    ),
+    restart("api.listen", BOUND, Engine(|c| text(c.api.listen))),
+    live(
+        "api.hosts",
+        "at the next request",
+        Engine(|c| list(&c.api.hosts)),
+    ),
+    live(
+        "store.commit_window_ms",
+        "at the next commit",
+        Engine(|c| millis(c.store.commit_window)),
+    ),
+    restart(
+        "store.queue",
+        "the lane into the store is made once",
+        Engine(|c| plain(c.store.queue)),
+    ),
+    live(
+        "floor.tick_ms",
+        NEXT_DECISION,
+        Engine(|c| millis(c.floor.tick)),
+    ),
+    live(
+        "floor.intent_age_max_ms",
+        NEXT_WAIT,
+        Engine(|c| millis(c.floor.intent_age_max)),
+    ),
+    live(
+        "floor.agent_grace_s",
+        NEXT_WAIT,
+        Engine(|c| seconds(c.floor.agent_grace)),
+    ),
+    live(
+        "floor.first_answer_wait_s",
+        NEXT_WAIT,
+        Engine(|c| seconds(c.floor.first_answer_wait)),
+    ),
+    live(
+        "floor.end_wait_s",
+        NEXT_WAIT,
+        Engine(|c| seconds(c.floor.end_wait)),
+    ),
+    live(
+        "floor.bridge_wait_s",
+        NEXT_WAIT,
+        Engine(|c| seconds(c.floor.bridge_wait)),
+    ),
+    live(
+        "floor.talk_max_s",
+        "for conversations that begin from then on",
+        Engine(|c| seconds(c.floor.talk_max)),
+    ),
+    live(
+        "floor.hot_leads",
+        "at the next refill",
+        Engine(|c| plain(c.floor.hot_leads)),
+    ),
+    live(
+        "floor.attempts_max",
+        "for new attempts; none that is alive ends",
+        Engine(|c| plain(c.floor.attempts_max)),
+    ),
+    live(
+        "floor.breaker_failures",
+        "at the next failure",
+        Engine(|c| plain(c.floor.breaker_failures)),
+    ),
+    live(
+        "floor.breaker_wait_s",
+        "for breakers that open from then on",
+        Engine(|c| seconds(c.floor.breaker_wait)),
+    ),
+    live(
+        "trunks",
+        "a new one is asked with OPTIONS at once; one that is removed takes no call any more, those on it go on",
+        Entries,
+    ),
+    live(
+        "trunks.name",
+        "another name is another trunk",
+        Within("trunks"),
+    ),
+    restart("trunks.address", SIGNALLED, Trunk(|t| text(t.address))),
+    restart(
+        "trunks.transport",
+        SIGNALLED,
+        Trunk(|t| transport(t.transport)),
+    ),
+    live(
+        "trunks.domain",
+        NEXT_CALL,
+        Trunk(|t| optional_text(t.domain.as_deref())),
+    ),
+    live(
+        "trunks.username",
+        "at the next challenge",
+        Trunk(|t| optional_text(t.username.as_deref())),
+    ),
+    live(
+        "trunks.password",
+        "at the next challenge; read again from its file at each reload",
+        Trunk(|t| Shown::Secret(t.password.clone())),
+    ),
+    live(
+        "trunks.password_file",
+        "as password",
+        Within("trunks.password"),
+    ),
+    live(
+        "trunks.password_env",
+        "as password; the engine's environment itself does not change while it runs",
+        Within("trunks.password"),
+    ),
+    live(
+        "trunks.realms",
+        "at the next challenge",
+        Trunk(|t| list(&t.realms)),
+    ),
+    live(
+        "trunks.signalling_ranges",
+        "at the next message, for calls that are up too",
+        Trunk(|t| list(&t.signalling_ranges)),
+    ),
+    live(
+        "trunks.media_ranges",
+        "at the next packet, for calls that are up too",
+        Trunk(|t| list(&t.media_ranges)),
+    ),
+    live(
+        "trunks.keep_alive_s",
+        "after the next OPTIONS",
+        Trunk(|t| seconds(t.keep_alive)),
+    ),
+    live(
+        "trunks.channels_max",
+        "for new calls; none that is up ends",
+        Trunk(|t| plain(t.settings.channels_max)),
+    ),
+    live(
+        "trunks.cps_max",
+        NEXT_DECISION,
+        Trunk(|t| plain(t.settings.cps_max)),
+    ),
+    live(
+        "trunks.priority",
+        NEXT_DECISION,
+        Trunk(|t| plain(t.settings.priority)),
+    ),
+    live(
+        "trunks.failover_on_silence",
+        "at the next silence",
+        Trunk(|t| plain(t.settings.failover_on_silence)),
+    ),
+    live(
+        "campaigns",
+        "a new one begins in the state that the file gives it; one that is removed is closed: no new call, conversations go on",
+        Entries,
+    ),
+    live(
+        "campaigns.name",
+        "another name is another campaign",
+        Within("campaigns"),
+    ),
+    live(
+        "campaigns.caller_id",
+        NEXT_CALL,
+        Campaign(|_, c| text(&c.caller_id)),
+    ),
+    live(
+        "campaigns.why",
+        "for cards from the next call on",
+        Campaign(|_, c| optional_text(c.why.as_deref())),
+    ),
+    live(
+        "campaigns.state",
+        "only if the file's own value is another than at the last load: what a supervisor started or paused stays",
+        Campaign(|_, c| state(c.settings.state)),
+    ),
+    live(
+        "campaigns.lines_per_agent",
+        "only if the file's own value is another than at the last load: what a supervisor set stays",
+        Campaign(|_, c| match c.settings.mode {
+            DialMode::LinesPerAgent { milli } => ratio(milli),
+            DialMode::LinesPerFreeAgent { .. } | DialMode::Progressive => absent(),
+        }),
+    ),
+    live(
+        "campaigns.lines_per_free_agent",
+        "only if the file's own value is another than at the last load: what a supervisor set stays",
+        Campaign(|_, c| match c.settings.mode {
+            DialMode::LinesPerFreeAgent { milli } => ratio(milli),
+            DialMode::LinesPerAgent { .. } | DialMode::Progressive => absent(),
+        }),
+    ),
+    live(
+        "campaigns.weight",
+        NEXT_DECISION,
+        Campaign(|_, c| plain(c.settings.weight)),
+    ),
+    live(
+        "campaigns.lines_max",
+        "for new calls; none that is up ends",
+        Campaign(|_, c| plain(c.settings.lines_max)),
+    ),
+    live(
+        "campaigns.cps_max",
+        NEXT_DECISION,
+        Campaign(|_, c| plain(c.settings.cps_max)),
+    ),
+    live(
+        "campaigns.ring_timeout_s",
+        "for phones that begin to ring from then on",
+        Campaign(|_, c| seconds(c.settings.ring_timeout)),
+    ),
+    live(
+        "campaigns.answer_limit_ms",
+        "for people who answer from then on",
+        Campaign(|_, c| millis(c.settings.answer_limit)),
+    ),
+    live(
+        "campaigns.wrap_s",
+        "for wrap-ups that begin from then on",
+        Campaign(|_, c| seconds(c.settings.wrap)),
+    ),
+    live(
+        "campaigns.wrap_overrun",
+        "for wrap-ups that end from then on",
+        Campaign(|_, c| {
+            text(match c.settings.wrap_overrun {
+                WrapOverrun::Ready => "ready",
+                WrapOverrun::Hold => "hold",
+            })
+        }),
+    ),
+    live(
+        "campaigns.trunks",
+        NEXT_DECISION,
+        Campaign(|config, c| {
+            let name = |id: &crate::ids::TrunkId| {
+                config
+                    .trunks
+                    .get(usize::from(id.0))
+                    .map(|trunk| &trunk.settings.name)
+            };
+            list(
+                &c.settings
+                    .trunks
+                    .iter()
+                    .filter_map(name)
+                    .collect::<Vec<_>>(),
+            )
+        }),
+    ),
+    live(
+        "campaigns.needs",
+        "for calls from then on; what is in the air goes to agents as it was dialled for",
+        Campaign(needs),
+    ),
+    live(
+        "campaigns.needs.skill",
+        "as needs",
+        Within("campaigns.needs"),
+    ),
+    live(
+        "campaigns.needs.level",
+        "as needs",
+        Within("campaigns.needs"),
+    ),
+    live(
+        "campaigns.window_from",
+        ASKED_AGAIN,
+        Campaign(|_, c| clock(c.settings.gate.window_from_min)),
+    ),
+    live(
+        "campaigns.window_until",
+        ASKED_AGAIN,
+        Campaign(|_, c| clock(c.settings.gate.window_until_min)),
+    ),
+    live(
+        "campaigns.weekdays",
+        ASKED_AGAIN,
+        Campaign(|_, c| weekdays(c.settings.gate.weekdays)),
+    ),
+    live(
+        "campaigns.attempts_per_day",
+        ASKED_AGAIN,
+        Campaign(|_, c| plain(c.settings.gate.attempts_per_day)),
+    ),
+    live(
+        "campaigns.attempt_gap_min",
+        ASKED_AGAIN,
+        Campaign(|_, c| minutes(c.settings.gate.gap_min)),
+    ),
+    live(
+        "campaigns.attempts_max",
+        ASKED_AGAIN,
+        Campaign(|_, c| plain(c.settings.attempts_max)),
+    ),
+    live(
+        "campaigns.recycle.connected_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Connected)),
+    ),
+    live(
+        "campaigns.recycle.abandoned_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Abandoned)),
+    ),
+    live(
+        "campaigns.recycle.cust_hangup_early_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::CustHangupEarly)),
+    ),
+    live(
+        "campaigns.recycle.no_answer_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::NoAnswer)),
+    ),
+    live(
+        "campaigns.recycle.busy_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Busy)),
+    ),
+    live(
+        "campaigns.recycle.rejected_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Rejected)),
+    ),
+    live(
+        "campaigns.recycle.machine_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Machine)),
+    ),
+    live(
+        "campaigns.recycle.cancelled_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Cancelled)),
+    ),
+    live(
+        "campaigns.recycle.interrupted_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Interrupted)),
+    ),
+    live(
+        "campaigns.recycle.invalid_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::Invalid)),
+    ),
+    live(
+        "campaigns.recycle.trunk_fail_min",
+        LEAD_RETURNS,
+        Campaign(|_, c| recycle(c, SystemResult::TrunkFail)),
+    ),
+];
+
+/// The table as text in Markdown, for docs/reload-keys.md.
+pub fn key_table() -> String {
+    let mut text = "| key | change | what it means for what is going on, or why it needs a restart |\n|---|---|---|\n".to_owned();
+    for key in KEYS {
+        let change = match key.change {
+            Change::Live => "live",
+            Change::Restart => "restart",
+        };
+        let _ = writeln!(text, "| `{}` | {change} | {} |", key.name, key.why);
+    }
+    text
+}
+
+fn plain(value: impl Display) -> Shown {
+    Shown::Plain(value.to_string())
+}
+
+fn text(value: impl Display) -> Shown {
+    Shown::Plain(format!("\"{value}\""))
+}
+
+fn path(value: &std::path::Path) -> Shown {
+    text(value.display())
+}
+
+fn absent() -> Shown {
+    plain(ABSENT)
+}
+
+fn option(value: Option<impl Display>) -> Shown {
+    value.map_or_else(absent, text)
+}
+
+fn optional_text(value: Option<&str>) -> Shown {
+    option(value)
+}
+
+fn list(values: &[impl Display]) -> Shown {
+    let items: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
+    plain(format!("[{}]", items.join(", ")))
+}
+
+fn seconds(wait: Duration) -> Shown {
+    plain(wait.as_secs())
+}
+
+fn millis(wait: Duration) -> Shown {
+    plain(wait.as_millis())
+}
+
+fn minutes(wait: Duration) -> Shown {
+    plain(wait.as_millis() as f64 / 60_000.0)
+}
+
+fn ratio(milli: u32) -> Shown {
+    plain(f64::from(milli) / 1_000.0)
+}
+
+fn clock(minute: u16) -> Shown {
+    text(format!("{:02}:{:02}", minute / 60, minute % 60))
+}
+
+fn weekdays(bits: u8) -> Shown {
+    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let days = DAYS
+        .iter()
+        .enumerate()
+        .filter(|(day, _)| bits >> day & 1 == 1);
+    list(&days.map(|(_, name)| *name).collect::<Vec<_>>())
+}
+
+fn transport(transport: Transport) -> Shown {
+    text(match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    })
+}
+
+fn state(state: CampaignState) -> Shown {
+    text(match state {
+        CampaignState::Running => "running",
+        CampaignState::Paused => "paused",
+        CampaignState::Closed => "closed",
+    })
+}
+
+fn needs(config: &Config, campaign: &CampaignConfig) -> Shown {
+    let one = |need: &crate::core::settings::SkillNeed| {
+        let skill = config.skills.get(usize::from(need.skill.0));
+        let skill = skill.map_or("", String::as_str);
+        format!("{{ skill = \"{skill}\", level = {} }}", need.level)
+    };
+    let mut all: Vec<String> = campaign.settings.needs.iter().map(one).collect();
+    all.sort_unstable();
+    plain(format!("[{}]", all.join(", ")))
+}
+
+/// The rule in force: what the file says, or what an absent key means.
+fn recycle(campaign: &CampaignConfig, result: SystemResult) -> Shown {
+    match campaign.settings.recycle_after(result) {
+        Recycle::Never => text("never"),
+        Recycle::After(wait) => minutes(wait),
+    }
+}
