@@ -96,7 +96,8 @@ impl Line {
             let is_first =
                 outbox.waiting.is_empty() && !outbox.in_hand && outbox.farewell.is_none();
             let offered = match &self.pipe {
-                Some(pipe) if is_first => pipe.offer(&text),
+                // A dead socket: its task finds out when it writes.
+                Some(pipe) if is_first => pipe.offer(&text).unwrap_or(Offered::Refused),
                 _ => Offered::Refused,
             };
             match offered {

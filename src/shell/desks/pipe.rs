@@ -54,30 +54,32 @@ impl Pipe {
         })
     }
 
-    /// Writes a text as one frame, as far as the kernel takes it without waiting. From any thread.
-    pub(super) fn offer(&self, text: &str) -> Offered {
+    /// Writes a text as one frame, as far as the kernel takes it without waiting. From any thread. An error: the socket is dead,
+    /// although it goes on saying that it may be written to.
+    pub(super) fn offer(&self, text: &str) -> io::Result<Offered> {
         let mut gate = super::locked(&self.gate);
         if gate.library_waits || !gate.rest.is_empty() {
-            return Offered::Refused;
+            return Ok(Offered::Refused);
         }
         let mut head = [0; HEAD_MAX];
         let head = text_head(text.len(), &mut head);
         let parts = [IoSlice::new(head), IoSlice::new(text.as_bytes())];
         let total = head.len() + text.len();
-        let Ok(sent) = self.tcp.try_write_vectored(&parts) else {
-            // No room, or the socket is dead: then the task finds out by reading.
-            return Offered::Refused;
+        let sent = match self.tcp.try_write_vectored(&parts) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Offered::Refused),
+            Err(error) => return Err(error),
         };
         self.counts.add(DeskCount::Sent);
         self.counts
             .add_many(DeskCount::SentBytes, text.len() as u64);
         if sent == total {
-            return Offered::Written;
+            return Ok(Offered::Written);
         }
         gate.rest.extend_from_slice(&head[sent.min(head.len())..]);
         let of_text = sent.saturating_sub(head.len());
         gate.rest.extend_from_slice(&text.as_bytes()[of_text..]);
-        Offered::Begun
+        Ok(Offered::Begun)
     }
 
     /// Waits until the kernel has the rest of a text that was begun. Only the socket's task.
@@ -280,7 +282,7 @@ mod tests {
             let sent = {
                 let (pipe, text) = (pipe.clone(), text.clone());
                 tokio::spawn(async move {
-                    match pipe.offer(&text) {
+                    match pipe.offer(&text).expect("open") {
                         Offered::Written => {}
                         Offered::Begun => pipe.finish().await.expect("open"),
                         Offered::Refused => panic!("an empty pipe refused"),
@@ -301,11 +303,11 @@ mod tests {
             .expect("a small buffer");
         // Far more than both sides' buffers hold.
         let long = "x".repeat(1 << 20);
-        assert_eq!(pipe.offer(&long), Offered::Begun);
+        assert_eq!(pipe.offer(&long).expect("open"), Offered::Begun);
         let mut read = Vec::new();
         while read.len() < 900 << 10 {
             // There is room again, and the first text is not through.
-            assert_eq!(pipe.offer("too early"), Offered::Refused);
+            assert_eq!(pipe.offer("too early").expect("open"), Offered::Refused);
             let mut part = vec![0; 64 << 10];
             tokio::select! {
                 biased;
@@ -316,7 +318,7 @@ mod tests {
         }
         let rest = tokio::spawn(async move {
             pipe.finish().await.expect("open");
-            pipe.offer("now");
+            pipe.offer("now").expect("open");
             pipe
         });
         // Head of ten bytes, the long text, head of two bytes, the short one.
@@ -338,7 +340,10 @@ mod tests {
         // Nobody reads: the pipe fills up, and at some point a text is cut in the middle.
         let mut texts = 0;
         let cut = loop {
-            match pipe.offer(&format!("{texts}:{}", "x".repeat(3_000))) {
+            match pipe
+                .offer(&format!("{texts}:{}", "x".repeat(3_000)))
+                .expect("open")
+            {
                 Offered::Written => texts += 1,
                 other => break other,
             }
@@ -346,7 +351,7 @@ mod tests {
         if cut == Offered::Begun {
             texts += 1;
         }
-        assert_eq!(pipe.offer("too early"), Offered::Refused);
+        assert_eq!(pipe.offer("too early").expect("open"), Offered::Refused);
         let pinged = tokio::spawn(async move {
             library
                 .send(Message::Ping("now".into()))
@@ -365,7 +370,7 @@ mod tests {
         assert_eq!(next(&mut client).await, Message::Ping("now".into()));
         let _library = pinged.await.expect("no panic");
         assert!(!pipe.library_waits());
-        assert_eq!(pipe.offer("again"), Offered::Written);
+        assert_eq!(pipe.offer("again").expect("open"), Offered::Written);
         assert_eq!(next(&mut client).await, Message::text("again"));
     }
 
@@ -379,7 +384,7 @@ mod tests {
                 let mut taken = Vec::new();
                 for number in 0..TEXTS {
                     let text = format!("{number}:{}", "x".repeat((number % 900) as usize));
-                    if pipe.offer(&text) != Offered::Refused {
+                    if pipe.offer(&text).expect("open") != Offered::Refused {
                         taken.push(text);
                     }
                     std::thread::yield_now();
@@ -417,5 +422,23 @@ mod tests {
         let (taken, sent, ..) = task.await.expect("no panic");
         assert_eq!((texts.len(), pings), (taken.len(), sent));
         assert_eq!(texts, taken);
+    }
+
+    #[tokio::test]
+    async fn a_dead_socket_is_an_error_and_not_a_lack_of_room() {
+        let (pipe, _library, far) = pair().await;
+        socket2::SockRef::from(&far)
+            .set_linger(Some(Duration::ZERO))
+            .expect("a reset at its end");
+        drop(far);
+        // The reset is on its way; until it is here the kernel still takes something, or has no room.
+        let dead = async {
+            while pipe.offer("anybody there?").is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, dead)
+            .await
+            .expect("it is found out");
     }
 }

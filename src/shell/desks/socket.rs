@@ -397,7 +397,7 @@ async fn send_text(ws: &mut Ws, pipe: &Pipe, text: Option<&str>) -> Result<(), W
             // A pong that found no room goes first: it may have been cut.
             ws.flush().await?;
         }
-        match pipe.offer(text) {
+        match pipe.offer(text)? {
             Offered::Written => return Ok(()),
             Offered::Begun => return Ok(pipe.finish().await?),
             Offered::Refused => pipe.writable().await?,
