@@ -243,3 +243,41 @@ fn of_ten_thousand_hostile_numbers_only_numbers_leave_and_no_header_is_added() {
     }
     assert!(sent > 50, "{sent}");
 }
+
+#[test]
+fn responses_are_counted_by_trunk_and_code_and_copies_are_not() {
+    use crate::wire::sip::counters::{ANSWER_CODES, TrunkCounters};
+    let seen = |stage: &Stage| -> (TrunkCounters, Vec<(&str, u64)>) {
+        let counters = stage.endpoint.counters();
+        let (_, trunk) = counters.trunks().next().expect("one trunk");
+        let codes = ANSWER_CODES.into_iter().zip(trunk.answers);
+        (
+            trunk.clone(),
+            codes.filter(|(_, count)| *count > 0).collect(),
+        )
+    };
+    let mut stage = Stage::new();
+    stage.dial();
+    for _ in 0..2 {
+        stage.answer(&Method::INVITE, 100, &[], None);
+        stage.answer(&Method::INVITE, 183, &[], None);
+    }
+    for _ in 0..3 {
+        stage.answer(&Method::INVITE, 403, &[], None);
+    }
+    let (trunk, codes) = seen(&stage);
+    assert_eq!((trunk.invites, trunk.challenges_refused), (1, 0));
+    // A provisional answer may be said again and mean it; a final one cannot.
+    assert_eq!(codes, [("100", 2), ("183", 2), ("403", 1)]);
+
+    // A wrong password: the second challenge gets no answer.
+    let mut stage = Stage::new();
+    stage.dial();
+    for nonce in 1..=2 {
+        let value = format!("Digest realm=\"r\", nonce=\"n{nonce}\"");
+        stage.answer(&Method::INVITE, 401, &[("WWW-Authenticate", &value)], None);
+    }
+    let (trunk, codes) = seen(&stage);
+    assert_eq!((trunk.invites, trunk.challenges_refused), (2, 1));
+    assert_eq!(codes, [("401", 2)]);
+}
