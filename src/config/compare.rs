@@ -102,6 +102,12 @@ impl Loaded {
     /// Everything that this file says otherwise than `before`, in the order of the table of keys.
     pub fn changes_since(&self, before: &Config) -> Vec<KeyChange> {
         let mut found = Vec::new();
+        let trunks = in_both(&before.trunks, &self.config.trunks, |trunk| {
+            &trunk.settings.name
+        });
+        let campaigns = in_both(&before.campaigns, &self.config.campaigns, |campaign| {
+            &campaign.settings.name
+        });
         for rule in KEYS {
             match &rule.read {
                 Read::Engine(value) => {
@@ -123,32 +129,19 @@ impl Loaded {
                     self.entries(&mut found, rule, &names(before), &names(&self.config));
                 }
                 Read::Trunk(value) => {
-                    for (index, trunk) in self.config.trunks.iter().enumerate() {
-                        let name = &trunk.settings.name;
-                        let same = before.trunks.iter().find(|old| old.settings.name == *name);
-                        if let Some(old) = same {
-                            let table = format!("trunks[{index}]");
-                            let shown = named(rule.name, name);
-                            self.note(
-                                &mut found,
-                                rule,
-                                (&table, shown),
-                                &value(old),
-                                &value(trunk),
-                            );
-                        }
+                    for (index, trunk, old) in &trunks {
+                        let table = format!("trunks[{index}]");
+                        let shown = named(rule.name, &trunk.settings.name);
+                        let (old, new) = (value(old), value(trunk));
+                        self.note(&mut found, rule, (&table, shown), &old, &new);
                     }
                 }
                 Read::Campaign(value) => {
-                    for (index, campaign) in self.config.campaigns.iter().enumerate() {
-                        let name = &campaign.settings.name;
-                        let mut all = before.campaigns.iter();
-                        if let Some(old) = all.find(|old| old.settings.name == *name) {
-                            let table = format!("campaigns[{index}]");
-                            let values = (value(before, old), value(&self.config, campaign));
-                            let shown = named(rule.name, name);
-                            self.note(&mut found, rule, (&table, shown), &values.0, &values.1);
-                        }
+                    for (index, campaign, old) in &campaigns {
+                        let table = format!("campaigns[{index}]");
+                        let shown = named(rule.name, &campaign.settings.name);
+                        let (old, new) = (value(before, old), value(&self.config, campaign));
+                        self.note(&mut found, rule, (&table, shown), &old, &new);
                     }
                 }
                 Read::Within(_) => {}
@@ -220,6 +213,18 @@ impl Loaded {
             });
         }
     }
+}
+
+/// Entries that both files name: the place in the new one, the new, the old.
+fn in_both<'c, T>(
+    old: &'c [T],
+    new: &'c [T],
+    name: impl Fn(&T) -> &String,
+) -> Vec<(usize, &'c T, &'c T)> {
+    let known: BTreeMap<&String, &T> = old.iter().map(|entry| (name(entry), entry)).collect();
+    let new = new.iter().enumerate();
+    new.filter_map(|(place, entry)| Some((place, entry, *known.get(name(entry))?)))
+        .collect()
 }
 
 /// `trunks.cps_max` of "carrier-a" as `trunks["carrier-a"].cps_max`.

@@ -462,7 +462,7 @@ pub const KEYS: &[Key] = &[
     live(
         "campaigns.needs",
         "for calls from then on; what is in the air goes to agents as it was dialled for",
-        Campaign(|config, c| needs(config, c)),
+        Campaign(needs),
     ),
     live(
         "campaigns.needs.skill",

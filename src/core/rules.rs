@@ -131,9 +131,8 @@ impl Rules {
     pub(crate) fn closed_everywhere(&self, gate: &GateSettings, now: UnixMs) -> Option<UnixMs> {
         let mut opens = UnixMs(i64::MAX);
         for zone in &self.zones {
-            match next_opening(zone, gate, now)? {
-                Some(at) => opens = opens.min(at),
-                None => {}
+            if let Some(at) = next_opening(zone, gate, now)? {
+                opens = opens.min(at);
             }
         }
         (!self.zones.is_empty()).then_some(opens)

@@ -41,7 +41,7 @@ pub struct FloorSettings {
     pub talk_max: Duration,
     /// Leads kept in memory per campaign. Default 2,000.
     pub hot_leads: u32,
-    /// Most attempts alive at once on this floor. Default 8,000; the lanes into the floor are sized for it.
+    /// Most attempts alive at once on this floor. Default 8,000, which the lanes into the floor are made for.
     pub attempts_max: u32,
     /// Failures in a row that open a trunk's breaker. Default 5.
     pub breaker_failures: u32,

@@ -4,7 +4,7 @@
 use crate::core::effect::{Effect, LeadNext};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::results::SystemResult;
-use crate::ids::AttemptId;
+use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::Cards;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;

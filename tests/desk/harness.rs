@@ -58,6 +58,7 @@ pub struct Floor {
     pub clock: Clock,
     pub times: Arc<DeskHistograms>,
     pub address: SocketAddr,
+    pub settings: DeskSettings,
     pub stop: watch::Sender<bool>,
 }
 
@@ -141,6 +142,7 @@ impl Floor {
             clock,
             times,
             address,
+            settings,
             stop,
         }
     }

@@ -3,7 +3,10 @@
 use crate::harness::{Client, Floor, LIMIT, Waits};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tandem::shell::desks::DeskCount;
+use tandem::core::effect::AgentState;
+use tandem::core::input::{Input, Wanted};
+use tandem::ids::AgentId;
+use tandem::shell::desks::{DeskCount, DeskSettings};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::error::Error as WsError;
 
@@ -110,4 +113,68 @@ async fn a_foreign_origin_is_refused_before_the_upgrade() {
         client.hello("minh", "right").await;
         client.next("welcome").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_break_reason_is_taken_at_once_and_a_removed_one_is_offered_to_nobody_new() {
+    let floor = Floor::open().await;
+    let mut minh = floor.minh().await;
+    let all = ["login", "lunch", "prayer"].map(str::to_owned).to_vec();
+    let offered = ["login", "prayer"].map(str::to_owned).to_vec();
+    floor.desks.set_settings(DeskSettings {
+        break_reasons: all,
+        reasons_offered: offered.clone(),
+        ..floor.settings.clone()
+    });
+    for (request, (reason, number)) in [("prayer", 2), ("lunch", 1)].into_iter().enumerate() {
+        minh.say(json!({"type": "state", "request": request + 1, "to": "break", "reason": reason}))
+            .await;
+        let heard = floor.hears();
+        assert_eq!(heard, Input::AgentWants(AgentId(7), Wanted::Break(number)));
+    }
+    floor.says(7, AgentState::Break(2), None);
+    assert_eq!(minh.next("state").await["reason"], "prayer");
+
+    let mut lan = Client::open(floor.address).await;
+    lan.hello("lan", "right too").await;
+    assert_eq!(lan.next("welcome").await["break_reasons"], json!(offered));
+    // And who comes from another page than before is let in where the page is named now.
+    let mut desk = floor.settings.desk.clone();
+    desk.origins = vec!["https://new.bank.example".into()];
+    floor.desks.set_settings(DeskSettings {
+        desk,
+        ..floor.settings.clone()
+    });
+    let origin = ["https://new.bank.example"];
+    Client::try_open(floor.address, "/agent", &origin)
+        .await
+        .expect("the new origin is allowed");
+    let origin = ["https://desk.bank.example"];
+    let refused = Client::try_open(floor.address, "/agent", &origin).await;
+    assert!(refused.is_err(), "the old one is not");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bound_on_sockets_follows_a_reload_and_nobody_inside_is_thrown_out() {
+    let floor = Floor::open().await;
+    let mut minh = floor.minh().await;
+    let bound = |sockets_max| {
+        let mut desk = floor.settings.desk.clone();
+        desk.sockets_max = sockets_max;
+        floor.desks.set_settings(DeskSettings {
+            desk,
+            ..floor.settings.clone()
+        });
+    };
+    bound(1);
+    let one_too_many = Client::try_open(floor.address, "/agent", &[]).await;
+    assert!(one_too_many.is_err());
+    assert_eq!(floor.desks.count(DeskCount::TooMany), 1);
+    bound(2);
+    let mut lan = Client::open(floor.address).await;
+    lan.hello("lan", "right too").await;
+    lan.next("welcome").await;
+    bound(1);
+    minh.say(json!({"type": "ping"})).await;
+    minh.next("pong").await;
 }

@@ -86,7 +86,8 @@ fn conversations_and_sockets_stay_while_campaigns_and_trunks_come_and_go() {
     assert!(invite.contains("+84900000"), "{invite}");
     let mut same = far_end.talking();
     let mut before = up.clone();
-    (same.sort(), before.sort());
+    same.sort();
+    before.sort();
     assert_eq!(same, before, "the same three conversations");
 
     // A new name for the same agents: their seats are known at once, no log-in is needed. The old campaign leaves the file.
@@ -146,7 +147,7 @@ fn hours_rate_and_ratio_take_hold_and_what_a_supervisor_did_stays() {
         )
         + &campaign("B", "state = \"paused\"\n");
     let site = Site::new(&body);
-    site.import("A", 0, 3_000, "Asia/Ho_Chi_Minh");
+    site.import("A", 0, 600, "Asia/Ho_Chi_Minh");
     let logins = site.agents("agent", 6, &["A", "B"]);
     let engine = site.serve();
     let crowd = site.crowd(logins, waiters());
@@ -170,10 +171,8 @@ fn hours_rate_and_ratio_take_hold_and_what_a_supervisor_did_stays() {
     });
 
     // The hours are over: no INVITE leaves.
-    site.replace(
-        "cps_max = 40\n",
-        &format!("cps_max = 40\n{}", closed_hours()),
-    );
+    let over = closed_hours();
+    site.replace("cps_max = 40\n", &format!("cps_max = 40\n{over}"));
     site.replace(
         "window_from = \"00:00\"\nwindow_until = \"24:00\"\ncps_max",
         "cps_max",
@@ -196,12 +195,16 @@ fn hours_rate_and_ratio_take_hold_and_what_a_supervisor_did_stays() {
     assert!(hot > 100, "the leads are still there: {hot}");
 
     // And open again: it goes on with the leads it had, today.
-    site.replace(
-        &closed_hours(),
-        "window_from = \"00:00\"\nwindow_until = \"24:00\"\n",
-    );
+    site.replace(&over, "window_from = \"00:00\"\nwindow_until = \"24:00\"\n");
     site.reload();
     wait_until("it goes on", || scribe.invites().len() > closed);
+
+    // A list names a zone that nobody named before: no reload is needed for it.
+    site.import("A", 5_000, 10, "Asia/Seoul");
+    wait_until("somebody in the new zone is called", || {
+        let invites = scribe.invites();
+        invites.iter().any(|(_, text)| text.contains("+8490000500"))
+    });
 
     // By hand: A is paused, B started with another ratio. The file says nothing new of either, only of their wrap-up.
     site.client().pause("A").unwrap();
@@ -277,7 +280,10 @@ fn a_file_that_is_not_sound_or_asks_for_too_much_changes_nothing() {
         "lines_per_agent = 3.0\nring_timeout_s = 999\nlines_mx = 5",
     );
     let refused = client.reload(false).unwrap_err().to_string();
-    let (range, unknown) = (site.line_of("999"), site.line_of("lines_mx"));
+    let (range, unknown) = (
+        site.line_of("ring_timeout_s = 999"),
+        site.line_of("lines_mx"),
+    );
     assert!(
         refused.contains("the file has 2 faults") && refused.contains("(faults)"),
         "{refused}"

@@ -353,7 +353,11 @@ impl Network {
         if self.calls_up() >= self.settings.calls_max as u64 {
             return self.answer(route, &request, 503, &[("Retry-After", "2")], out);
         }
-        let Some(number) = request.uri.sip().and_then(|uri| uri.user.clone()) else {
+        let Some(number) = request
+            .uri
+            .sip()
+            .and_then(|uri| uri.user.map(str::to_owned))
+        else {
             return self.answer(route, &request, 404, &[], out);
         };
         let offer = Sdp::parse(&request.body).unwrap_or_default();

@@ -12,14 +12,15 @@ use tracing::warn;
 
 /// Bytes that the kernel holds for one socket: some thirty cards. More only hides a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
+/// Sockets at once, whatever the configuration says: the upper end of `desk.sockets_max`.
+const PLACES: usize = 65_536;
 /// Longest wait for sockets to leave at a stop.
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
 impl Desks {
     /// Serves the listener until `stop` becomes true, then says goodbye to everybody and returns.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let all = self.settings().desk.sockets_max;
-        let sockets = Arc::new(Semaphore::new(all));
+        let sockets = Arc::new(Semaphore::new(PLACES));
         let strangers = Arc::new(Semaphore::new(self.settings().strangers_max));
         loop {
             // Taken before accepting: beyond it, strangers wait in the kernel's queue rather than in our memory.
@@ -40,7 +41,10 @@ impl Desks {
                     continue;
                 }
             };
-            let Ok(place) = sockets.clone().try_acquire_owned() else {
+            // Asked each time: a reload may have changed it. Sockets above a lowered bound stay.
+            let is_full = PLACES - sockets.available_permits() >= self.settings().desk.sockets_max;
+            let place = sockets.clone().try_acquire_owned().ok();
+            let Some(place) = place.filter(|_| !is_full) else {
                 self.counts.add(DeskCount::TooMany);
                 continue;
             };
@@ -58,7 +62,7 @@ impl Desks {
                 line.close(ClosingReason::Stopping);
             }
         }
-        let gone = sockets.acquire_many(u32::try_from(all).unwrap_or(u32::MAX));
+        let gone = sockets.acquire_many(PLACES as u32);
         let _ = tokio::time::timeout(STOP_WAIT, gone).await;
     }
 }

@@ -203,6 +203,24 @@ fn the_stream_follows_the_carrier_to_another_host_of_its_ranges_once() {
 }
 
 #[test]
+fn a_range_that_is_added_is_heard_from_the_next_packet_on() {
+    let (plane, _inbox) = plane(1);
+    let (_, address) = far_end("127.0.0.1");
+    let (new, _) = far_end("127.0.0.77");
+    let port = plane.reserve(AttemptId(1)).unwrap();
+    plane.remote(AttemptId(1), TRUNK, address, PCMU, true);
+    new.send_to(&rtp(1), ("127.0.0.1", port)).unwrap();
+    until("it is a stranger", || plane.counters().foreign_packets == 1);
+    let mut edited = trunk();
+    edited.media_ranges.push("127.0.0.77/32".parse().unwrap());
+    plane.set_trunks(&[edited]);
+    new.send_to(&rtp(2), ("127.0.0.1", port)).unwrap();
+    until("it is the carrier", || {
+        plane.counters().packets_received == 1
+    });
+}
+
+#[test]
 fn an_sdp_that_points_outside_the_ranges_gets_no_packet() {
     let (plane, _inbox) = plane(1);
     let (canary, address) = far_end("127.0.0.200");

@@ -90,6 +90,8 @@ struct Driver {
     late: VecDeque<Input>,
     orphans: VecDeque<OrphanLeg>,
     out: Vec<Output>,
+    /// What [`Driver::pump`] carries out; kept for its room.
+    pumped: Vec<Output>,
     figures: Arc<Figures>,
     /// When the present turn began: what it reports was read off a socket, or came due, then.
     turn_at: Mono,
@@ -147,6 +149,7 @@ async fn drive(parts: Parts) {
         late: VecDeque::new(),
         orphans: VecDeque::new(),
         out: Vec::new(),
+        pumped: Vec::new(),
         figures: parts.figures,
         turn_at: clock.mono(),
     };
@@ -468,7 +471,9 @@ impl Driver {
 
     fn pump(&mut self) {
         while !self.out.is_empty() {
-            for output in std::mem::take(&mut self.out) {
+            let mut pumped = std::mem::take(&mut self.pumped);
+            std::mem::swap(&mut pumped, &mut self.out);
+            for output in pumped.drain(..) {
                 match output {
                     Output::Send { to, octets, invite } => {
                         let is_sent = self.send(to, &octets);
@@ -494,6 +499,7 @@ impl Driver {
                     }
                 }
             }
+            self.pumped = pumped;
         }
     }
 

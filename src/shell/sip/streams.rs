@@ -53,7 +53,10 @@ pub(super) enum StreamNews {
 
 /// Addresses that may connect to us: by the driver, for the task that accepts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AllowList(Arc<ArcSwap<Vec<(IpAddr, Vec<IpNet>)>>>);
+pub(super) struct AllowList(Arc<ArcSwap<Vec<Place>>>);
+
+/// A trunk's address, and its ranges beside it.
+type Place = (IpAddr, Vec<IpNet>);
 
 impl AllowList {
     /// Those of the trunks, and no others.

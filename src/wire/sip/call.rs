@@ -64,7 +64,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn branch(&mut self) -> String {
-        format!("{MAGIC_COOKIE}{}", random_token(self.random))
+        [MAGIC_COOKIE, &random_token(self.random)].concat()
     }
 }
 
@@ -204,9 +204,9 @@ impl Call {
             changes: (turn.now, 0),
             awaits_answer: false,
             identity,
-            from: format!("<sip:{caller}@{domain}>"),
-            to: format!("<sip:{number}@{domain}>"),
-            uri: format!("sip:{number}@{domain}"),
+            from: ["<sip:", caller, "@", domain, ">"].concat(),
+            to: ["<sip:", number, "@", domain, ">"].concat(),
+            uri: ["sip:", number, "@", domain].concat(),
             cseq: 1,
             wish: Wish::Keep,
             is_silent: false,
@@ -265,7 +265,7 @@ impl Call {
             .header_with_tag("From", &self.from, &self.identity.from_tag)
             .header("To", &self.to)
             .header("Call-ID", &self.identity.call_id)
-            .header("CSeq", &format!("{} INVITE", self.cseq))
+            .cseq(self.cseq, &Method::INVITE)
             .header("Contact", &ourselves.contact(Some(caller)))
             .header("Allow", ALLOW)
             .header("User-Agent", &ourselves.user_agent);
@@ -487,7 +487,7 @@ impl Call {
                 .header_with_tag("From", &self.from, &self.identity.from_tag)
                 .header("To", &self.to)
                 .header("Call-ID", &self.identity.call_id)
-                .header("CSeq", &format!("{cseq} CANCEL"))
+                .cseq(cseq, &Method::CANCEL)
                 .header("User-Agent", &ourselves.user_agent)
                 .end(None);
             turn.counters.add(Count::OutCancel);

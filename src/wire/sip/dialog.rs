@@ -22,9 +22,11 @@ impl Ourselves {
             transport, sent_by, ..
         } = self;
         Draft::request(method, uri)
-            .header(
+            .header_of(
                 "Via",
-                &format!("SIP/2.0/{transport} {sent_by};branch={branch};rport"),
+                &[
+                    "SIP/2.0/", transport, " ", sent_by, ";branch=", branch, ";rport",
+                ],
             )
             .header("Max-Forwards", "70")
     }
@@ -34,13 +36,13 @@ impl Ourselves {
         let Ourselves {
             transport, sent_by, ..
         } = self;
-        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+        let (user, at) = user.map_or(("", ""), |user| (user, "@"));
         let parameter = if *transport == "TCP" {
             ";transport=tcp"
         } else {
             ""
         };
-        format!("<sip:{user}{sent_by}{parameter}>")
+        ["<sip:", user, at, sent_by, parameter, ">"].concat()
     }
 }
 
@@ -63,7 +65,7 @@ impl FarSide {
         let remote_target = answer
             .contacts
             .first()
-            .filter(|contact| contact.uri.sip().is_some())
+            .filter(|contact| contact.uri.is_sip())
             .map_or_else(
                 || invite_uri.to_owned(),
                 |contact| contact.uri.as_request_uri().to_owned(),
@@ -114,9 +116,7 @@ impl Dialog {
         } else {
             draft.header_with_tag("To", &self.to, &self.far.remote_tag)
         };
-        draft
-            .header("Call-ID", &self.call_id)
-            .header("CSeq", &format!("{cseq} {method}"))
+        draft.header("Call-ID", &self.call_id).cseq(cseq, method)
     }
 
     /// Request-URI of requests in the dialog (needed for digests).

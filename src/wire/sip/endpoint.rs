@@ -16,6 +16,7 @@ use super::requests::{answer_destination, answer_stateless, count_answer};
 use super::trunk::{Trunk, TrunkSetup};
 use crate::ids::TrunkId;
 use crate::time::Mono;
+use rustc_hash::{FxHashMap, FxHashMapSeed, FxSeededState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -42,8 +43,9 @@ enum Wake {
 /// The user agent.
 pub struct Endpoint {
     trunks: BTreeMap<TrunkId, Trunk>,
-    calls: BTreeMap<CallKey, Call>,
-    by_call_id: BTreeMap<String, CallKey>,
+    /// Boxed: a table of calls themselves would be moved about, kilobyte by kilobyte, as it grows.
+    calls: FxHashMap<CallKey, Box<Call>>,
+    by_call_id: FxHashMapSeed<String, CallKey>,
     wakes: BTreeSet<(Mono, Wake)>,
     random: Box<dyn Random>,
     counters: Counters,
@@ -58,6 +60,7 @@ impl Endpoint {
     pub fn new(now: Mono, settings: Settings, mut random: Box<dyn Random>) -> Endpoint {
         let mut salt = [0_u8; 8];
         random.fill(&mut salt);
+        let salt = u64::from_le_bytes(salt);
         let Settings {
             user_agent,
             trunks,
@@ -73,12 +76,13 @@ impl Endpoint {
             })
             .collect();
         let mut endpoint = Endpoint {
-            calls: BTreeMap::new(),
-            by_call_id: BTreeMap::new(),
+            calls: FxHashMap::default(),
+            // Call-IDs of stray answers are the far end's choice: which of them collide must not be known to it.
+            by_call_id: FxHashMapSeed::with_hasher(FxSeededState::with_seed(salt as usize)),
             wakes: BTreeSet::new(),
             counters: Counters::default(),
             calls_max,
-            salt: u64::from_le_bytes(salt),
+            salt,
             strays: 0,
             trunks,
             random,
@@ -196,12 +200,14 @@ impl Endpoint {
             self.settle_trunk(id);
         }
         if is_connected {
-            let keys: Vec<CallKey> = self
+            let mut keys: Vec<CallKey> = self
                 .calls
                 .iter()
                 .filter(|(_, call)| call.trunk == id)
                 .map(|(key, _)| *key)
                 .collect();
+            // In the order of dialling, whatever the table's is.
+            keys.sort_unstable();
             for key in keys {
                 self.with_call(now, key, out, Call::reconnected);
             }
@@ -210,7 +216,7 @@ impl Endpoint {
 
     /// Whether no call is up, ringing or being ended: what is left only absorbs copies.
     pub fn is_quiet(&self) -> bool {
-        self.calls.values().all(Call::is_over)
+        self.calls.values().all(|call| call.is_over())
     }
 
     /// Whether anything from this address is looked at.
@@ -433,7 +439,7 @@ impl Endpoint {
     fn keep(&mut self, now: Mono, call_id: String, call: Call) {
         let key = call.key;
         self.by_call_id.insert(call_id, key);
-        self.calls.insert(key, call);
+        self.calls.insert(key, Box::new(call));
         self.settle_call(now, key);
     }
 

@@ -5,7 +5,6 @@ use super::failure::Failure;
 use super::number::E164;
 use super::sdp::AudioPath;
 use crate::ids::TrunkId;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 /// A source of randomness: the operating system's generator live, a seed in simulation.
@@ -20,8 +19,9 @@ pub fn random_token(random: &mut dyn Random) -> String {
     random.fill(&mut octets);
     let mut token = String::with_capacity(32);
     for octet in octets {
-        // Writing to a String cannot fail.
-        let _ = write!(token, "{octet:02x}");
+        for digit in [octet >> 4, octet & 15] {
+            token.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+        }
     }
     token
 }

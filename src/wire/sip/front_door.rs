@@ -3,11 +3,12 @@
 //! Owns every rule about form; takes no decision about calls. Never panics, and costs O(n) for n octets. What rsip cannot
 //! read (folding, IPv6, octets outside UTF-8, unknown methods) is read here, and lands in rsip's header types.
 
-use super::headers;
+use super::headers::{self, Kind};
 use super::message::{CSeq, Envelope, Message, Method, Request, Response};
 use super::scan::{Scan, is_token, is_word_octet};
 use super::uri::{NameAddr, Uri, UriFault};
 use super::via::Via;
+use memchr::{memchr, memchr_iter, memchr2};
 use std::borrow::Cow;
 
 /// Longest message, in octets: what a UDP datagram can carry.
@@ -16,6 +17,8 @@ pub const MESSAGE_OCTETS_MAX: usize = 65_535;
 pub const LINE_OCTETS_MAX: usize = 8_192;
 /// Most header lines of a message.
 pub const HEADERS_MAX: usize = 256;
+/// Header lines of an ordinary message.
+const HEADERS_USUAL: usize = 16;
 /// Most hops (Via entries) of a message.
 pub const HOPS_MAX: usize = 70;
 
@@ -191,7 +194,11 @@ pub fn read(octets: &[u8], framing: Framing) -> Verdict {
         None => (head, &head[head.len()..]),
     };
     let is_response = start.len() >= 4 && start[..4].eq_ignore_ascii_case(b"SIP/");
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered {
+        headers: Vec::with_capacity(HEADERS_USUAL),
+        kinds: Vec::with_capacity(HEADERS_USUAL),
+        ..Gathered::default()
+    };
     if let Some(fault) = first_fault {
         gathered.note(fault);
     }
@@ -219,31 +226,23 @@ pub fn read(octets: &[u8], framing: Framing) -> Verdict {
     }
 }
 
-/// Position of the first CRLF CRLF. Looks at every fourth octet only where no line breaks are near.
+/// Position of the first CRLF CRLF.
 pub(super) fn find_blank_line(octets: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(window) = octets.get(at..at + 4) {
-        at += match window[3] {
-            b'\n' if window == b"\r\n\r\n" => return Some(at),
-            b'\n' => 2,
-            b'\r' => 1,
-            _ => 4,
-        };
-    }
-    None
+    memchr_iter(b'\n', octets)
+        .filter_map(|at| at.checked_sub(3))
+        .find(|start| octets.get(*start..start + 4) == Some(b"\r\n\r\n"))
 }
 
 /// Position of the first CRLF.
 pub(super) fn find_line_end(octets: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(window) = octets.get(at..at + 2) {
-        at += match window[1] {
-            b'\n' if window[0] == b'\r' => return Some(at),
-            b'\r' => 1,
-            _ => 2,
-        };
-    }
-    None
+    memchr_iter(b'\n', octets)
+        .filter_map(|at| at.checked_sub(1))
+        .find(|start| octets.get(*start) == Some(&b'\r'))
+}
+
+/// Whether a CR or an LF stands in a line.
+fn has_break(line: &[u8]) -> bool {
+    memchr2(b'\r', b'\n', line).is_some()
 }
 
 enum StartLine {
@@ -255,7 +254,7 @@ fn read_start_line(line: &[u8], is_response: bool) -> Result<StartLine, Fault> {
     if line.len() > LINE_OCTETS_MAX {
         return Err(Fault::LineTooLong);
     }
-    if line.contains(&b'\r') || line.contains(&b'\n') {
+    if has_break(line) {
         return Err(Fault::BareLineBreak);
     }
     let mut parts = line.splitn(3, |octet| *octet == b' ');
@@ -322,6 +321,8 @@ fn check_version(octets: &[u8]) -> Result<(), Fault> {
 struct Gathered {
     fault: Option<Fault>,
     headers: Vec<rsip::Header>,
+    /// What each of them is.
+    kinds: Vec<Kind>,
     content_length: Option<usize>,
 }
 
@@ -341,7 +342,7 @@ impl Gathered {
                 None => (rest, &rest[rest.len()..]),
             };
             rest = tail;
-            if piece.contains(&b'\r') || piece.contains(&b'\n') {
+            if has_break(piece) {
                 self.note(Fault::BareLineBreak);
             }
             if matches!(piece.first(), Some(b' ' | b'\t')) {
@@ -381,7 +382,7 @@ impl Gathered {
     }
 
     fn read_header(&mut self, line: &[u8]) {
-        let Some(colon) = line.iter().position(|octet| *octet == b':') else {
+        let Some(colon) = memchr(b':', line) else {
             return self.note(Fault::HeaderLine);
         };
         let name = line[..colon].trim_ascii_end();
@@ -390,29 +391,39 @@ impl Gathered {
             Ok(name) if is_token(name) => name,
             _ => return self.note(Fault::HeaderLine),
         };
+        // Looked at one by one only where there is something to look at: without a way out, the first pass is a fast one.
+        let has_control = value
+            .iter()
+            .fold(false, |any, octet| any | octet.is_ascii_control());
         let mut before = 0_u8;
-        for octet in value {
+        for octet in value.iter().filter(|_| has_control) {
             if octet.is_ascii_control() && *octet != b'\t' && before != b'\\' {
                 self.note(Fault::ControlOctet);
             }
             before = *octet;
         }
-        let value = String::from_utf8_lossy(value).into_owned();
-        self.headers.push(headers::to_rsip(name, value));
+        let value = match std::str::from_utf8(value) {
+            Ok(value) => value.to_owned(),
+            Err(_) => String::from_utf8_lossy(value).into_owned(),
+        };
+        let header = headers::to_rsip(name, value);
+        self.kinds.push(Kind::of(&header));
+        self.headers.push(header);
     }
 
-    fn values<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter_map(move |header| {
-            let (key, value) = headers::parts(header);
-            (key == name).then_some(value)
-        })
+    fn values(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.kinds
+            .iter()
+            .zip(&self.headers)
+            .filter(move |(other, _)| **other == kind)
+            .map(|(_, header)| headers::parts(header).1)
     }
 
     /// The body by Content-Length, whose faults are noted.
     fn measure_body<'a>(&mut self, rest: &'a [u8], framing: Framing) -> &'a [u8] {
         let mut length = None;
         let mut fault = None;
-        for value in self.values("Content-Length") {
+        for value in self.values(Kind::ContentLength) {
             match (parse_content_length(value), length) {
                 (None, _) => {
                     fault.get_or_insert(Fault::ContentLength);
@@ -445,13 +456,13 @@ impl Gathered {
     }
 
     fn check_limits(&mut self, is_response: bool) {
-        for name in ["Max-Forwards", "Content-Type"] {
-            if self.values(name).nth(1).is_some() {
-                self.note(Fault::Duplicate(name));
+        for kind in [Kind::MaxForwards, Kind::ContentType] {
+            if self.values(kind).nth(1).is_some() {
+                self.note(Fault::Duplicate(kind.name()));
             }
         }
         let mut fault = None;
-        if let Some(value) = self.values("Max-Forwards").next() {
+        if let Some(value) = self.values(Kind::MaxForwards).next() {
             let is_right = parse_number(value).is_some_and(|number| number <= 255);
             if !is_right && !is_response {
                 fault = Some(Fault::MaxForwards);
@@ -463,18 +474,18 @@ impl Gathered {
     }
 
     /// One value of a header that must stand exactly once.
-    fn single(&self, name: &'static str) -> Result<&str, Fault> {
-        let mut values = self.values(name);
-        let value = values.next().ok_or(Fault::Missing(name))?;
+    fn single(&self, kind: Kind) -> Result<&str, Fault> {
+        let mut values = self.values(kind);
+        let value = values.next().ok_or(Fault::Missing(kind.name()))?;
         match values.next() {
-            Some(_) => Err(Fault::Duplicate(name)),
+            Some(_) => Err(Fault::Duplicate(kind.name())),
             None => Ok(value),
         }
     }
 
     fn envelope(&self) -> Result<Envelope, Fault> {
         let mut vias = Vec::with_capacity(2);
-        for value in self.values("Via") {
+        for value in self.values(Kind::Via) {
             Via::parse_list(value, &mut vias).map_err(|fault| Fault::Address("Via", fault))?;
             if vias.len() > HOPS_MAX {
                 return Err(Fault::TooManyHeaders);
@@ -483,10 +494,16 @@ impl Gathered {
         if vias.is_empty() {
             return Err(Fault::Missing("Via"));
         }
-        let address =
-            |name| NameAddr::parse(self.single(name)?).map_err(|fault| Fault::Address(name, fault));
+        let address = |kind: Kind| {
+            NameAddr::parse(self.single(kind)?).map_err(|fault| Fault::Address(kind.name(), fault))
+        };
         // Duplicates and malformed values weigh more than absent ones: a message with both is outside the grammar.
-        let parts = (address("From"), address("To"), self.call_id(), self.cseq());
+        let parts = (
+            address(Kind::From),
+            address(Kind::To),
+            self.call_id(),
+            self.cseq(),
+        );
         let (from, to, call_id, cseq) = match parts {
             (Ok(from), Ok(to), Ok(call_id), Ok(cseq)) => (from, to, call_id, cseq),
             (from, to, call_id, cseq) => {
@@ -510,7 +527,7 @@ impl Gathered {
     }
 
     fn call_id(&self) -> Result<String, Fault> {
-        let value = self.single("Call-ID")?;
+        let value = self.single(Kind::CallId)?;
         let mut words = value.split('@');
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_word_octet);
         let is_right = words.next().is_some_and(is_word)
@@ -524,7 +541,7 @@ impl Gathered {
     }
 
     fn cseq(&self) -> Result<CSeq, Fault> {
-        let value = self.single("CSeq")?;
+        let value = self.single(Kind::CSeq)?;
         let mut scan = Scan::new(value);
         let digits = scan.take_while(|octet| octet.is_ascii_digit());
         let number = parse_number(digits)
@@ -544,13 +561,14 @@ impl Gathered {
         })
     }
 
-    fn addresses(&self, name: &'static str) -> Result<Vec<NameAddr>, Fault> {
+    fn addresses(&self, kind: Kind) -> Result<Vec<NameAddr>, Fault> {
         let mut list = Vec::new();
-        for value in self.values(name) {
-            if name == "Contact" && value == "*" {
+        for value in self.values(kind) {
+            if kind == Kind::Contact && value == "*" {
                 continue;
             }
-            NameAddr::parse_list(value, &mut list).map_err(|fault| Fault::Address(name, fault))?;
+            NameAddr::parse_list(value, &mut list)
+                .map_err(|fault| Fault::Address(kind.name(), fault))?;
             if list.len() > HEADERS_MAX {
                 return Err(Fault::TooManyHeaders);
             }
@@ -567,8 +585,8 @@ impl Gathered {
             Err(fault) => return Verdict::Discard(fault),
         };
         // A 200 with an unreadable Contact is still a person on the line: it must be acknowledged and ended, not dropped.
-        let contacts = self.addresses("Contact").unwrap_or_default();
-        let record_route = self.addresses("Record-Route").unwrap_or_default();
+        let contacts = self.addresses(Kind::Contact).unwrap_or_default();
+        let record_route = self.addresses(Kind::RecordRoute).unwrap_or_default();
         Verdict::Accept(Box::new(Message::Response(Response {
             status,
             reason,
@@ -613,19 +631,19 @@ impl Gathered {
         if envelope.cseq.method != *method {
             return Err(Fault::MethodMismatch);
         }
-        let contacts = self.addresses("Contact")?;
-        let record_route = self.addresses("Record-Route")?;
-        self.addresses("Route")?;
+        let contacts = self.addresses(Kind::Contact)?;
+        let record_route = self.addresses(Kind::RecordRoute)?;
+        self.addresses(Kind::Route)?;
         // RFC 4475 s.3.1.2.12 leaves it open to ignore a bad Date; where a call must end or be confirmed, we do.
         let is_vital = [Method::BYE, Method::ACK, Method::CANCEL].contains(method);
-        if !is_vital && !self.values("Date").all(is_sip_date) {
+        if !is_vital && !self.values(Kind::Date).all(is_sip_date) {
             return Err(Fault::Date);
         }
         Ok((envelope, contacts, record_route))
     }
 
     fn refuse(self, method: &Method, fault: Fault) -> Verdict {
-        let vias: Vec<String> = self.values("Via").map(str::to_owned).collect();
+        let vias: Vec<String> = self.values(Kind::Via).map(str::to_owned).collect();
         // Nobody answers an ACK, and without a hop there is nowhere to answer to.
         if *method == Method::ACK || vias.is_empty() {
             return Verdict::Discard(if vias.is_empty() {
@@ -644,8 +662,8 @@ impl Gathered {
         } else {
             None
         };
-        let first = |name| self.values(name).next().map(str::to_owned);
-        let to = first("To");
+        let first = |kind| self.values(kind).next().map(str::to_owned);
+        let to = first(Kind::To);
         let to_takes_tag = to
             .as_deref()
             .is_some_and(|to| NameAddr::parse(to).is_ok_and(|entry| entry.tag().is_none()));
@@ -654,11 +672,11 @@ impl Gathered {
             reason: fault.phrase(),
             fault,
             top_via,
-            from: first("From"),
+            from: first(Kind::From),
             to,
             to_takes_tag,
-            call_id: first("Call-ID"),
-            cseq: first("CSeq"),
+            call_id: first(Kind::CallId),
+            cseq: first(Kind::CSeq),
             vias,
         }))
     }

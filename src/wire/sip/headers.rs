@@ -5,6 +5,22 @@ use rsip::headers::UntypedHeader;
 
 macro_rules! known_headers {
     ($($variant:ident, $canonical:literal, $lower:literal;)*) => {
+        /// Which header a line is: what is compared where text would cost more.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind { $(#[doc = $canonical] $variant,)* /** One that rsip lacks. */ Other }
+
+        impl Kind {
+            /// Its long name; empty for [`Kind::Other`].
+            pub const fn name(self) -> &'static str {
+                match self { $(Kind::$variant => $canonical,)* Kind::Other => "" }
+            }
+
+            /// The kind of an rsip header.
+            pub const fn of(header: &Header) -> Kind {
+                match header { $(Header::$variant(_) => Kind::$variant,)* Header::Other(..) => Kind::Other }
+            }
+        }
+
         /// The rsip header of a name in any case, long or compact (RFC 3261 s.7.3.3); names that rsip lacks become
         /// `Other` under their name as written, or their long name where it was compact.
         pub fn to_rsip(name: &str, value: String) -> Header {

@@ -140,7 +140,7 @@ fn judge_stateless(request: &Request) -> (u16, Reply<'static>) {
         M::Subscribe | M::Notify => return (489, Reply::default()),
         _ => return (405, Reply::of("Allow", ALLOW)),
     }
-    if request.uri.sip().is_none() {
+    if !request.uri.is_sip() {
         return (416, Reply::default());
     }
     let lacking = lacking(request);
@@ -399,7 +399,7 @@ impl Call {
         }
         // A new Contact is where later requests of ours are addressed to (target refresh, s.12.2.2).
         if let (Some(dialog), Some(contact)) = (&mut self.dialog, request.contacts.first())
-            && contact.uri.sip().is_some()
+            && contact.uri.is_sip()
         {
             dialog.far.remote_target = contact.uri.as_request_uri().to_owned();
         }

@@ -4,8 +4,10 @@
 //! Nothing here decides where a request is sent: that is always the trunk's configured address.
 
 use super::scan::{Scan, ScanFault, is_token_octet, unquote};
+use memchr::memchr;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 /// Why a URI or a header made of URIs was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,28 +59,10 @@ pub enum Host {
 impl Host {
     /// Parses a host name, an IPv4 address, or an IPv6 address in brackets.
     pub fn parse(text: &str) -> Result<Host, UriFault> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or(UriFault::Host)?;
-            return parse_ipv6(inner)
-                .map(|address| Host::Address(IpAddr::V6(address)))
-                .ok_or(UriFault::Host);
-        }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Ok(Host::Address(IpAddr::V4(address)));
-        }
-        // Underscores are outside the grammar and common in private names.
-        let is_name = !text.is_empty()
-            && text.len() <= 255
-            && !text.starts_with(['.', '-'])
-            && text
-                .bytes()
-                .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'))
-            && !text.contains("..");
-        if is_name {
-            Ok(Host::Name(text.to_owned()))
-        } else {
-            Err(UriFault::Host)
-        }
+        Ok(match check_host(text)? {
+            Some(address) => Host::Address(address),
+            None => Host::Name(text.to_owned()),
+        })
     }
 
     /// The address, if it is one.
@@ -87,6 +71,32 @@ impl Host {
             Host::Address(address) => Some(*address),
             Host::Name(_) => None,
         }
+    }
+}
+
+/// Whether a text is a host; its address, if it is not a name.
+fn check_host(text: &str) -> Result<Option<IpAddr>, UriFault> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let inner = inner.strip_suffix(']').ok_or(UriFault::Host)?;
+        return parse_ipv6(inner)
+            .map(|address| Some(IpAddr::V6(address)))
+            .ok_or(UriFault::Host);
+    }
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Ok(Some(IpAddr::V4(address)));
+    }
+    // Underscores are outside the grammar and common in private names.
+    let is_name = !text.is_empty()
+        && text.len() <= 255
+        && !text.starts_with(['.', '-'])
+        && text
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_'))
+        && !text.contains("..");
+    if is_name {
+        Ok(None)
+    } else {
+        Err(UriFault::Host)
     }
 }
 
@@ -114,46 +124,51 @@ pub fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
     format!("{head}::{tail}").parse().ok()
 }
 
-/// A name and its value, if it has one, as written.
-pub type Parameter = (String, Option<String>);
-
-/// A sip: or sips: URI taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SipUri {
+/// A sip: or sips: URI taken apart. Borrows from its text: few URIs are ever asked for their parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipUri<'a> {
     /// Whether it is sips:.
     pub secure: bool,
     /// User part as written, without password.
-    pub user: Option<String>,
+    pub user: Option<&'a str>,
     /// Password as written.
-    pub password: Option<String>,
-    /// Host.
-    pub host: Host,
+    pub password: Option<&'a str>,
+    /// Host as written; [`Host::parse`] takes it.
+    pub host: &'a str,
     /// Port, if written.
     pub port: Option<u16>,
-    /// URI parameters.
-    pub parameters: Vec<Parameter>,
+    /// URI parameters, without the first semicolon.
+    parameters: Option<&'a str>,
     /// Headers component, without its question mark.
-    pub headers: Option<String>,
+    pub headers: Option<&'a str>,
 }
 
-impl SipUri {
+impl<'a> SipUri<'a> {
     /// Value of a URI parameter; `Some(None)` if it stands without one. Names match in any case.
-    pub fn parameter(&self, name: &str) -> Option<Option<&str>> {
-        find_parameter(&self.parameters, name)
+    pub fn parameter(&self, name: &str) -> Option<Option<&'a str>> {
+        self.parameters?
+            .split(';')
+            .map(|parameter| match split_at(parameter, b'=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (parameter, None),
+            })
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
-/// A URI: sip(s) taken apart, others checked for their characters only. Prints as written.
+/// A checked URI. Prints as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uri {
     text: String,
-    sip: Option<SipUri>,
+    /// Whether the scheme is sip or sips.
+    is_sip: bool,
 }
 
 impl Uri {
     /// Parses an absolute URI.
     pub fn parse(text: &str) -> Result<Uri, UriFault> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriFault::Scheme)?;
+        let (scheme, rest) = split_at(text, b':').ok_or(UriFault::Scheme)?;
         let mut letters = scheme.bytes();
         let is_scheme = letters
             .next()
@@ -164,8 +179,9 @@ impl Uri {
             return Err(UriFault::Scheme);
         }
         let secure = scheme.eq_ignore_ascii_case("sips");
-        let sip = if secure || scheme.eq_ignore_ascii_case("sip") {
-            Some(parse_sip(rest, secure)?)
+        let is_sip = secure || scheme.eq_ignore_ascii_case("sip");
+        if is_sip {
+            parse_sip(rest, secure)?;
         } else {
             if rest.is_empty() {
                 return Err(UriFault::Octet);
@@ -181,11 +197,10 @@ impl Uri {
                 return Err(UriFault::Octet);
             }
             check_escapes(rest)?;
-            None
-        };
+        }
         Ok(Uri {
             text: text.to_owned(),
-            sip,
+            is_sip,
         })
     }
 
@@ -194,32 +209,35 @@ impl Uri {
         &self.text
     }
 
+    /// Whether the scheme is sip or sips.
+    pub const fn is_sip(&self) -> bool {
+        self.is_sip
+    }
+
     /// Taken apart, if the scheme is sip or sips.
-    pub const fn sip(&self) -> Option<&SipUri> {
-        self.sip.as_ref()
+    pub fn sip(&self) -> Option<SipUri<'_>> {
+        let (scheme, rest) = split_at(&self.text, b':').filter(|_| self.is_sip)?;
+        parse_sip(rest, scheme.eq_ignore_ascii_case("sips")).ok()
     }
 
     /// Scheme as written.
     pub fn scheme(&self) -> &str {
-        self.text.split_once(':').map_or("", |(scheme, _)| scheme)
+        split_at(&self.text, b':').map_or("", |(scheme, _)| scheme)
     }
 
     /// The URI as it may stand in a request line: without the headers component (RFC 3261 s.19.1.5).
     pub fn as_request_uri(&self) -> &str {
-        match &self.sip {
-            Some(SipUri {
-                headers: Some(_), ..
-            }) => {
-                // '?' may also stand in the user part: cut at the last one after '@'.
-                let host_at = self.text.find('@').unwrap_or(0);
-                self.text
-                    .get(host_at..)
-                    .and_then(|tail| tail.find('?'))
-                    .and_then(|cut| self.text.get(..host_at + cut))
-                    .unwrap_or(&self.text)
-            }
-            _ => &self.text,
+        // Without a question mark there is no headers component.
+        if !self.text.contains('?') || self.sip().is_none_or(|sip| sip.headers.is_none()) {
+            return &self.text;
         }
+        // '?' may also stand in the user part: cut at the last one after '@'.
+        let host_at = self.text.find('@').unwrap_or(0);
+        self.text
+            .get(host_at..)
+            .and_then(|tail| tail.find('?'))
+            .and_then(|cut| self.text.get(..host_at + cut))
+            .unwrap_or(&self.text)
     }
 }
 
@@ -227,6 +245,12 @@ impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// What stands before and behind the first `octet`, which is ASCII. On short texts twice as fast as `str::split_once`.
+fn split_at(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let at = memchr(octet, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 const fn is_unreserved(octet: u8) -> bool {
@@ -261,16 +285,16 @@ fn check_part(text: &str, extra: &[u8], fault: UriFault) -> Result<(), UriFault>
     check_escapes(text)
 }
 
-fn parse_sip(rest: &str, secure: bool) -> Result<SipUri, UriFault> {
+fn parse_sip(rest: &str, secure: bool) -> Result<SipUri<'_>, UriFault> {
     // Unescaped, '@' stands in no other place of the grammar.
-    let (userinfo, hostpart) = match rest.split_once('@') {
+    let (userinfo, hostpart) = match split_at(rest, b'@') {
         Some((userinfo, hostpart)) => (Some(userinfo), hostpart),
         None => (None, rest),
     };
     let (user, password) = match userinfo {
         None => (None, None),
         Some(userinfo) => {
-            let (user, password) = match userinfo.split_once(':') {
+            let (user, password) = match split_at(userinfo, b':') {
                 Some((user, password)) => (user, Some(password)),
                 None => (userinfo, None),
             };
@@ -282,10 +306,10 @@ fn parse_sip(rest: &str, secure: bool) -> Result<SipUri, UriFault> {
             if let Some(password) = password {
                 check_part(password, b"&=+$,", UriFault::User)?;
             }
-            (Some(user.to_owned()), password.map(str::to_owned))
+            (Some(user), password)
         }
     };
-    let (before_headers, headers) = match hostpart.split_once('?') {
+    let (before_headers, headers) = match split_at(hostpart, b'?') {
         Some((before, headers)) => (before, Some(headers)),
         None => (hostpart, None),
     };
@@ -299,14 +323,15 @@ fn parse_sip(rest: &str, secure: bool) -> Result<SipUri, UriFault> {
             return Err(UriFault::Headers);
         }
     }
-    let (hostport, parameters) = match before_headers.split_once(';') {
+    let (hostport, parameters) = match split_at(before_headers, b';') {
         Some((hostport, parameters)) => (hostport, Some(parameters)),
         None => (before_headers, None),
     };
-    let (host, port) = parse_hostport(hostport)?;
-    let mut list = Vec::new();
+    let (host, port) = split_hostport(hostport)?;
+    check_host(host)?;
+    let port = port.map(parse_port).transpose()?;
     for parameter in parameters.into_iter().flat_map(|all| all.split(';')) {
-        let (name, value) = match parameter.split_once('=') {
+        let (name, value) = match split_at(parameter, b'=') {
             Some((name, value)) => (name, Some(value)),
             None => (parameter, None),
         };
@@ -318,7 +343,6 @@ fn parse_sip(rest: &str, secure: bool) -> Result<SipUri, UriFault> {
             // A second "=" is outside the grammar; route parameters of some proxies carry base64 all the same.
             check_part(value, b"[]/:&+$`=", UriFault::Parameter)?;
         }
-        list.push((name.to_owned(), value.map(str::to_owned)));
     }
     Ok(SipUri {
         secure,
@@ -326,14 +350,19 @@ fn parse_sip(rest: &str, secure: bool) -> Result<SipUri, UriFault> {
         password,
         host,
         port,
-        parameters: list,
-        headers: headers.map(str::to_owned),
+        parameters,
+        headers,
     })
 }
 
 /// Host and port without white space: `example.com`, `192.0.2.1:5060`, `[2001:db8::1]:5060`.
 pub fn parse_hostport(text: &str) -> Result<(Host, Option<u16>), UriFault> {
-    let (host, port) = if text.starts_with('[') {
+    let (host, port) = split_hostport(text)?;
+    Ok((Host::parse(host)?, port.map(parse_port).transpose()?))
+}
+
+fn split_hostport(text: &str) -> Result<(&str, Option<&str>), UriFault> {
+    Ok(if text.starts_with('[') {
         let close = text.find(']').ok_or(UriFault::Host)?;
         let (host, tail) = text.split_at(close + 1);
         match tail.strip_prefix(':') {
@@ -342,12 +371,11 @@ pub fn parse_hostport(text: &str) -> Result<(Host, Option<u16>), UriFault> {
             None => return Err(UriFault::Host),
         }
     } else {
-        match text.split_once(':') {
+        match split_at(text, b':') {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
         }
-    };
-    Ok((Host::parse(host)?, port.map(parse_port).transpose()?))
+    })
 }
 
 /// A port, 0..=65535, leading zeros allowed.
@@ -358,34 +386,44 @@ pub fn parse_port(text: &str) -> Result<u16, UriFault> {
     text.parse().map_err(|_| UriFault::Port)
 }
 
-fn find_parameter<'a>(list: &'a [Parameter], name: &str) -> Option<Option<&'a str>> {
-    list.iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_deref())
-}
-
-/// A URI with display name and header parameters: an entry of From, To, Contact, Route, Record-Route.
+/// A URI with display name and header parameters: an entry of From, To, Contact, Route, Record-Route. Keeps the text as
+/// written, and where in it the parts stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameAddr {
-    /// Display name as written, quotes included.
-    pub display_name: Option<String>,
     /// The URI.
     pub uri: Uri,
-    /// Header parameters (behind the brackets).
-    pub parameters: Vec<Parameter>,
     /// As written, without surrounding white space.
     pub text: String,
+    /// The display name as written, quotes included.
+    name: Option<Range<usize>>,
+    /// Where the header parameters begin (behind the brackets).
+    parameters_at: usize,
+    tag: Option<Range<usize>>,
 }
 
 impl NameAddr {
+    /// Display name as written, quotes included.
+    pub fn display_name(&self) -> Option<&str> {
+        self.text.get(self.name.clone()?)
+    }
+
     /// The tag parameter.
     pub fn tag(&self) -> Option<&str> {
-        self.parameter("tag").flatten()
+        self.text.get(self.tag.clone()?)
     }
 
     /// Value of a header parameter; `Some(None)` if it stands without one.
-    pub fn parameter(&self, name: &str) -> Option<Option<&str>> {
-        find_parameter(&self.parameters, name)
+    pub fn parameter(&self, name: &str) -> Option<Option<String>> {
+        let mut scan = Scan::new(self.text.get(self.parameters_at..)?);
+        let mut found = None;
+        // What was read once is read again without a fault.
+        let _ = read_parameters(&mut scan, |parameter| {
+            if found.is_none() && parameter.name.eq_ignore_ascii_case(name) {
+                found = Some(parameter.value.map(|value| value.plain()));
+            }
+            Ok(())
+        });
+        found
     }
 
     /// Parses a value that holds exactly one (From, To).
@@ -414,21 +452,20 @@ impl NameAddr {
 
 fn read_name_addr(scan: &mut Scan<'_>) -> Result<NameAddr, UriFault> {
     let start = scan.position();
-    let (display_name, uri) = if scan.peek() == Some(b'"') {
-        let name = scan.quoted()?.to_owned();
+    let (name_length, uri) = if scan.peek() == Some(b'"') {
+        let length = scan.quoted()?.len();
         scan.skip_space();
-        (Some(name), read_bracketed(scan)?)
+        (Some(length), read_bracketed(scan)?)
     } else if scan.peek() == Some(b'<') {
         (None, read_bracketed(scan)?)
     } else {
         // Tokens and spaces up to '<' are a display name; anything else is a bare URI.
         let mut ahead = *scan;
-        let name_start = ahead.position();
         ahead.take_while(|octet| is_token_octet(octet) || matches!(octet, b' ' | b'\t'));
         if ahead.peek() == Some(b'<') {
-            let name = ahead.since(name_start).trim_end().to_owned();
+            let length = ahead.since(start).trim_end().len();
             *scan = ahead;
-            (Some(name), read_bracketed(scan)?)
+            (Some(length), read_bracketed(scan)?)
         } else {
             let text = scan.take_while(|octet| !matches!(octet, b';' | b',' | b' ' | b'\t'));
             if text.contains(['<', '>', '"']) {
@@ -441,13 +478,23 @@ fn read_name_addr(scan: &mut Scan<'_>) -> Result<NameAddr, UriFault> {
             (None, Uri::parse(text)?)
         }
     };
-    let parameters = read_parameters(scan)?;
-    let text = scan.since(start).trim_end().to_owned();
+    let parameters_at = scan.position() - start;
+    let mut tag = None;
+    read_parameters(scan, |parameter| {
+        if tag.is_none()
+            && parameter.name.eq_ignore_ascii_case("tag")
+            && let Some(value) = parameter.value
+        {
+            tag = Some(value.at - start..value.at - start + value.text.len());
+        }
+        Ok(())
+    })?;
     Ok(NameAddr {
-        display_name,
         uri,
-        parameters,
-        text,
+        text: scan.since(start).trim_end().to_owned(),
+        name: name_length.map(|length| 0..length),
+        parameters_at,
+        tag,
     })
 }
 
@@ -462,65 +509,110 @@ fn read_bracketed(scan: &mut Scan<'_>) -> Result<Uri, UriFault> {
     Uri::parse(text)
 }
 
-/// Parameters behind a value: `*( SEMI token [ EQUAL gen-value ] )`; quoted values come without their quotes.
-pub fn read_parameters(scan: &mut Scan<'_>) -> Result<Vec<Parameter>, UriFault> {
-    let mut parameters = Vec::new();
+/// A parameter behind a value, as it stands in the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parameter<'a> {
+    /// Name as written.
+    pub(super) name: &'a str,
+    /// Value, if it has one.
+    pub(super) value: Option<Value<'a>>,
+}
+
+/// A parameter's value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'a> {
+    /// Without its quotes, escapes as they stand.
+    pub(super) text: &'a str,
+    /// Where it begins in what is scanned.
+    pub(super) at: usize,
+    is_quoted: bool,
+}
+
+impl Value<'_> {
+    /// The value with its escapes resolved.
+    pub(super) fn plain(&self) -> String {
+        if self.is_quoted {
+            unquote(&format!("\"{}\"", self.text))
+        } else {
+            self.text.to_owned()
+        }
+    }
+}
+
+/// Reads the parameters behind a value, `*( SEMI token [ EQUAL gen-value ] )`, and shows each of them to `each`.
+pub(super) fn read_parameters<'a>(
+    scan: &mut Scan<'a>,
+    mut each: impl FnMut(Parameter<'a>) -> Result<(), UriFault>,
+) -> Result<(), UriFault> {
     while scan.eat_loose(b';') {
-        let name = scan.token()?.to_owned();
+        let name = scan.token()?;
         let value = if scan.eat_loose(b'=') {
+            let from = scan.position();
             if scan.peek() == Some(b'"') {
-                Some(unquote(scan.quoted()?))
+                let quoted = scan.quoted()?;
+                Some(Value {
+                    text: quoted.get(1..quoted.len() - 1).unwrap_or_default(),
+                    at: from + 1,
+                    is_quoted: true,
+                })
             } else {
                 // token, or a host that may be an IPv6 reference
-                let value = scan.take_while(|octet| {
+                let text = scan.take_while(|octet| {
                     is_token_octet(octet) || matches!(octet, b'[' | b']' | b':')
                 });
-                if value.is_empty() {
+                if text.is_empty() {
                     return Err(UriFault::Parameter);
                 }
-                Some(value.to_owned())
+                Some(Value {
+                    text,
+                    at: from,
+                    is_quoted: false,
+                })
             }
         } else {
             None
         };
-        parameters.push((name, value));
+        each(Parameter { name, value })?;
     }
-    Ok(parameters)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sip(text: &str) -> SipUri {
-        Uri::parse(text)
-            .unwrap_or_else(|fault| panic!("{text}: {fault}"))
-            .sip()
-            .cloned()
-            .unwrap_or_else(|| panic!("{text} is no sip URI"))
+    fn sip(text: &str) -> SipUri<'_> {
+        let uri = Uri::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+        assert!(uri.is_sip() && uri.sip().is_some(), "{text} is no sip URI");
+        let (scheme, rest) = text.split_once(':').expect("it has a scheme");
+        parse_sip(rest, scheme == "sips").expect("it was read before")
+    }
+
+    fn host(text: &str) -> Host {
+        Host::parse(sip(text).host).expect("it was checked")
     }
 
     #[test]
     fn uris_of_the_trade_are_taken_apart() {
         let plain = sip("sip:+84900000412@203.0.113.7:5070;transport=udp");
-        assert_eq!(plain.user.as_deref(), Some("+84900000412"));
-        assert_eq!(plain.host.address(), "203.0.113.7".parse().ok());
+        assert_eq!(plain.user, Some("+84900000412"));
+        assert_eq!(plain.host, "203.0.113.7");
         assert_eq!(plain.port, Some(5070));
         assert_eq!(plain.parameter("Transport"), Some(Some("udp")));
         let v6 = sip("sips:alice:secret@[2001:db8::9:1]:5061;lr?Subject=x");
         assert!(v6.secure);
         assert_eq!(v6.password.as_deref(), Some("secret"));
-        assert_eq!(v6.host.to_string(), "[2001:db8::9:1]");
-        assert_eq!(v6.headers.as_deref(), Some("Subject=x"));
+        assert_eq!((v6.user, v6.password), (Some("alice"), Some("secret")));
+        assert_eq!(v6.host, "[2001:db8::9:1]");
+        assert_eq!(v6.parameter("lr"), Some(None));
+        assert_eq!(v6.headers, Some("Subject=x"));
         assert_eq!(sip("sip:[2001:db8::10:5070]").port, None);
         assert_eq!(
-            sip("sip:user;par=u%40example.net@example.com")
-                .user
-                .as_deref(),
+            sip("sip:user;par=u%40example.net@example.com").user,
             Some("user;par=u%40example.net")
         );
         assert_eq!(
-            sip("sip:user@[2001:db8:::192.0.2.1]").host.to_string(),
+            host("sip:user@[2001:db8:::192.0.2.1]").to_string(),
             "[2001:db8::c000:201]"
         );
         assert!(Uri::parse("tel:+1234;phone-context=x").is_ok_and(|uri| uri.sip().is_none()));
@@ -559,7 +651,7 @@ mod tests {
     #[test]
     fn parameters_inside_brackets_belong_to_the_uri() {
         let inside = NameAddr::parse("<sip:+1972@gw.example.net;unknownparam>");
-        assert!(inside.is_ok_and(|entry| entry.parameters.is_empty()));
+        assert!(inside.is_ok_and(|entry| entry.parameter("unknownparam").is_none()));
         let outside = NameAddr::parse("sip:+1972@gw.example.net;unknownparam");
         assert!(outside.is_ok_and(|entry| entry.parameter("unknownparam") == Some(None)));
     }
@@ -573,11 +665,24 @@ mod tests {
         )
         .unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(list.len(), 3);
-        assert_eq!(list[0].parameter("q"), Some(Some("0.33")));
+        assert_eq!(list[0].parameter("q"), Some(Some("0.33".to_owned())));
+        assert_eq!(list[0].display_name(), Some("\"Quoted, string \\\"\\\"\""));
         assert_eq!(list[1].uri.as_str(), "tel:4443322");
-        assert_eq!(list[2].display_name.as_deref(), Some("token1~ t2"));
+        assert_eq!(list[2].display_name(), Some("token1~ t2"));
         let tagged = NameAddr::parse("sip:vivekg@example.com ;   tag    = 1918181833n");
         assert_eq!(tagged.as_ref().map(NameAddr::tag), Ok(Some("1918181833n")));
+        assert!(NameAddr::parse("<sip:a@b>;tag=").is_err());
+        let mut list = Vec::new();
+        NameAddr::parse_list(
+            "<sip:a@b>;tag=1, \"B\" <sip:c@d> ;n=\"q\\\"q\";TAG=22",
+            &mut list,
+        )
+        .unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(
+            list.iter().map(NameAddr::tag).collect::<Vec<_>>(),
+            [Some("1"), Some("22")]
+        );
+        assert_eq!(list[1].parameter("N"), Some(Some("q\"q".to_owned())));
     }
 
     #[test]

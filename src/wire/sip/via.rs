@@ -3,50 +3,49 @@
 use super::scan::{Scan, ScanFault};
 use super::uri::{Host, Parameter, UriFault, parse_ipv6, parse_port, read_parameters};
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// What a branch of RFC 3261 begins with.
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
 
-/// One hop.
+/// One hop. Keeps the text as written, and where in it the parts stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
-    /// Transport as written ("UDP").
-    pub transport: String,
     /// Host that the answer was asked to.
     pub host: Host,
     /// Its port, if written.
     pub port: Option<u16>,
-    /// Parameters.
-    pub parameters: Vec<Parameter>,
     /// As written.
     pub text: String,
+    transport: Range<usize>,
+    /// Where the parameters begin.
+    parameters_at: usize,
+    branch: Option<Range<usize>>,
+    wants_rport: bool,
 }
 
 impl Via {
+    /// Transport as written ("UDP").
+    pub fn transport(&self) -> &str {
+        self.text.get(self.transport.clone()).unwrap_or_default()
+    }
+
     /// The branch, if it identifies a transaction by itself: the cookie and at least one octet more (RFC 3261 s.8.1.1.7).
     pub fn branch(&self) -> Option<&str> {
-        self.parameter("branch")
-            .flatten()
+        self.text
+            .get(self.branch.clone()?)
             .filter(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
     }
 
-    /// Value of a parameter; `Some(None)` if it stands without one.
-    pub fn parameter(&self, name: &str) -> Option<Option<&str>> {
-        self.parameters
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_deref())
-    }
-
     /// Whether the sender asked for symmetric answers (RFC 3581 s.3).
-    pub fn wants_rport(&self) -> bool {
-        self.parameter("rport").is_some()
+    pub const fn wants_rport(&self) -> bool {
+        self.wants_rport
     }
 
     /// Port of the answer where `rport` was not asked for; 5060 by default (5061 for TLS).
     pub fn answer_port(&self) -> u16 {
         self.port
-            .unwrap_or(if self.transport.eq_ignore_ascii_case("TLS") {
+            .unwrap_or(if self.transport().eq_ignore_ascii_case("TLS") {
                 5061
             } else {
                 5060
@@ -59,25 +58,28 @@ impl Via {
         if !must_say {
             return self.text.clone();
         }
-        let mut text = format!("SIP/2.0/{} {}", self.transport, self.host);
+        let mut text = format!("SIP/2.0/{} {}", self.transport(), self.host);
         if let Some(port) = self.port {
             text.push_str(&format!(":{port}"));
         }
-        for (name, value) in &self.parameters {
+        let mut scan = Scan::new(self.text.get(self.parameters_at..).unwrap_or_default());
+        // What was read once is read again without a fault.
+        let _ = read_parameters(&mut scan, |Parameter { name, value }| {
             if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
-                continue;
+                return Ok(());
             }
             text.push(';');
             text.push_str(name);
-            if let Some(value) = value {
+            if let Some(value) = value.map(|value| value.plain()) {
                 text.push('=');
-                if super::scan::is_token(value) || parse_address(value).is_some() {
-                    text.push_str(value);
+                if super::scan::is_token(&value) || parse_address(&value).is_some() {
+                    text.push_str(&value);
                 } else {
-                    text.push_str(&super::scan::quote(value));
+                    text.push_str(&super::scan::quote(&value));
                 }
             }
-        }
+            Ok(())
+        });
         text.push_str(&format!(";received={}", source.ip()));
         if self.wants_rport() {
             text.push_str(&format!(";rport={}", source.port()));
@@ -111,7 +113,8 @@ fn read_via(scan: &mut Scan<'_>) -> Result<Via, UriFault> {
         return Err(UriFault::Scheme);
     }
     slash(scan)?;
-    let transport = scan.token()?.to_owned();
+    let transport = scan.position() - start;
+    let transport = transport..transport + scan.token()?.len();
     if !matches!(scan.peek(), Some(b' ' | b'\t')) {
         return Err(UriFault::Host);
     }
@@ -131,17 +134,23 @@ fn read_via(scan: &mut Scan<'_>) -> Result<Via, UriFault> {
     } else {
         None
     };
-    let parameters = read_parameters(scan)?;
-    for (name, value) in &parameters {
-        check_parameter(name, value.as_deref())?;
-    }
-    let text = scan.since(start).trim_end().to_owned();
+    let parameters_at = scan.position() - start;
+    let (mut branch, mut wants_rport) = (None, false);
+    read_parameters(scan, |Parameter { name, value }| {
+        if name.eq_ignore_ascii_case("branch") && branch.is_none() {
+            branch = value.map(|value| value.at - start..value.at - start + value.text.len());
+        }
+        wants_rport |= name.eq_ignore_ascii_case("rport");
+        check_parameter(name, value.map(|value| value.text))
+    })?;
     Ok(Via {
-        transport,
         host,
         port,
-        parameters,
-        text,
+        text: scan.since(start).trim_end().to_owned(),
+        transport,
+        parameters_at,
+        branch,
+        wants_rport,
     })
 }
 
@@ -199,7 +208,7 @@ mod tests {
         let list = vias("SIP  / 2.0  / TCP     spindle.example.com   ;  branch  =   z9hG4bK9ikj8  , SIP  /    2.0   / UDP  192.168.255.111   ; branch= z9hG4bK30239")
             .unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(list.len(), 2);
-        assert_eq!(list[0].transport, "TCP");
+        assert_eq!(list[0].transport(), "TCP");
         assert_eq!(list[0].branch(), Some("z9hG4bK9ikj8"));
         assert_eq!(list[1].host.address(), "192.168.255.111".parse().ok());
     }

@@ -107,7 +107,7 @@ impl Call {
                     .header_with_tag("From", &self.from, &self.identity.from_tag)
                     .header("To", &response.envelope.to.text)
                     .header("Call-ID", &self.identity.call_id)
-                    .header("CSeq", &format!("{cseq} ACK"))
+                    .cseq(cseq, &Method::ACK)
                     .end(None);
                 client.keep_ack(octets.clone());
                 turn.counters.add(Count::OutAck);

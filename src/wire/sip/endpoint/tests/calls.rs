@@ -108,7 +108,7 @@ fn over_tcp_nothing_is_sent_twice_and_a_gap_fails_new_calls() {
     stage.dial();
     stage.pass(MS(3_900));
     assert_eq!(stage.requests(&Method::INVITE).len(), 1);
-    assert!(stage.last(&Method::INVITE).envelope.vias[0].transport == "TCP");
+    assert!(stage.last(&Method::INVITE).envelope.vias[0].transport() == "TCP");
     let mut gap = Stage::over(Transport::Tcp);
     gap.endpoint.connected(gap.now, TRUNK, false, &mut gap.out);
     gap.dial();
@@ -230,7 +230,7 @@ fn of_ten_thousand_hostile_numbers_only_numbers_leave_and_no_header_is_added() {
         let user = invite
             .uri
             .sip()
-            .and_then(|uri| uri.user.clone())
+            .and_then(|uri| uri.user.map(str::to_owned))
             .unwrap_or_default();
         let digits = user.strip_prefix('+').unwrap_or(&user);
         assert!(
