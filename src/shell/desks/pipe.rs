@@ -276,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_text_of_any_length_is_one_message() {
-        for length in [0, 1, 125, 126, 127, 2_048, 65_535, 65_536, 200_000] {
+        for length in [0, 1, 125, 126, 127, 2_048, 65_535, 65_536, 70_000] {
             let (pipe, _library, far) = pair().await;
             let text = "x".repeat(length);
             let sent = {
@@ -302,10 +302,10 @@ mod tests {
             .set_recv_buffer_size(4_096)
             .expect("a small buffer");
         // Far more than both sides' buffers hold.
-        let long = "x".repeat(1 << 20);
+        let long = "x".repeat(256 << 10);
         assert_eq!(pipe.offer(&long).expect("open"), Offered::Begun);
         let mut read = Vec::new();
-        while read.len() < 900 << 10 {
+        while read.len() < 128 << 10 {
             // There is room again, and the first text is not through.
             assert_eq!(pipe.offer("too early").expect("open"), Offered::Refused);
             let mut part = vec![0; 64 << 10];
@@ -322,7 +322,7 @@ mod tests {
             pipe
         });
         // Head of ten bytes, the long text, head of two bytes, the short one.
-        let mut last = vec![0; (1 << 20) + 10 + 2 + 3 - read.len()];
+        let mut last = vec![0; (256 << 10) + 10 + 2 + 3 - read.len()];
         far.read_exact(&mut last).await.expect("open");
         assert_eq!(&last[last.len() - 5..], b"\x81\x03now");
         assert!(
