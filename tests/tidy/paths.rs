@@ -319,8 +319,10 @@ impl Walk<'_> {
                 Some(Token::Mark('{')) => {
                     self.at += 1;
                     while !self.is(0, &Token::Mark('}')) && self.at < self.tokens.len() {
+                        let before = self.at;
                         self.use_tree(&segments);
-                        if self.is(0, &Token::Mark(',')) {
+                        // A mark that no `use` has: never stand still.
+                        if self.is(0, &Token::Mark(',')) || self.at == before {
                             self.at += 1;
                         }
                     }
