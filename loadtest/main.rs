@@ -4,6 +4,7 @@
 mod agents;
 mod calls;
 mod frame;
+mod import;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -53,6 +54,8 @@ enum Scenario {
     /// The server behind the bare push; `answers` starts it
     #[command(hide = true)]
     BarePushServer(agents::bare::BareArgs),
+    /// A list of a million into the store, alone and behind live calls; the same again; a backup
+    Import(import::ImportArgs),
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -76,6 +79,7 @@ fn run(args: &Args) -> Result<()> {
         Scenario::Storm(storm) => until_done(agents::storm::measure(storm, dir.path()))?,
         Scenario::Answers(answers) => until_done(agents::answers::measure(answers, dir.path()))?,
         Scenario::BarePushServer(args) => return agents::bare::serve(args),
+        Scenario::Import(import) => import::measure(import, dir.path())?,
     };
     report.publish(args.json)?;
     if !report.failures().is_empty() {

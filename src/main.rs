@@ -2,9 +2,10 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tandem::config::{Config, check_report, ratio_milli};
 use tandem::core::settings::DialMode;
 use tandem::demo::carrier::CarrierArgs;
@@ -12,8 +13,10 @@ use tandem::ids::AttemptId;
 use tandem::shell::api::client::{ApiClient, campaign_table};
 use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
 use tandem::shell::log::LogFormat;
+use tandem::shell::progress_line::{ProgressLine, share_and_rest};
 use tandem::shell::replay::{Telling, replay};
 use tandem::shell::serve::{serve, store_path};
+use tandem::shell::store::backup::CopyStep;
 use tandem::shell::store::import::ImportReport;
 use tandem::shell::store::lead_rows::ListRules;
 use tandem::shell::store::sqlite::{BackOffice, ExportFilter, NumbersShown};
@@ -90,6 +93,27 @@ enum Command {
         /// Where records that cannot be read are written, with line and reason
         #[arg(long)]
         rejects: Option<PathBuf>,
+        /// Begin at the file's beginning, although an import of it was cut off and could go on where it stood
+        #[arg(long, conflicts_with = "do_not_call")]
+        restart: bool,
+    },
+    /// Copy the store while the engine runs, and check the copy; it holds personal data
+    Backup {
+        /// The copy, a new file; default: backups/tandem-DATE.db in data_dir
+        #[arg(long)]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Put a backup in the store's place, with the engine stopped; the store that is there is kept aside
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Nobody on the lists is dialled for so many hours: whom the lost store dialled since the backup is not known
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=720))]
+        hold_hours: u32,
+        #[command(flatten)]
+        config: ConfigArg,
     },
     /// Agents: add, list, disable
     #[command(subcommand)]
@@ -291,10 +315,22 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             campaign,
             do_not_call,
             rejects,
+            restart,
         } => {
             let config = load(&config.config)?;
-            import(&config, &file, campaign, do_not_call, rejects.as_deref())?;
+            let list = if do_not_call {
+                List::DoNotCall
+            } else {
+                List::Leads { campaign, restart }
+            };
+            import(&config, &file, list, rejects.as_deref())?;
         }
+        Command::Backup { to, config } => backup(&load(&config.config)?, to)?,
+        Command::Restore {
+            file,
+            hold_hours,
+            config,
+        } => restore(&load(&config.config)?, &file, hold_hours)?,
         Command::Agent(command) => agent(command)?,
         Command::Campaign(command) => campaign(command)?,
         Command::Stop {
@@ -382,39 +418,58 @@ fn run_engine(path: &Path, until_stdin_closes: bool, format: LogFormat) -> anyho
     Ok(())
 }
 
-fn import(
-    config: &Config,
-    file: &Path,
-    campaign: Option<String>,
-    do_not_call: bool,
-    rejects: Option<&Path>,
-) -> anyhow::Result<()> {
-    let shows = std::io::stderr().is_terminal();
+enum List {
+    Leads {
+        campaign: Option<String>,
+        restart: bool,
+    },
+    DoNotCall,
+}
+
+fn import(config: &Config, file: &Path, list: List, rejects: Option<&Path>) -> anyhow::Result<()> {
+    let mut line = ProgressLine::new();
     let mut progress = |report: &ImportReport| {
-        if shows {
-            let rate = report.read as f64 / report.seconds.max(0.001);
-            eprint!("\r{} records read, {rate:.0} a second ", report.read);
-        }
+        line.tell(|| {
+            let rate = format!("{:.0} records/s", report.rate());
+            let elapsed = Duration::from_secs_f64(report.seconds);
+            let rest = share_and_rest(report.bytes, report.bytes_total, elapsed, &rate);
+            format!(
+                "{} records, {} rejected; {rest}",
+                report.read, report.rejected
+            )
+        });
     };
     let mut office = office(config)?;
-    let report = if do_not_call {
-        office.import_dnc(file, &config.default_country, rejects, &mut progress)?
-    } else {
-        let rules = ListRules {
-            campaigns: config
-                .campaigns
-                .iter()
-                .map(|campaign| campaign.settings.name.clone())
-                .collect(),
-            skills: config.skills.clone(),
-            campaign: campaign.clone(),
-            country: config.default_country.clone(),
-            zone: config.default_zone.clone(),
-        };
-        office.import_leads(file, rules, rejects, &mut progress)?
+    let mut named = None;
+    let report = match list {
+        List::DoNotCall => {
+            office.import_dnc(file, &config.default_country, rejects, &mut progress)?
+        }
+        List::Leads { campaign, restart } => {
+            let rules = ListRules {
+                campaigns: config
+                    .campaigns
+                    .iter()
+                    .map(|campaign| campaign.settings.name.clone())
+                    .collect(),
+                skills: config.skills.clone(),
+                campaign: campaign.clone(),
+                country: config.default_country.clone(),
+                zone: config.default_zone.clone(),
+            };
+            named = campaign;
+            if restart {
+                office.import_forget(file, &rules)?;
+            }
+            office.import_leads(file, rules, rejects, &mut progress)?
+        }
     };
-    if shows {
-        eprintln!();
+    line.end();
+    if report.resumed > 0 {
+        println!(
+            "Went on after {} records of an import that was cut off; the figures count them in.",
+            report.resumed
+        );
     }
     println!(
         "{} read: {} new, {} known already ({} of them brought something new), {} rejected; {:.1} s",
@@ -436,9 +491,66 @@ fn import(
     }
     // A running engine looks for itself once a second; this only saves the second.
     if let Ok(client) = ApiClient::of(config) {
-        let _ = client.leads_changed(campaign.as_deref());
+        let _ = client.leads_changed(named.as_deref());
     }
     Ok(())
+}
+
+/// Tells how far a backup or a restore is.
+fn copy_progress() -> impl FnMut(CopyStep) {
+    let (mut line, begun) = (ProgressLine::new(), std::time::Instant::now());
+    move |step| {
+        line.tell(|| match step {
+            CopyStep::Copying(done, all) => {
+                let rate = format!("{} MB copied", done >> 20);
+                share_and_rest(done, all, begun.elapsed(), &rate)
+            }
+            CopyStep::Checking => "checking the copy".to_owned(),
+            CopyStep::Preparing => "preparing the store".to_owned(),
+        });
+    }
+}
+
+fn backup(config: &Config, to: Option<PathBuf>) -> anyhow::Result<()> {
+    let now = unix_now();
+    let to = match to {
+        Some(to) => to,
+        None => tandem::shell::store::backup::default_file(&config.data_dir, now)
+            .context("the directory of backups")?,
+    };
+    let report =
+        tandem::shell::store::sqlite::backup(&store_path(config), &to, now, &mut copy_progress())?;
+    println!(
+        "{}: {} MB, {} leads, {} attempts ({} in the air), checked; {:.1} s",
+        report.file.display(),
+        report.bytes >> 20,
+        report.leads,
+        report.attempts,
+        report.in_air,
+        report.seconds
+    );
+    println!("It holds personal data and log-ins: encrypt it before it leaves this machine.");
+    Ok(())
+}
+
+fn restore(config: &Config, file: &Path, hold_hours: u32) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {}", config.data_dir.display()))?;
+    let now = unix_now();
+    let hold = Duration::from_secs(u64::from(hold_hours) * 3_600);
+    let plan = tandem::shell::store::backup::RestorePlan {
+        store: &store_path(config),
+        backup: file,
+        now,
+        quiet_until: now + hold,
+    };
+    let report = tandem::shell::store::sqlite::restore(&plan, &mut copy_progress())?;
+    print!("{}", report.words(&plan));
+    Ok(())
+}
+
+fn unix_now() -> UnixMs {
+    tandem::shell::lanes::Clock::new().now().unix
 }
 
 /// "name:7" as name and number; the number is `default` where there is none.

@@ -240,6 +240,7 @@ fn a_pure_room_that_looks_outside_is_found() {
     for source in [
         "use crate::shell::lanes::Clock;",
         "use crate::{ids::AgentId, wire::sip::Uri};",
+        "use {crate::ids::AgentId, crate::wire::sip::Uri};\nfn f() { let x = (1, 2); }",
         "use crate::config;",
         "use crate::*;",
         "use super::super::shell::lanes;",

@@ -176,6 +176,24 @@ pub fn resident_kib(id: u32) -> Result<u64> {
     status_field(id, "VmRSS:")
 }
 
+/// Most memory that a process ever had resident, in KiB.
+pub fn peak_kib(id: u32) -> Result<u64> {
+    status_field(id, "VmHWM:")
+}
+
+/// Time that this process's thread of this name has spent on a core so far, in seconds.
+pub fn named_thread_cpu_seconds(name: &str) -> Result<f64> {
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        // A thread may end while we look. The kernel keeps fifteen bytes of a name.
+        let comm = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+        if comm.trim() == &name[..name.len().min(15)] {
+            return on_core_seconds(&task);
+        }
+    }
+    bail!("no thread is named {name}")
+}
+
 fn status_field(id: u32, field: &str) -> Result<u64> {
     proc_file(id, "status")?
         .lines()

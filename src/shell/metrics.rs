@@ -274,7 +274,7 @@ impl Metrics {
             .absolute(picture.wrap_overruns);
         self.counter(CounterName::FloorInvariantFaults, &[])
             .absolute(picture.invariant_faults);
-        locked(&self.shown).show(self, picture, &locked(&self.trunks));
+        locked(&self.shown).take(self, picture, &locked(&self.trunks));
         self.observe_process();
     }
 
@@ -334,6 +334,7 @@ impl Metrics {
     /// Everything as Prometheus text (exposition format 0.0.4).
     pub fn render(&self) -> String {
         let mut text = self.handle.render();
+        locked(&self.shown).render(&mut text);
         self.render_seconds(&mut text);
         for name in TimingName::ALL {
             head(&mut text, name.name(), "histogram", name.help());

@@ -9,6 +9,7 @@ pub mod lanes;
 pub mod log;
 pub mod media;
 pub mod metrics;
+pub mod progress_line;
 pub mod reload;
 pub mod replay;
 pub mod router;

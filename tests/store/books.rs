@@ -74,7 +74,7 @@ fn an_outcome_reaches_as_far_as_its_code_says() {
     let place = Place::new();
     place.leads(9);
     place.list(&format!(
-        "campaign,cif,number\nCC-B1-HN,C6,{}\nCC-B1-HN,C7,{}\n",
+        "campaign,cif,number\nCC-B1-HN,C000006,{}\nCC-B1-HN,C000007,{}\n",
         number(16),
         number(17)
     ));
@@ -143,7 +143,10 @@ fn an_outcome_reaches_as_far_as_its_code_says() {
         place.ask("SELECT coalesce(done, 'open') FROM lead WHERE id = 10"),
         "open"
     );
-    place.office().person_block("C6", "paid", None).unwrap();
+    place
+        .office()
+        .person_block("C000006", "paid", None)
+        .unwrap();
     store
         .commit(&[StoreOrder::LeadReturned {
             lead: LeadId(10),
@@ -157,7 +160,8 @@ fn an_outcome_reaches_as_far_as_its_code_says() {
 fn shared_number() -> Place {
     let place = Place::new();
     let (one, two) = (number(1), number(2));
-    place.list(&format!("cif,number\nC1,{one}\nC2,{one}\nC1,{two}\n"));
+    place.list(&format!("cif,number\nC1,{one}\nC2,{one}\n"));
+    place.list(&format!("cif,number\nC1,{two}\n"));
     place.list(&format!("campaign,cif,number\nCC-B1-HN,C1,{two}\n"));
     place
 }
@@ -356,7 +360,7 @@ fn a_lead_that_is_done_stays_done() {
         ])
         .unwrap();
     drop(store);
-    place.list(&format!("cif,number,priority\nC1,{},9\n", number(1)));
+    place.list(&format!("cif,number,priority\nC000001,{},9\n", number(1)));
     assert_eq!(
         place.ask("SELECT done || priority FROM lead"),
         "DISPOSITION9"

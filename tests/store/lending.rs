@@ -93,7 +93,10 @@ fn the_floor_learns_who_must_not_be_called_and_who_was_called_lately() {
         number(4)
     ));
     // The same person on another list, and tried there.
-    place.list(&format!("campaign,cif,number\nCC-B1-HN,C1,{}\n", number(9)));
+    place.list(&format!(
+        "campaign,cif,number\nCC-B1-HN,C000001,{}\n",
+        number(9)
+    ));
     let (mut store, _) = place.open(NOW);
     store
         .commit(&[
@@ -414,11 +417,11 @@ fn what_another_process_writes_reaches_the_floor() {
         "behind leads that were read before"
     );
     let until = Some(UnixMs(NOW.0 + HOUR));
-    office.person_block("C3", "paid", until).unwrap();
+    office.person_block("C000003", "paid", until).unwrap();
     let blocked = Input::PersonBlocked(PersonId(3), until);
     assert_eq!(next(&engine.inbox.urgent), blocked);
     assert_eq!(next(&engine.inbox.bulk), blocked);
-    office.person_block("C3", "opt-out", None).unwrap();
+    office.person_block("C000003", "opt-out", None).unwrap();
     let blocked = Input::PersonBlocked(PersonId(3), None);
     assert_eq!(next(&engine.inbox.urgent), blocked, "and now for good");
     assert_eq!(next(&engine.inbox.bulk), blocked);

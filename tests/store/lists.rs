@@ -258,13 +258,17 @@ fn progress_is_told_and_a_huge_file_takes_no_memory() {
     }
     file.flush().unwrap();
     let before = peak_memory_kb();
-    let mut told = 0;
+    let mut told = Vec::new();
     let report = place
         .office()
-        .import_leads(&path, rules(), None, &mut |_| told += 1)
+        .import_leads(&path, rules(), None, &mut |report| told.push(*report))
         .unwrap();
     assert_eq!(report.rejected, 2_000);
-    assert_eq!(told, 3, "every thousand records, and at the end");
+    let size = path.metadata().unwrap().len();
+    assert_eq!((report.bytes, report.bytes_total), (size, size));
+    assert!(told.len() > 3, "as it goes on, and at the end");
+    assert!(told.is_sorted_by_key(|report| report.bytes));
+    assert_eq!(told.last(), Some(&report));
     let grown = peak_memory_kb().saturating_sub(before);
     println!("reading 64 MB took {grown} kB more");
     assert!(grown < 32 * 1024, "reading 64 MB took {grown} kB more");

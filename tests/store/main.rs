@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod backup;
 mod books;
 mod crash;
 mod full_disk;
 mod lending;
 mod lists;
+mod resume;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
@@ -98,7 +100,7 @@ impl Place {
     /// `count` leads of the first campaign, one person and number each; ids from 1.
     fn leads(&self, count: u32) {
         let rows: String = (1..=count)
-            .map(|n| format!("C{n},{}\n", number(n)))
+            .map(|n| format!("C{n:06},{}\n", number(n)))
             .collect();
         self.list(&format!("cif,number\n{rows}"));
     }

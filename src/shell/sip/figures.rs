@@ -43,7 +43,8 @@ impl Figure {
     ];
 
     const fn shown(self, value: u64) -> Shown {
-        use {CounterName as C, GaugeName as G};
+        use CounterName as C;
+        use GaugeName as G;
         match self {
             Figure::OrdersRefused => Shown::counter(C::SipOrdersRefused, &["queue_full"], value),
             Figure::OrdersUnmatched => {
@@ -64,7 +65,8 @@ impl Figure {
 
 /// What each of the endpoint's counts is called.
 const fn shown(count: Count) -> (CounterName, &'static [&'static str]) {
-    use {Count as C, CounterName as N};
+    use Count as C;
+    use CounterName as N;
     match count {
         C::InInvite => (N::SipMessagesIn, &["INVITE"]),
         C::InAck => (N::SipMessagesIn, &["ACK"]),

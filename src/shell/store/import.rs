@@ -1,46 +1,86 @@
-//! Files of leads, and of numbers that must not be called, into the store. Reads, checks, writes in short transactions beside a
-//! running engine; what cannot be read goes to a file of rejects with its line and the reason. Memory is bounded by one record.
+//! Files of leads, and of numbers that must not be called, into the store. One thread reads and checks, one writes in short
+//! transactions beside a running engine; what cannot be read goes to a file of rejects with its line and the reason. Memory is
+//! bounded by two parts of the list ([`crate::shell::store::lead_part`]).
+//!
+//! How far it got is kept in the same transaction as the leads. An import of the same file that was cut off goes on there: only if
+//! what it has read before is the same, byte for byte, and the configuration says the same about lists.
 
 use crate::shell::store::StoreError;
-use crate::shell::store::cells;
-use crate::shell::store::lead_columns::Header;
-use crate::shell::store::lead_rows::{LeadRow, ListRules, RowReader};
-use crate::shell::store::records::{Cut, CutFault, Records, delimiter_of};
+use crate::shell::store::lead_part::{LeadPart, Reject};
+use crate::shell::store::lead_rows::{ListRules, RowReader};
+use crate::shell::store::list_reader::{Place, ReadFault, ReadPart, Told, read_parts};
+use crate::shell::store::records::{Cut, CutFault, Records};
+use crate::shell::store::rejects::Rejects;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-/// Records that are checked before they are written together.
-const CHUNK: usize = 256;
-/// Bytes of records that are held until they are written.
-const CHUNK_BYTES: usize = 1 << 20;
-/// Of a rejected record so many bytes are repeated.
-const REJECT_BYTES_MAX: usize = 8 * 1024;
-/// Records between two reports of progress.
-const PROGRESS_EVERY: u64 = 1_000;
+/// Numbers of a do-not-call list that are written together.
+const NUMBERS_AT_ONCE: usize = 4_096;
+/// Of a file's beginning so much tells it from other files whose import was cut off.
+const HEAD_BYTES: u64 = 4_096;
 
 /// Where leads go. Implemented by each database.
 pub trait LeadList {
-    /// Writes the rows; what became of each, in their order. On return they are visible to the hopper.
-    fn keep(&mut self, rows: &[LeadRow]) -> Result<Vec<Kept>, StoreError>;
-    /// Puts numbers in E.164 on the do-not-call list, with the reason; whether each was new.
-    fn block(&mut self, numbers: &[(String, String)]) -> Result<Vec<Kept>, StoreError>;
+    /// How far an earlier run of this import got.
+    fn mark(&mut self, import: &str) -> Result<Option<ImportMark>, StoreError>;
+    /// Keeps how far it got; `None`: forgets it.
+    fn set_mark(&mut self, import: &str, mark: Option<&ImportMark>) -> Result<(), StoreError>;
+    /// Writes a part of a list. `tally` says what of it an earlier run has written already, and is counted on; `mark`, with it, is
+    /// kept together with the leads. `told` is called after each transaction. The leads that were refused.
+    fn keep(
+        &mut self,
+        part: &LeadPart,
+        tally: &mut PartTally,
+        mark: Option<(&str, &ImportMark)>,
+        told: &mut dyn FnMut(&PartTally),
+    ) -> Result<Vec<u32>, StoreError>;
+    /// Puts numbers in E.164 on the do-not-call list, with the reason; whether each was new, in their order.
+    fn block(&mut self, numbers: &[(String, String)]) -> Result<Vec<bool>, StoreError>;
     /// Returns when all that was written is on disk.
     fn finish(&mut self) -> Result<(), StoreError>;
 }
 
-/// What became of a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// A new lead.
-    New,
-    /// It was on the list; something about it is new.
-    Updated,
-    /// It was on the list as it is.
-    Same,
-    /// It names what is not there.
-    Refused(String),
+/// How far an import got: everything before this place in the file is on the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportMark {
+    /// Bytes read.
+    pub offset: u64,
+    /// Lines read.
+    pub line: u64,
+    /// SHA-256 of those bytes, in hexadecimal.
+    pub digest: String,
+    /// Records read, and what became of them, as in [`ImportReport`].
+    pub read: u64,
+    /// New.
+    pub imported: u64,
+    /// Known, with something new.
+    pub updated: u64,
+    /// Known.
+    pub duplicates: u64,
+    /// Not taken.
+    pub rejected: u64,
+    /// Length of the file of rejects.
+    pub rejects_bytes: u64,
+    /// SHA-256 of everything up to the end of the part that was being written, and how much of it was.
+    pub part: Option<(String, PartTally)>,
+}
+
+/// What became of the leads of a part, as far as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartTally {
+    /// Leads written, in the order of writing.
+    pub done: u64,
+    /// New on the list.
+    pub imported: u64,
+    /// Of the duplicates, those that brought something new.
+    pub updated: u64,
+    /// On the list already.
+    pub duplicates: u64,
 }
 
 /// How a file is written.
@@ -62,7 +102,7 @@ impl ListFormat {
     }
 }
 
-/// What an import did. `read = imported + duplicates + rejected`.
+/// What an import did. At its end, `read = imported + duplicates + rejected`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ImportReport {
     /// Records read.
@@ -75,8 +115,27 @@ pub struct ImportReport {
     pub duplicates: u64,
     /// Not understood; in the file of rejects.
     pub rejected: u64,
+    /// Of those read, how many an earlier run had read before it was cut off. All other figures count them in, but `seconds`.
+    pub resumed: u64,
     /// How long it took, in seconds.
     pub seconds: f64,
+    /// Bytes of the file that are done.
+    pub bytes: u64,
+    /// Length of the file in bytes; 0 if it is not known.
+    pub bytes_total: u64,
+}
+
+impl ImportReport {
+    /// Records per second of this run.
+    pub fn rate(&self) -> f64 {
+        (self.read - self.resumed) as f64 / self.seconds.max(0.001)
+    }
+
+    fn count(&mut self, mark: &ImportMark, tally: &PartTally) {
+        self.imported = mark.imported + tally.imported;
+        self.updated = mark.updated + tally.updated;
+        self.duplicates = mark.duplicates + tally.duplicates;
+    }
 }
 
 /// Why an import ended early.
@@ -103,191 +162,238 @@ pub enum ImportError {
         /// What was done before.
         done: ImportReport,
     },
+    /// The thread that reads ended by itself: a defect of ours.
+    #[error("the reading of the list ended by itself; what was read is on the list")]
+    ReaderEnded,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The file of rejects: made when the first reject is there. CSV: line, reason, the record as it was.
-#[derive(Debug)]
-struct Rejects {
-    path: Option<PathBuf>,
-    file: Option<csv::Writer<File>>,
+fn file_fault(what: &'static str) -> impl Fn(io::Error) -> ImportError {
+    move |reason| ImportError::File { what, reason }
 }
 
-impl Rejects {
-    fn add(&mut self, line: u64, reason: &str, record: &[u8]) -> io::Result<()> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let Some(path) = &self.path else {
-            return Ok(());
-        };
-        if self.file.is_none() {
-            // It repeats borrowers' data: for the owner's eyes.
-            let file = File::options()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(path)?;
-            let mut file = csv::Writer::from_writer(file);
-            file.write_record(["line", "reason", "record"])?;
-            self.file = Some(file);
-        }
-        let record = String::from_utf8_lossy(&record[..record.len().min(REJECT_BYTES_MAX)]);
-        if let Some(file) = &mut self.file {
-            file.write_record([
-                &line.to_string(),
-                &cells::neutral(reason)[..],
-                &cells::neutral(&record)[..],
-            ])?;
-        }
-        Ok(())
+/// What tells this import from others: the beginning of its file, and all that decides what becomes of a record. `None` for what is
+/// no ordinary file, and cannot be read again from a place.
+pub fn import_name(path: &Path, rules: &ListRules) -> Result<Option<String>, ImportError> {
+    let unread = file_fault("the list");
+    let file = File::open(path).map_err(&unread)?;
+    if !file.metadata().map_err(&unread)?.is_file() {
+        return Ok(None);
     }
-
-    fn finish(self) -> io::Result<()> {
-        match self.file {
-            Some(mut file) => file.flush(),
-            None => Ok(()),
-        }
-    }
+    let mut head = Vec::new();
+    file.take(HEAD_BYTES)
+        .read_to_end(&mut head)
+        .map_err(&unread)?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?}\n{rules:?}\n", ListFormat::of(path)));
+    hash.update(&head);
+    Ok(Some(hex(&hash.finalize())))
 }
 
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Imports leads. `rejects` names the file for what cannot be read; `None`: they are only counted. `progress` is told after every
+/// transaction, some hundred times a second.
+pub fn import_leads(
+    list: &mut dyn LeadList,
+    path: &Path,
+    rules: ListRules,
+    rejects: Option<&Path>,
+    progress: &mut dyn FnMut(&ImportReport),
+) -> Result<ImportReport, ImportError> {
+    let name = import_name(path, &rules)?;
+    let mark = match &name {
+        Some(name) => list.mark(name)?,
+        None => None,
+    };
+    let reader = RowReader::new(rules).map_err(ImportError::Rules)?;
+    let file = File::open(path).map_err(file_fault("the list"))?;
+    let mut run = Run {
+        list,
+        name,
+        rejects: Rejects::new(rejects),
+        report: ImportReport {
+            bytes_total: file.metadata().map_or(0, |about| about.len()),
+            ..ImportReport::default()
+        },
+        mark: ImportMark::default(),
+        begun: Instant::now(),
+        progress,
+    };
+    // Parts wait for nobody: one is read while the one before it is written.
+    let (tell, told) = sync_channel(0);
+    std::thread::scope(|threads| {
+        let place = mark.as_ref().map(|mark| Place {
+            offset: mark.offset,
+            line: mark.line,
+            digest: mark.digest.clone(),
+        });
+        let format = ListFormat::of(path);
+        std::thread::Builder::new()
+            .name("list-reader".to_owned())
+            .spawn_scoped(threads, move || {
+                read_parts(file, format, reader, place, &tell);
+            })
+            .map_err(file_fault("the thread that reads the list"))?;
+        for message in told {
+            match message {
+                Told::Begun { resumed, from } => {
+                    run.begin(mark.clone().filter(|_| resumed), from)?;
+                }
+                Told::Part(part) => run.part(*part)?,
+                Told::Ended(Ok(())) => return run.finish(),
+                Told::Ended(Err(fault)) => return run.fail(fault),
+            }
+        }
+        Err(ImportError::ReaderEnded)
+    })
+}
+
+/// An import under way: the side that writes.
 struct Run<'a> {
     list: &'a mut dyn LeadList,
+    name: Option<String>,
     rejects: Rejects,
     report: ImportReport,
+    /// How far it got.
+    mark: ImportMark,
     begun: Instant,
     progress: &'a mut dyn FnMut(&ImportReport),
 }
 
 impl Run<'_> {
-    fn reject(&mut self, line: u64, reason: &str, record: &[u8]) -> Result<(), ImportError> {
-        self.report.rejected += 1;
+    fn begin(&mut self, mark: Option<ImportMark>, from: Place) -> Result<(), ImportError> {
+        let Some(mark) = mark else {
+            self.mark.offset = from.offset;
+            self.mark.line = from.line;
+            self.mark.digest = from.digest;
+            return Ok(());
+        };
         self.rejects
-            .add(line, reason, record)
-            .map_err(|reason| ImportError::File {
-                what: "the file of rejects",
-                reason,
-            })
+            .resume(mark.rejects_bytes)
+            .map_err(file_fault("the file of rejects"))?;
+        let done = mark.part.as_ref().map_or(0, |(_, tally)| tally.done);
+        self.report.read = mark.read;
+        self.report.rejected = mark.rejected;
+        self.report.resumed = mark.read + done;
+        self.report.bytes = mark.offset;
+        self.mark = mark;
+        Ok(())
     }
 
-    fn count(&mut self) {
-        self.report.read += 1;
-        if self.report.read.is_multiple_of(PROGRESS_EVERY) {
-            self.report.seconds = self.begun.elapsed().as_secs_f64();
-            (self.progress)(&self.report);
-        }
-    }
-
-    /// Adds up what became of rows; `records` are their lines and texts, for the rejects.
-    fn tally(
-        &mut self,
-        kept: Vec<Kept>,
-        records: &mut Vec<(u64, Vec<u8>)>,
-    ) -> Result<(), ImportError> {
-        for (kept, (line, record)) in kept.into_iter().zip(records.drain(..)) {
-            match kept {
-                Kept::New => self.report.imported += 1,
-                Kept::Same => self.report.duplicates += 1,
-                Kept::Updated => {
-                    self.report.duplicates += 1;
-                    self.report.updated += 1;
-                }
-                Kept::Refused(reason) => self.reject(line, &reason, &record)?,
+    fn part(&mut self, read: ReadPart) -> Result<(), ImportError> {
+        let ReadPart {
+            part,
+            end,
+            goes_on_from_here,
+        } = read;
+        let before = self.mark.part.take();
+        let mut tally = match before {
+            Some((digest, tally)) if digest == end.digest => tally,
+            Some((_, tally)) => {
+                // The file was changed within this part: it is written again from its beginning.
+                self.report.resumed -= tally.done;
+                PartTally::default()
             }
+            None => PartTally::default(),
+        };
+        let mark = ImportMark {
+            part: Some((end.digest.clone(), PartTally::default())),
+            ..self.mark.clone()
+        };
+        let name = self.name.as_deref().filter(|_| goes_on_from_here);
+        let (report, begun, progress) = (&mut self.report, self.begun, &mut *self.progress);
+        let length = part.len().max(1) as u64;
+        let refused = self.list.keep(
+            &part,
+            &mut tally,
+            name.map(|name| (name, &mark)),
+            &mut |tally| {
+                report.count(&mark, tally);
+                report.read = mark.read + tally.done;
+                report.bytes = mark.offset + (end.offset - mark.offset) * tally.done / length;
+                report.seconds = begun.elapsed().as_secs_f64();
+                progress(report);
+            },
+        )?;
+        let mut rejects: Vec<&Reject> = part
+            .rejects
+            .iter()
+            .chain(refused.iter().filter_map(|lead| part.refusal(*lead)))
+            .collect();
+        rejects.sort_by_key(|reject| reject.line);
+        let unwritten = file_fault("the file of rejects");
+        self.rejects
+            .add(rejects.iter().copied())
+            .map_err(&unwritten)?;
+        self.mark = ImportMark {
+            offset: end.offset,
+            line: end.line,
+            digest: end.digest,
+            read: mark.read + part.read,
+            imported: mark.imported + tally.imported,
+            updated: mark.updated + tally.updated,
+            duplicates: mark.duplicates + tally.duplicates,
+            rejected: mark.rejected + rejects.len() as u64,
+            rejects_bytes: self.rejects.bytes().map_err(&unwritten)?,
+            part: None,
+        };
+        self.report.read = self.mark.read;
+        self.report.rejected = self.mark.rejected;
+        self.report.count(&self.mark, &PartTally::default());
+        self.report.bytes = self.mark.offset;
+        self.report.seconds = self.begun.elapsed().as_secs_f64();
+        (self.progress)(&self.report);
+        if let Some(name) = self.name.as_deref().filter(|_| goes_on_from_here) {
+            self.list.set_mark(name, Some(&self.mark))?;
         }
         Ok(())
     }
 
-    fn refused(&mut self, line: u64, reason: String) -> ImportError {
-        self.report.seconds = self.begun.elapsed().as_secs_f64();
-        ImportError::Refused {
-            line,
-            reason,
-            done: self.report,
-        }
-    }
-
     fn finish(mut self) -> Result<ImportReport, ImportError> {
+        if let Some(name) = &self.name {
+            self.list.set_mark(name, None)?;
+        }
         self.list.finish()?;
-        self.rejects.finish().map_err(|reason| ImportError::File {
-            what: "the file of rejects",
-            reason,
-        })?;
         self.report.seconds = self.begun.elapsed().as_secs_f64();
         (self.progress)(&self.report);
         Ok(self.report)
     }
-}
 
-/// Imports leads. `rejects` names the file for what cannot be read; `None`: they are only counted.
-pub fn import_leads(
-    list: &mut dyn LeadList,
-    input: impl BufRead,
-    format: ListFormat,
-    rules: ListRules,
-    rejects: Option<&Path>,
-    progress: &mut dyn FnMut(&ImportReport),
-) -> Result<ImportReport, ImportError> {
-    let mut reader = RowReader::new(rules).map_err(ImportError::Rules)?;
-    let mut run = start(list, rejects, progress);
-    let mut records = match format {
-        ListFormat::Csv => Records::csv(input, b','),
-        ListFormat::JsonLines => Records::lines(input),
-    };
-    let mut record = Vec::new();
-    let mut delimiter = b',';
-    let mut header = None;
-    let (mut rows, mut origins) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
-    let end = loop {
-        let cut = match records.next(&mut record) {
-            Ok(Some(cut)) => cut,
-            Ok(None) => break Ok(()),
-            Err(fault) => break Err(fault),
-        };
-        if format == ListFormat::Csv && header.is_none() {
-            delimiter = delimiter_of(&record);
-            records.set_delimiter(delimiter);
-            header = match Header::read(&record, delimiter) {
-                Ok(header) => Some(header),
-                Err(reason) => return Err(run.refused(1, reason)),
-            };
-            continue;
-        }
-        run.count();
-        let (line, row) = match (cut, &header) {
-            (Cut::TooLong { line }, _) => (line, Err("longer than a record may be".to_owned())),
-            (Cut::Whole { line }, Some(header)) => (line, reader.csv(header, &record, delimiter)),
-            (Cut::Whole { line }, None) => (line, reader.json(&record)),
-        };
-        match row {
-            Ok(row) => {
-                rows.push(row);
-                origins.push((line, record.clone()));
+    fn fail(mut self, fault: ReadFault) -> Result<ImportReport, ImportError> {
+        match fault {
+            ReadFault::Refused { line, reason } => {
+                // What was read before is on the list: make that true on disk too before it is said.
+                self.list.finish()?;
+                self.report.seconds = self.begun.elapsed().as_secs_f64();
+                Err(ImportError::Refused {
+                    line,
+                    reason,
+                    done: self.report,
+                })
             }
-            Err(reason) => run.reject(line, &reason, &record)?,
+            ReadFault::Io(reason) => Err(ImportError::File {
+                what: "the list",
+                reason,
+            }),
         }
-        if rows.len() == CHUNK || held(&origins) > CHUNK_BYTES {
-            let kept = run.list.keep(&rows)?;
-            rows.clear();
-            run.tally(kept, &mut origins)?;
-        }
-    };
-    let kept = run.list.keep(&rows)?;
-    run.tally(kept, &mut origins)?;
-    conclude(run, end)
+    }
 }
 
 /// Imports a do-not-call list: one number per line, or CSV with the reason in the second field. A first line without a digit is
 /// a header.
 pub fn import_dnc(
     list: &mut dyn LeadList,
-    input: impl BufRead,
+    path: &Path,
     country: &str,
     rejects: Option<&Path>,
     progress: &mut dyn FnMut(&ImportReport),
 ) -> Result<ImportReport, ImportError> {
-    let reader = RowReader::new(ListRules {
+    let mut reader = RowReader::new(ListRules {
         campaigns: Vec::new(),
         skills: Vec::new(),
         campaign: None,
@@ -295,44 +401,64 @@ pub fn import_dnc(
         zone: "UTC".to_owned(),
     })
     .map_err(ImportError::Rules)?;
-    let mut run = start(list, rejects, progress);
-    let mut records = Records::lines(input);
+    let file = File::open(path).map_err(file_fault("the list"))?;
+    let begun = Instant::now();
+    let mut report = ImportReport {
+        bytes_total: file.metadata().map_or(0, |about| about.len()),
+        ..ImportReport::default()
+    };
+    let mut rejects = Rejects::new(rejects);
+    let mut records = Records::lines(BufReader::with_capacity(64 * 1024, file));
     let mut record = Vec::new();
-    let (mut numbers, mut origins) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    let mut numbers = Vec::with_capacity(NUMBERS_AT_ONCE);
     let end = loop {
-        let (Cut::Whole { line } | Cut::TooLong { line }) = match records.next(&mut record) {
-            Ok(Some(cut)) => cut,
-            Ok(None) => break Ok(()),
-            Err(fault) => break Err(fault),
-        };
-        if line == 1 && !record.iter().any(u8::is_ascii_digit) {
-            continue;
-        }
-        run.count();
-        match dnc_entry(&reader, &record) {
-            Ok(entry) => {
-                numbers.push(entry);
-                origins.push((line, record.clone()));
+        let cut = records.next(&mut record);
+        if let Ok(Some(Cut::Whole { line } | Cut::TooLong { line })) = cut {
+            if line == 1 && !record.iter().any(u8::is_ascii_digit) {
+                continue;
             }
-            Err(reason) => run.reject(line, &reason, &record)?,
+            report.read += 1;
+            report.bytes += record.len() as u64 + 1;
+            match dnc_entry(&mut reader, &record) {
+                Ok(entry) => numbers.push(entry),
+                Err(reason) => {
+                    report.rejected += 1;
+                    rejects
+                        .add([&Reject::new(line, reason, &record)])
+                        .map_err(file_fault("the file of rejects"))?;
+                }
+            }
         }
-        if numbers.len() == CHUNK || held(&origins) > CHUNK_BYTES {
-            let kept = run.list.block(&numbers)?;
+        let over = !matches!(cut, Ok(Some(_)));
+        if numbers.len() == NUMBERS_AT_ONCE || (over && !numbers.is_empty()) {
+            for is_new in list.block(&numbers)? {
+                if is_new {
+                    report.imported += 1;
+                } else {
+                    report.duplicates += 1;
+                }
+            }
             numbers.clear();
-            run.tally(kept, &mut origins)?;
+            report.seconds = begun.elapsed().as_secs_f64();
+            progress(&report);
+        }
+        match cut {
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(()),
+            Err(CutFault::Io(reason)) => break Err(reason),
+            // Lines have no quotes.
+            Err(CutFault::UnclosedQuote { .. }) => break Ok(()),
         }
     };
-    let kept = run.list.block(&numbers)?;
-    run.tally(kept, &mut origins)?;
-    conclude(run, end)
-}
-
-fn held(origins: &[(u64, Vec<u8>)]) -> usize {
-    origins.iter().map(|(_, record)| record.len()).sum()
+    list.finish()?;
+    end.map_err(file_fault("the list"))?;
+    report.seconds = begun.elapsed().as_secs_f64();
+    progress(&report);
+    Ok(report)
 }
 
 /// A number and the reason why it must not be called.
-fn dnc_entry(reader: &RowReader, record: &[u8]) -> Result<(String, String), String> {
+fn dnc_entry(reader: &mut RowReader, record: &[u8]) -> Result<(String, String), String> {
     let text = std::str::from_utf8(record).map_err(|_| "not UTF-8".to_owned())?;
     let mut fields = text
         .split([',', ';', '\t'])
@@ -343,46 +469,4 @@ fn dnc_entry(reader: &RowReader, record: &[u8]) -> Result<(String, String), Stri
         _ => "import".to_owned(),
     };
     Ok((number, reason))
-}
-
-fn start<'a>(
-    list: &'a mut dyn LeadList,
-    rejects: Option<&Path>,
-    progress: &'a mut dyn FnMut(&ImportReport),
-) -> Run<'a> {
-    Run {
-        list,
-        rejects: Rejects {
-            path: rejects.map(Path::to_owned),
-            file: None,
-        },
-        report: ImportReport::default(),
-        begun: Instant::now(),
-        progress,
-    }
-}
-
-fn conclude(mut run: Run<'_>, end: Result<(), CutFault>) -> Result<ImportReport, ImportError> {
-    match end {
-        Ok(()) => run.finish(),
-        Err(CutFault::UnclosedQuote { line }) => {
-            // What was read before is on the list: make that true on disk too before it is said.
-            run.list.finish()?;
-            Err(run.refused(line, format!("a quote opened in line {line} is not closed")))
-        }
-        Err(CutFault::Io(reason)) => Err(ImportError::File {
-            what: "the list",
-            reason,
-        }),
-    }
-}
-
-/// Opens a list for reading.
-pub fn open_list(path: &Path) -> Result<impl BufRead + use<>, ImportError> {
-    File::open(path)
-        .map(|file| BufReader::with_capacity(64 * 1024, file))
-        .map_err(|reason| ImportError::File {
-            what: "the list",
-            reason,
-        })
 }

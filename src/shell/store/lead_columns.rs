@@ -1,23 +1,33 @@
 //! The columns of a CSV list: their names, what stands in them, and where in a lead it goes. Knows no record.
 
 use crate::shell::store::records::fields;
-use serde_json::{Map, Value};
+use crate::wire::desk::facts::CustomerFacts;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Columns of a file at most.
 pub const COLUMNS_MAX: usize = 256;
-/// What kind of value a fact is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+/// A field of the facts, and what may stand in its cell.
+#[derive(Clone, Copy)]
+pub(super) enum Slot {
     /// Words.
-    Text,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Decimal,
+    Text(fn(&mut CustomerFacts) -> &mut String),
+    /// Words, or nothing.
+    Words(fn(&mut CustomerFacts) -> &mut Option<String>),
     /// Words, separated by `|`.
-    List,
-    /// JSON.
-    Json,
+    List(fn(&mut CustomerFacts) -> &mut Vec<String>),
+    /// A whole number up to 255.
+    Tiny(fn(&mut CustomerFacts) -> &mut u8),
+    /// A whole number up to 65,535.
+    Small(fn(&mut CustomerFacts) -> &mut u16),
+    /// A whole number.
+    Amount(fn(&mut CustomerFacts) -> &mut i64),
+    /// A whole number, or nothing.
+    MaybeAmount(fn(&mut CustomerFacts) -> &mut Option<i64>),
+    /// A number.
+    Share(fn(&mut CustomerFacts) -> &mut f32),
+    /// A JSON object.
+    Cards(fn(&mut CustomerFacts) -> &mut BTreeMap<String, Value>),
 }
 
 /// Columns that are not facts.
@@ -33,56 +43,173 @@ pub const LEAD_COLUMNS: [&str; 9] = [
     "reserved_for",
 ];
 
-/// Columns of facts: the path in [`crate::wire::desk::facts::CustomerFacts`], and what stands there.
-pub const FACT_COLUMNS: [(&str, Kind); 48] = [
-    ("salutation", Kind::Text),
-    ("kind", Kind::Text),
-    ("segment", Kind::Text),
-    ("phone_label", Kind::Text),
-    ("verify", Kind::List),
-    ("greeting", Kind::Text),
-    ("why", Kind::Text),
-    ("care", Kind::List),
-    ("loan.count", Kind::Integer),
-    ("loan.account", Kind::Text),
-    ("loan.product", Kind::Text),
-    ("loan.days_past_due", Kind::Integer),
-    ("loan.bucket", Kind::Text),
-    ("loan.due", Kind::Integer),
-    ("loan.outstanding", Kind::Integer),
-    ("loan.minimum_to_cure", Kind::Integer),
-    ("loan.next_roll", Kind::Text),
-    ("loan.currency", Kind::Text),
-    ("risk.class", Kind::Text),
-    ("risk.score", Kind::Integer),
-    ("risk.archetype", Kind::Text),
-    ("risk.flags", Kind::List),
-    ("last_contact.at", Kind::Text),
-    ("last_contact.channel", Kind::Text),
-    ("last_contact.outcome", Kind::Text),
-    ("last_contact.by", Kind::Text),
-    ("last_contact.note", Kind::Text),
-    ("last_payment.at", Kind::Text),
-    ("last_payment.amount", Kind::Integer),
-    ("last_payment.method", Kind::Text),
-    ("promise.id", Kind::Text),
-    ("promise.amount", Kind::Integer),
-    ("promise.due", Kind::Text),
-    ("promise.state", Kind::Text),
-    ("promise.kept", Kind::Integer),
-    ("promise.broken", Kind::Integer),
-    ("script.id", Kind::Text),
-    ("script.version", Kind::Integer),
-    ("script.opening", Kind::Text),
-    ("script.required", Kind::List),
-    ("script.objections", Kind::List),
-    ("mood.cooperation", Kind::Text),
-    ("mood.reliability", Kind::Decimal),
-    ("mood.preference", Kind::Text),
-    ("mood.best_hours", Kind::Text),
-    ("mood.hardship", Kind::Integer),
-    ("mood.disputes", Kind::Integer),
-    ("expansion", Kind::Json),
+/// Columns of facts: the path in [`CustomerFacts`], and the field there.
+pub(super) const FACT_COLUMNS: [(&str, Slot); 48] = [
+    ("salutation", Slot::Words(|facts| &mut facts.salutation)),
+    ("kind", Slot::Words(|facts| &mut facts.kind)),
+    ("segment", Slot::Words(|facts| &mut facts.segment)),
+    ("phone_label", Slot::Words(|facts| &mut facts.phone_label)),
+    ("verify", Slot::List(|facts| &mut facts.verify)),
+    ("greeting", Slot::Words(|facts| &mut facts.greeting)),
+    ("why", Slot::Words(|facts| &mut facts.why)),
+    ("care", Slot::List(|facts| &mut facts.care)),
+    (
+        "loan.count",
+        Slot::Tiny(|facts| &mut facts.loan.get_or_insert_default().count),
+    ),
+    (
+        "loan.account",
+        Slot::Text(|facts| &mut facts.loan.get_or_insert_default().account),
+    ),
+    (
+        "loan.product",
+        Slot::Text(|facts| &mut facts.loan.get_or_insert_default().product),
+    ),
+    (
+        "loan.days_past_due",
+        Slot::Small(|facts| &mut facts.loan.get_or_insert_default().days_past_due),
+    ),
+    (
+        "loan.bucket",
+        Slot::Text(|facts| &mut facts.loan.get_or_insert_default().bucket),
+    ),
+    (
+        "loan.due",
+        Slot::Amount(|facts| &mut facts.loan.get_or_insert_default().due),
+    ),
+    (
+        "loan.outstanding",
+        Slot::Amount(|facts| &mut facts.loan.get_or_insert_default().outstanding),
+    ),
+    (
+        "loan.minimum_to_cure",
+        Slot::MaybeAmount(|facts| &mut facts.loan.get_or_insert_default().minimum_to_cure),
+    ),
+    (
+        "loan.next_roll",
+        Slot::Words(|facts| &mut facts.loan.get_or_insert_default().next_roll),
+    ),
+    (
+        "loan.currency",
+        Slot::Text(|facts| &mut facts.loan.get_or_insert_default().currency),
+    ),
+    (
+        "risk.class",
+        Slot::Text(|facts| &mut facts.risk.get_or_insert_default().class),
+    ),
+    (
+        "risk.score",
+        Slot::Tiny(|facts| &mut facts.risk.get_or_insert_default().score),
+    ),
+    (
+        "risk.archetype",
+        Slot::Words(|facts| &mut facts.risk.get_or_insert_default().archetype),
+    ),
+    (
+        "risk.flags",
+        Slot::List(|facts| &mut facts.risk.get_or_insert_default().flags),
+    ),
+    (
+        "last_contact.at",
+        Slot::Text(|facts| &mut facts.last_contact.get_or_insert_default().at),
+    ),
+    (
+        "last_contact.channel",
+        Slot::Text(|facts| &mut facts.last_contact.get_or_insert_default().channel),
+    ),
+    (
+        "last_contact.outcome",
+        Slot::Text(|facts| &mut facts.last_contact.get_or_insert_default().outcome),
+    ),
+    (
+        "last_contact.by",
+        Slot::Words(|facts| &mut facts.last_contact.get_or_insert_default().by),
+    ),
+    (
+        "last_contact.note",
+        Slot::Words(|facts| &mut facts.last_contact.get_or_insert_default().note),
+    ),
+    (
+        "last_payment.at",
+        Slot::Text(|facts| &mut facts.last_payment.get_or_insert_default().at),
+    ),
+    (
+        "last_payment.amount",
+        Slot::Amount(|facts| &mut facts.last_payment.get_or_insert_default().amount),
+    ),
+    (
+        "last_payment.method",
+        Slot::Text(|facts| &mut facts.last_payment.get_or_insert_default().method),
+    ),
+    (
+        "promise.id",
+        Slot::Text(|facts| &mut facts.promise.get_or_insert_default().id),
+    ),
+    (
+        "promise.amount",
+        Slot::Amount(|facts| &mut facts.promise.get_or_insert_default().amount),
+    ),
+    (
+        "promise.due",
+        Slot::Text(|facts| &mut facts.promise.get_or_insert_default().due),
+    ),
+    (
+        "promise.state",
+        Slot::Text(|facts| &mut facts.promise.get_or_insert_default().state),
+    ),
+    (
+        "promise.kept",
+        Slot::Small(|facts| &mut facts.promise.get_or_insert_default().kept),
+    ),
+    (
+        "promise.broken",
+        Slot::Small(|facts| &mut facts.promise.get_or_insert_default().broken),
+    ),
+    (
+        "script.id",
+        Slot::Text(|facts| &mut facts.script.get_or_insert_default().id),
+    ),
+    (
+        "script.version",
+        Slot::Small(|facts| &mut facts.script.get_or_insert_default().version),
+    ),
+    (
+        "script.opening",
+        Slot::Words(|facts| &mut facts.script.get_or_insert_default().opening),
+    ),
+    (
+        "script.required",
+        Slot::List(|facts| &mut facts.script.get_or_insert_default().required),
+    ),
+    (
+        "script.objections",
+        Slot::List(|facts| &mut facts.script.get_or_insert_default().objections),
+    ),
+    (
+        "mood.cooperation",
+        Slot::Text(|facts| &mut facts.mood.get_or_insert_default().cooperation),
+    ),
+    (
+        "mood.reliability",
+        Slot::Share(|facts| &mut facts.mood.get_or_insert_default().reliability),
+    ),
+    (
+        "mood.preference",
+        Slot::Words(|facts| &mut facts.mood.get_or_insert_default().preference),
+    ),
+    (
+        "mood.best_hours",
+        Slot::Words(|facts| &mut facts.mood.get_or_insert_default().best_hours),
+    ),
+    (
+        "mood.hardship",
+        Slot::Tiny(|facts| &mut facts.mood.get_or_insert_default().hardship),
+    ),
+    (
+        "mood.disputes",
+        Slot::Tiny(|facts| &mut facts.mood.get_or_insert_default().disputes),
+    ),
+    ("expansion", Slot::Cards(|facts| &mut facts.expansion)),
 ];
 
 /// Where a column goes.
@@ -143,43 +270,48 @@ fn is_column_like(name: &str) -> bool {
     (1..=40).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// The value of a cell.
-pub(super) fn value_of(path: &str, kind: Kind, field: &str) -> Result<Value, String> {
-    Ok(match kind {
-        Kind::Text => Value::from(field),
-        Kind::Integer => field
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| format!("{path} is not a whole number"))?,
-        Kind::Decimal => field
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite())
-            .map(Value::from)
-            .ok_or_else(|| format!("{path} is not a number"))?,
-        Kind::List => field
-            .split('|')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(Value::from)
-            .collect(),
-        Kind::Json => serde_json::from_str(field).map_err(|_| format!("{path} is not JSON"))?,
-    })
-}
-
-/// Sets "loan.due" within `{"loan":{}}`.
-pub(super) fn put(facts: &mut Map<String, Value>, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => {
-            facts.insert(path.to_owned(), value);
-        }
-        Some((part, field)) => {
-            let part = facts
-                .entry(part)
-                .or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(part) = part {
-                part.insert(field.to_owned(), value);
+impl Slot {
+    /// Puts a cell's words into the facts. `path` is the column's name, for the reason why they do not fit.
+    pub(super) fn put(
+        self,
+        facts: &mut CustomerFacts,
+        path: &str,
+        cell: &str,
+    ) -> Result<(), String> {
+        match self {
+            Slot::Text(field) => cell.clone_into(field(facts)),
+            Slot::Words(field) => *field(facts) = Some(cell.to_owned()),
+            Slot::List(field) => {
+                *field(facts) = cell
+                    .split('|')
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty())
+                    .map(str::to_owned)
+                    .collect();
+            }
+            Slot::Tiny(field) => *field(facts) = whole(path, cell)?,
+            Slot::Small(field) => *field(facts) = whole(path, cell)?,
+            Slot::Amount(field) => *field(facts) = whole(path, cell)?,
+            Slot::MaybeAmount(field) => *field(facts) = Some(whole(path, cell)?),
+            Slot::Share(field) => {
+                *field(facts) = cell
+                    .parse::<f32>()
+                    .ok()
+                    .filter(|number| number.is_finite())
+                    .ok_or_else(|| format!("{path} is not a number"))?;
+            }
+            Slot::Cards(field) => {
+                *field(facts) = serde_json::from_str(cell)
+                    .map_err(|_| format!("{path} is not a JSON object"))?;
             }
         }
+        Ok(())
     }
+}
+
+fn whole<T: TryFrom<i64>>(path: &str, cell: &str) -> Result<T, String> {
+    let number: i64 = cell
+        .parse()
+        .map_err(|_| format!("{path} is not a whole number"))?;
+    T::try_from(number).map_err(|_| format!("{path} is out of range"))
 }

@@ -4,18 +4,16 @@
 
 use crate::pii::Pii;
 use crate::shell::store::cells;
-use crate::shell::store::lead_columns::{
-    FACT_COLUMNS, Header, LEAD_COLUMNS, Target, put, value_of,
-};
+use crate::shell::store::lead_columns::{FACT_COLUMNS, Header, LEAD_COLUMNS, Target};
+use crate::shell::store::numbers::NumberReader;
 use crate::shell::store::records::fields;
 use crate::time::UnixMs;
 use crate::wire::desk::facts::CustomerFacts;
-use phonenumber::country;
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Facts of one lead in bytes at most: a card is 2 KB, its expansions 6 KB.
@@ -25,13 +23,13 @@ const FACTS_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeadRow {
     /// Its campaign's name.
-    pub campaign: String,
+    pub campaign: Arc<str>,
     /// The customer number.
     pub cif: Pii<String>,
     /// The number in E.164.
     pub e164: Pii<String>,
     /// IANA name of the zone.
-    pub zone: String,
+    pub zone: Arc<str>,
     /// Higher is dialled first.
     pub priority: i32,
     /// Not before this time; `None`: at once.
@@ -59,12 +57,13 @@ pub struct ListRules {
     pub zone: String,
 }
 
-/// Turns records into leads. Remembers zones and nothing else.
+/// Turns records into leads. Remembers zones, and which blocks of numbers there are.
 #[derive(Debug)]
 pub struct RowReader {
     rules: ListRules,
-    country: country::Id,
-    zones: FxHashMap<String, Option<String>>,
+    campaigns: Vec<Arc<str>>,
+    numbers: NumberReader,
+    zones: FxHashMap<String, Option<Arc<str>>>,
 }
 
 /// A line of JSON Lines.
@@ -86,12 +85,9 @@ struct JsonLead {
 impl RowReader {
     /// A reader by these rules; fails if the default country or zone is none.
     pub fn new(rules: ListRules) -> Result<Self, String> {
-        let country = rules
-            .country
-            .parse::<country::Id>()
-            .map_err(|_| format!("{:?} is no country (ISO 3166, \"VN\")", rules.country))?;
         let mut reader = RowReader {
-            country,
+            numbers: NumberReader::new(&rules.country)?,
+            campaigns: rules.campaigns.iter().map(|name| name[..].into()).collect(),
             zones: FxHashMap::default(),
             rules,
         };
@@ -117,7 +113,7 @@ impl RowReader {
             ));
         }
         let mut lead: [&str; LEAD_COLUMNS.len()] = [""; LEAD_COLUMNS.len()];
-        let mut facts = Map::new();
+        let mut facts = CustomerFacts::default();
         for (field, target) in fields.iter().zip(&header.0) {
             // The text was UTF-8 and is cut at ASCII bytes only.
             let field = std::str::from_utf8(field).map_err(|_| "not UTF-8".to_owned())?;
@@ -126,8 +122,8 @@ impl RowReader {
                 Target::Lead(index) => lead[*index] = field,
                 Target::Fact(_) if field.is_empty() => {}
                 Target::Fact(index) => {
-                    let (path, kind) = FACT_COLUMNS[*index];
-                    put(&mut facts, path, value_of(path, kind, field)?);
+                    let (path, slot) = FACT_COLUMNS[*index];
+                    slot.put(&mut facts, path, field)?;
                 }
             }
         }
@@ -142,11 +138,8 @@ impl RowReader {
             needs,
             reserved_for,
         ] = lead;
-        facts.insert("cif".to_owned(), cif.into());
-        facts.insert("name".to_owned(), name.into());
-        // The parts of a fact that the file leaves out are empty, as in `CustomerFacts`.
-        let facts: CustomerFacts = serde_json::from_value(Value::Object(facts))
-            .map_err(|fault| format!("facts: {fault}"))?;
+        cif.clone_into(&mut facts.cif);
+        name.clone_into(&mut facts.name);
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         self.check(JsonLead {
             campaign: some(campaign),
@@ -175,11 +168,15 @@ impl RowReader {
     fn check(&mut self, lead: JsonLead) -> Result<LeadRow, String> {
         let campaign = lead
             .campaign
-            .or_else(|| self.rules.campaign.clone())
+            .as_ref()
+            .or(self.rules.campaign.as_ref())
             .ok_or_else(|| "no campaign".to_owned())?;
-        if !self.rules.campaigns.contains(&campaign) {
-            return Err("no such campaign in the configuration".to_owned());
-        }
+        let campaign = self
+            .campaigns
+            .iter()
+            .find(|known| ***known == **campaign)
+            .cloned()
+            .ok_or_else(|| "no such campaign in the configuration".to_owned())?;
         for (skill, level) in &lead.needs {
             if !self.rules.skills.contains(skill) {
                 return Err("needs a skill that is not in the configuration".to_owned());
@@ -222,36 +219,12 @@ impl RowReader {
 
     /// A number as people write it, in E.164. Only what may be dialled: nothing that could become a part of a URI, no premium
     /// rate, no short code.
-    pub fn number(&self, written: &str) -> Result<String, String> {
-        let written = cells::original(written.trim());
-        if written.is_empty() {
-            return Err("number is missing".to_owned());
-        }
-        let plain = |byte: u8| byte.is_ascii_digit() || b" +-.()/".contains(&byte);
-        if written.len() > 40 || !written.bytes().all(plain) {
-            return Err("number has signs that no phone number has".to_owned());
-        }
-        let number = phonenumber::parse(Some(self.country), written)
-            .map_err(|_| "number cannot be understood".to_owned())?;
-        if !phonenumber::is_valid(&number) {
-            return Err("no such number in its country's plan".to_owned());
-        }
-        match number.number_type(&phonenumber::metadata::DATABASE) {
-            phonenumber::Type::PremiumRate | phonenumber::Type::SharedCost => {
-                return Err("premium rate: not dialled".to_owned());
-            }
-            _ => {}
-        }
-        let e164 = number.format().mode(phonenumber::Mode::E164).to_string();
-        if cells::is_e164(&e164) {
-            Ok(e164)
-        } else {
-            Err("number cannot be understood".to_owned())
-        }
+    pub fn number(&mut self, written: &str) -> Result<String, String> {
+        self.numbers.read(written).map_err(str::to_owned)
     }
 
     /// The zone's own spelling of its name.
-    fn zone(&mut self, name: &str) -> Result<String, String> {
+    fn zone(&mut self, name: &str) -> Result<Arc<str>, String> {
         /// Different spellings remembered; the world has about 600 zones.
         const REMEMBERED_MAX: usize = 2_000;
         let known = match self.zones.get(name) {
@@ -259,7 +232,7 @@ impl RowReader {
             None => {
                 let found = jiff::tz::TimeZone::get(name)
                     .ok()
-                    .and_then(|zone| zone.iana_name().map(str::to_owned));
+                    .and_then(|zone| zone.iana_name().map(Arc::from));
                 if self.zones.len() < REMEMBERED_MAX && name.len() <= 64 {
                     self.zones.insert(name.to_owned(), found.clone());
                 }
@@ -276,11 +249,13 @@ fn text_of(record: &[u8]) -> Result<Cow<'_, str>, String> {
     if text.contains('\0') {
         return Err("has a NUL byte".to_owned());
     }
-    Ok(if is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.nfc().collect())
-    })
+    Ok(
+        if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(text.nfc().collect())
+        },
+    )
 }
 
 /// Serde quotes values; a reason in a log or a report must not.
@@ -340,7 +315,7 @@ fn instant_of(text: &str, zone: &str) -> Result<UnixMs, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::store::lead_columns::Kind;
+    use crate::shell::store::lead_columns::Slot;
     use proptest::prelude::*;
 
     fn reader() -> RowReader {
@@ -367,7 +342,7 @@ mod tests {
         )
         .expect("it is good");
         assert_eq!(lead.e164.expose(), "+84900000412");
-        assert_eq!(lead.zone, "Asia/Ho_Chi_Minh");
+        assert_eq!(&*lead.zone, "Asia/Ho_Chi_Minh");
         assert_eq!(lead.not_before, Some(UnixMs(1_795_572_000_000)));
         assert_eq!(lead.needs["vietnamese"], 5);
         assert_eq!(lead.needs["late_stage"], 1);
@@ -392,7 +367,7 @@ mod tests {
 
     #[test]
     fn only_numbers_that_may_be_dialled_get_through() {
-        let reader = reader();
+        let mut reader = reader();
         for (written, e164) in [
             ("+84900000412", "+84900000412"),
             ("'+84900000412", "+84900000412"),
@@ -428,7 +403,9 @@ mod tests {
             ("cif,number", ",0900000412", "cif"),
             ("cif,number,zone", "1,0900000412,Asia/Saigon2", "zone"),
             ("cif,number,loan.due", "1,0900000412,4.860.000", "loan.due"),
-            ("cif,number,risk.score", "1,0900000412,4000", "facts"),
+            ("cif,number,risk.score", "1,0900000412,4000", "risk.score"),
+            ("cif,number,mood.reliability", "1,0900000412,1e300", "mood"),
+            ("cif,number,expansion", "1,0900000412,[]", "expansion"),
             ("cif,number,needs", "1,0900000412,klingon", "skill"),
             ("cif,number,needs", "1,0900000412,vietnamese:11", "level"),
             ("cif,number,campaign", "1,0900000412,OTHER", "campaign"),
@@ -464,19 +441,24 @@ mod tests {
 
     #[test]
     fn every_fact_column_fits_the_facts() {
-        for (path, kind) in FACT_COLUMNS {
-            let value = match kind {
-                Kind::Text => "x",
-                Kind::Integer => "1",
-                Kind::Decimal => "0.5",
-                Kind::List => "a|b",
-                Kind::Json => "{}",
+        for (path, slot) in FACT_COLUMNS {
+            // What stands in the cell, and in the facts.
+            let (cell, value) = match slot {
+                Slot::Text(_) | Slot::Words(_) => ("x", serde_json::json!("x")),
+                Slot::Tiny(_) | Slot::Small(_) => ("7", serde_json::json!(7)),
+                Slot::Amount(_) | Slot::MaybeAmount(_) => ("-7", serde_json::json!(-7)),
+                Slot::Share(_) => ("0.5", serde_json::json!(0.5)),
+                Slot::List(_) => ("a|b", serde_json::json!(["a", "b"])),
+                Slot::Cards(_) => (r#""{""a"":1}""#, serde_json::json!({"a": 1})),
             };
-            csv(
+            let lead = csv(
                 &format!("cif,number,{path}"),
-                &format!("1,0900000412,{value}"),
+                &format!("1,0900000412,{cell}"),
             )
             .unwrap_or_else(|fault| panic!("{path}: {fault}"));
+            let facts: serde_json::Value = serde_json::from_str(lead.facts.expose()).expect("JSON");
+            let place = format!("/{}", path.replace('.', "/"));
+            assert_eq!(facts.pointer(&place), Some(&value), "{path}: {facts}");
         }
     }
 

@@ -4,16 +4,23 @@
 //!
 //! - [`writer`] the thread that commits, in groups, what the floor ordered
 //! - [`hopper`] the thread that lends due leads to the floor, none of them twice
-//! - [`import`], [`lead_rows`], [`lead_columns`], [`records`] files of leads, and of numbers that must not be called
+//! - [`import`], [`lead_rows`], [`lead_columns`], [`lead_part`], [`numbers`], [`records`] files of leads, and of numbers that must not
+//!   be called
+//! - [`backup`] what a copy of the store and its restoring report
 //! - [`cells`] CSV cells that no spreadsheet runs as a formula
 //! - [`sqlite`] all SQL: the only room that knows which database it is
 
+pub mod backup;
 pub mod cells;
 pub mod hopper;
 pub mod import;
 pub mod lead_columns;
+pub mod lead_part;
 pub mod lead_rows;
+mod list_reader;
+pub mod numbers;
 pub mod records;
+mod rejects;
 pub mod sqlite;
 pub mod writer;
 
@@ -443,8 +450,9 @@ pub struct Recovery {
 pub enum StoreError {
     /// Written by a newer program.
     #[error(
-        "{} has schema {found}, this program knows {known}: start the newer program, or restore the copy made before it ran",
-        path.display()
+        "{} was written by a newer Tandem: its tables have version {found}, this program ({}) knows versions up to {known}. Start the newer program, or restore a backup that was made before it ran (tandem restore FILE)",
+        path.display(),
+        env!("CARGO_PKG_VERSION")
     )]
     NewerSchema {
         /// The file.
@@ -454,8 +462,57 @@ pub enum StoreError {
         /// Ours.
         known: i32,
     },
+    /// Tables, but not ours.
+    #[error(
+        "{} is the database of another program, not a store of Tandem: move it away, or set data_dir to another directory",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a database, or not one that can be read.
+    #[error(
+        "{} is damaged, or is no store at all ({reason}): move it away and restore a backup (tandem restore FILE)",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
+    /// A copy that must not be relied on.
+    #[error("{} is no good copy of a store: {reason}", path.display())]
+    BadCopy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A restore ended between two of its steps.
+    #[error(
+        "the restore of {} was cut off: run it again (tandem restore FILE)",
+        path.display()
+    )]
+    RestoreCut {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A command works on it, or a restore.
+    #[error(
+        "{} is in the hands of another command (an import, an export, a restore): wait until it is done",
+        path.display()
+    )]
+    InHand {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another engine runs on it.
-    #[error("{} is in use by another engine", path.display())]
+    #[error(
+        "{} is in use by an engine that runs: stop it first, or set data_dir to another directory",
+        path.display()
+    )]
     InUse {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! Cuts a file into records, whatever is in it: bounded memory, the line number of each, and a refusal where a quote never ends.
 //! Knows lines and quotes; knows no lead.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 
 /// Longest record in bytes.
@@ -83,6 +84,38 @@ impl<R: BufRead> Records<R> {
         self.delimiter = Some(delimiter);
     }
 
+    /// Lines read so far.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Where the records come from: for whoever must know how far it is read.
+    pub fn input(&self) -> &R {
+        &self.input
+    }
+
+    /// Passes over what an earlier run has read, up to a place that [`Records::next`] once ended at. `lines` are the lines before
+    /// it. Whether the file was long enough.
+    pub fn skip(&mut self, bytes: u64, lines: u64) -> io::Result<bool> {
+        let mut left = bytes;
+        while left > 0 {
+            let there = match self.input.fill_buf() {
+                Ok(bytes) => bytes.len(),
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
+                Err(fault) => return Err(fault),
+            };
+            if there == 0 {
+                return Ok(false);
+            }
+            let step = usize::try_from(left).map_or(there, |left| left.min(there));
+            self.input.consume(step);
+            left -= step as u64;
+        }
+        self.line = lines;
+        self.begun = true;
+        Ok(true)
+    }
+
     /// The next record that is not empty, without its line end and without a byte order mark; `None` at the end.
     pub fn next(&mut self, record: &mut Vec<u8>) -> Result<Option<Cut>, CutFault> {
         loop {
@@ -134,6 +167,16 @@ impl<R: BufRead> Records<R> {
             any = true;
             let mut used = 0;
             let mut ended = false;
+            // Most lines lie whole in the buffer and have no quote: nothing of them has to be looked at twice.
+            if record.is_empty()
+                && at == At::FieldStart
+                && let Some(end) = plain_line(bytes, self.delimiter.is_some())
+            {
+                let length = end.min(RECORD_BYTES_MAX);
+                record.extend_from_slice(&bytes[..length]);
+                self.input.consume(end + 1);
+                return Ok(Some(length == end));
+            }
             for &byte in bytes {
                 used += 1;
                 if byte == b'\n' {
@@ -165,6 +208,16 @@ impl<R: BufRead> Records<R> {
     }
 }
 
+/// The length of the first line, if it ends within `bytes`. A line of CSV that has a quote is none.
+fn plain_line(bytes: &[u8], is_csv: bool) -> Option<usize> {
+    let end = if is_csv {
+        memchr::memchr2(b'\n', b'"', bytes)
+    } else {
+        memchr::memchr(b'\n', bytes)
+    }?;
+    (bytes[end] == b'\n').then_some(end)
+}
+
 /// The place after a byte. A quote is one only at the beginning of a field, as the `csv` crate has it.
 fn after(at: At, byte: u8, delimiter: Option<u8>) -> At {
     let Some(delimiter) = delimiter else {
@@ -182,7 +235,13 @@ fn after(at: At, byte: u8, delimiter: Option<u8>) -> At {
 
 /// The fields of one CSV record, unquoted. As the `csv` crate splits it; that one builds its tables for every reader, which took
 /// two fifths of an import.
-pub fn fields(record: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
+pub fn fields(record: &[u8], delimiter: u8) -> Vec<Cow<'_, [u8]>> {
+    if memchr::memchr(b'"', record).is_none() {
+        return record
+            .split(|byte| *byte == delimiter)
+            .map(Cow::Borrowed)
+            .collect();
+    }
     let mut fields = vec![Vec::new()];
     let mut at = At::FieldStart;
     for &byte in record {
@@ -202,7 +261,7 @@ pub fn fields(record: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
             field.push(byte);
         }
     }
-    fields
+    fields.into_iter().map(Cow::Owned).collect()
 }
 
 /// The delimiter of a header line: whichever of `,` `;` TAB `|` stands in it most often.

@@ -4,31 +4,43 @@
 use super::agents::{self, AgentRecord};
 use super::blocks::{block_number, block_person};
 use super::export::{self, ExportFilter, NumbersShown, StoreTotals};
+use super::line::Line;
 use super::list::ListWriter;
 use super::names::Names;
 use super::orders;
 use super::schema::{self, Role, failed};
 use crate::ids::{AgentId, NumberId, PersonId};
 use crate::shell::store::import::{
-    self, ImportError, ImportReport, ListFormat, import_dnc, import_leads,
+    ImportError, ImportReport, LeadList, import_dnc, import_leads, import_name,
 };
 use crate::shell::store::lead_rows::{ListRules, RowReader};
 use crate::shell::store::{StoreError, StoreNames};
 use crate::time::UnixMs;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The back office of one store.
 #[derive(Debug)]
 pub struct BackOffice {
     connection: Connection,
+    path: PathBuf,
+    line: Line,
+    /// Keeps a restore from replacing the file meanwhile.
+    _in_use: File,
 }
 
 impl BackOffice {
     /// Opens, or makes, the store's file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        schema::open(path, Role::Office).map(|connection| BackOffice { connection })
+        let in_use = schema::lock_for_use(path)?;
+        Ok(BackOffice {
+            connection: schema::open(path, Role::Office)?,
+            path: path.to_owned(),
+            line: Line::open(path)?,
+            _in_use: in_use,
+        })
     }
 
     /// Names of all zones that leads name: what the engine must know before it starts.
@@ -45,7 +57,8 @@ impl BackOffice {
             .map_err(failed("keep the names of the new configuration"))
     }
 
-    /// Imports a file of leads. `rejects` names the file for what cannot be read.
+    /// Imports a file of leads. `rejects` names the file for what cannot be read. An import of this file that was cut off is gone on
+    /// with where it stood.
     pub fn import_leads(
         &mut self,
         path: &Path,
@@ -53,16 +66,16 @@ impl BackOffice {
         rejects: Option<&Path>,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
-        let input = import::open_list(path)?;
-        let mut list = ListWriter::begin(&mut self.connection)?;
-        import_leads(
-            &mut list,
-            input,
-            ListFormat::of(path),
-            rules,
-            rejects,
-            progress,
-        )
+        let mut list = ListWriter::begin(&mut self.connection, &self.path)?;
+        import_leads(&mut list, path, rules, rejects, progress)
+    }
+
+    /// Forgets how far an import of this file got: the next one begins at its beginning, and doubles nothing.
+    pub fn import_forget(&mut self, path: &Path, rules: &ListRules) -> Result<(), ImportError> {
+        if let Some(import) = import_name(path, rules)? {
+            ListWriter::begin(&mut self.connection, &self.path)?.set_mark(&import, None)?;
+        }
+        Ok(())
     }
 
     /// Imports a do-not-call list. `country` is that of numbers without "+".
@@ -73,9 +86,8 @@ impl BackOffice {
         rejects: Option<&Path>,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
-        let input = import::open_list(path)?;
-        let mut list = ListWriter::begin(&mut self.connection)?;
-        import_dnc(&mut list, input, country, rejects, progress)
+        let mut list = ListWriter::begin(&mut self.connection, &self.path)?;
+        import_dnc(&mut list, path, country, rejects, progress)
     }
 
     /// Adds an agent: campaigns and weights (1..=100), skills and levels (1..=10). The log-in token, shown this once.
@@ -85,6 +97,7 @@ impl BackOffice {
         campaigns: &[(String, u16)],
         skills: &[(String, u8)],
     ) -> Result<String, StoreError> {
+        let _standing = self.line.stand();
         agents::add(&mut self.connection, name, campaigns, skills)
     }
 
@@ -104,6 +117,7 @@ impl BackOffice {
 
     /// Refuses (or allows again) an agent's log-in. A session that is open is not closed by this.
     pub fn agent_disable(&self, name: &str, disabled: bool) -> Result<AgentId, StoreError> {
+        let _standing = self.line.stand();
         agents::disable(&self.connection, name, disabled)
     }
 
@@ -134,7 +148,7 @@ impl BackOffice {
             what: "a number",
             expected,
         };
-        let reader = RowReader::new(ListRules {
+        let mut reader = RowReader::new(ListRules {
             campaigns: Vec::new(),
             skills: Vec::new(),
             campaign: None,
@@ -187,9 +201,11 @@ impl BackOffice {
         &mut self,
         act: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
+        let standing = self.line.stand();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        drop(standing);
         let done = act(&transaction)?;
         transaction.commit()?;
         Ok(done)

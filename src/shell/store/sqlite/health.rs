@@ -57,7 +57,10 @@ pub fn store_zones(path: &Path) -> Result<Vec<String>, StoreError> {
 /// How the file is. Looks at its pages for at most `patience`; beside a running engine it only reads.
 pub fn store_health(path: &Path, patience: Duration) -> Result<StoreHealth, StoreError> {
     let connection = look_into(path)?;
-    let schema = schema::version(&connection).map_err(failed("read the schema's version"))?;
+    let schema = match schema::version(&connection, path) {
+        Err(StoreError::NewerSchema { found, .. }) => found,
+        found => found?,
+    };
     let agents = connection
         .query_row("SELECT count(*) FROM agent WHERE disabled = 0", [], |row| {
             row.get(0)
@@ -70,7 +73,7 @@ pub fn store_health(path: &Path, patience: Duration) -> Result<StoreHealth, Stor
     };
     Ok(StoreHealth {
         schema,
-        schema_known: schema::known(),
+        schema_known: schema::known_version(),
         // A file without our tables has no agents; its version says the rest.
         agents: agents.ok().flatten().unwrap_or(0),
         octets: length(""),
@@ -154,16 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn an_older_file_is_not_brought_up_by_looking_at_it() {
+    fn another_programs_file_is_named_as_such_and_left_as_it_is() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("t.db");
         Connection::open(&path)
             .expect("it opens")
             .execute_batch("CREATE TABLE something (x)")
             .expect("a table");
-        let health = store_health(&path, LONG).expect("it is there");
-        assert_eq!((health.schema, health.agents), (0, 0));
-        assert!(health.schema_known > 0);
-        assert_eq!(store_health(&path, LONG).expect("again").schema, 0);
+        let before = std::fs::read(&path).expect("the file");
+        let said = store_health(&path, LONG);
+        assert!(matches!(said, Err(StoreError::Foreign { .. })), "{said:?}");
+        assert_eq!(std::fs::read(&path).expect("the file"), before);
     }
 }

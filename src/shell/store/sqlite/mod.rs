@@ -3,27 +3,34 @@
 //! - [`SqliteStore`] the engine's writer: one per file, holds the engine's lock
 //! - [`SqliteLeads`] the hopper's reader
 //! - [`BackOffice`] imports, agents, blocks, exports; beside a running engine, from any process
+//! - [`backup()`], [`restore`] a copy of the file while it is written to, and the way back
 
 mod agents;
 mod back_office;
+mod backup;
 mod blocks;
 mod checkpoint;
 mod export;
 mod health;
 mod leads;
+mod line;
 mod list;
 mod names;
 pub(super) mod orders;
 mod recovery;
+mod restore;
 mod schema;
 
 pub use agents::AgentRecord;
 pub use back_office::BackOffice;
+pub use backup::backup;
 pub use export::{ExportFilter, NumbersShown, StoreTotals};
 pub use health::{StoreHealth, Wholeness, store_health, store_zones};
 pub use leads::SqliteLeads;
+pub use restore::restore;
 
-use self::checkpoint::Checkpointer;
+use self::checkpoint::{Checkpointer, Work};
+use self::line::Line;
 use self::names::{FollowedNames, Names};
 use self::orders::OrderFault;
 use self::schema::{Role, failed, fault_of};
@@ -37,10 +44,17 @@ use std::path::Path;
 use std::time::Instant;
 
 /// The engine's store: commits orders. Whoever holds it is the only engine on its file.
+///
+/// A commit is brought to the disk by us, after SQLite has ended its transaction and given up the write lock: SQLite itself would
+/// hold the lock until the disk has answered, and an import could write nothing meanwhile. What was committed and is not yet on disk
+/// is seen by readers and reported to nobody.
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: Connection,
     names: FollowedNames,
+    line: Line,
+    /// The write-ahead log, the same file as long as our connection lives.
+    wal: File,
     checkpointer: Checkpointer,
     /// Released with the store.
     _engine: File,
@@ -81,10 +95,20 @@ impl SqliteStore {
                 Ok((recovery, names))
             });
         let (mut recovery, names) = settled.map_err(doing)?;
+        let unread = |fault: std::io::Error| StoreError::Failed {
+            doing: "bring the store's log to the disk",
+            reason: fault.to_string(),
+        };
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let wal = File::open(wal).map_err(unread)?;
+        wal.sync_data().map_err(unread)?;
         recovery.took = begun.elapsed();
         let store = SqliteStore {
             connection,
             names: FollowedNames::new(settings, names),
+            line: Line::open(path)?,
+            wal,
             checkpointer: Checkpointer::start(path)?,
             _engine: engine,
         };
@@ -100,9 +124,11 @@ impl SqliteStore {
 
     /// One transaction. `each` guards every order by a savepoint, so that a faulty one falls alone.
     fn attempt(&mut self, batch: &[StoreOrder], each: bool) -> Result<Committed, BatchFault> {
+        let standing = self.line.stand();
         let mut transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        drop(standing);
         let names = self.names.now(&transaction)?;
         let mut done = Committed::default();
         for order in batch {
@@ -149,12 +175,16 @@ impl Store for SqliteStore {
                 StoreFault::Broken("an order failed outside its savepoint".to_owned())
             }
         })?;
-        self.checkpointer.committed(batch.len());
+        // As with a failed fsync of SQLite's own: nobody knows what is on disk now, and a second one that succeeds proves nothing.
+        self.wal
+            .sync_data()
+            .map_err(|fault| StoreFault::Broken(format!("fsync of the log: {fault}")))?;
+        self.checkpointer.committed(Work::Orders(batch.len()));
         Ok(done)
     }
 
     fn maintain(&mut self, idle: bool) {
-        self.checkpointer.between_commits(&self.connection, idle);
+        self.checkpointer.rests(idle);
     }
 }
 
@@ -245,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_reported_before_the_disk_has_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = store(dir.path());
+        let sound = std::mem::replace(
+            &mut store.wal,
+            // A file that cannot be brought to any disk.
+            File::open("/dev/null").expect("it is everywhere"),
+        );
+        let fault = store.commit(&[intent(1)]).expect_err("it is not on disk");
+        assert!(matches!(fault, StoreFault::Broken(_)), "{fault}");
+        store.wal = sound;
+        assert_eq!(store.commit(&[intent(2)]).expect("it is").news.len(), 1);
+    }
+
+    #[test]
     fn an_order_that_contradicts_the_store_falls_alone() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = store(dir.path());
@@ -316,7 +361,6 @@ mod tests {
                     .collect();
                 let done = store.commit(&batch).expect("it commits");
                 assert!(matches!(done.news[0], StoreNews::IntentDurable(..)));
-                store.maintain(false);
             }
             begins_anew = salt() != first;
             assert!(length() < 256 << 20, "the WAL only grows");

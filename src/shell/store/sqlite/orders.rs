@@ -12,7 +12,7 @@ use crate::shell::store::{
     CallIdentity, Committed, DialogRow, OutcomeDetail, PromiseDetail, StoreNews, StoreOrder,
 };
 use crate::time::UnixMs;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 const DAY_MS: i64 = 86_400_000;
 /// Time that a complaint or a hardship case keeps a person from being dialled (domain.md, "Agent outcome codes").
@@ -222,45 +222,66 @@ fn write_end(
     awaits: bool,
 ) -> Result<usize, OrderFault> {
     let at = |time: Option<UnixMs>| time.map(|at| at.0);
+    let trunk = trunk_row(names, closed.trunk)?;
+    let changed = db
+        .prepare_cached(
+            "UPDATE attempt SET trunk = ?2, route_tries = ?3, released_at = ?4, rang_at = ?5, answered_at = ?6,
+                matched_at = ?7, ended_at = ?8, ring_ms = ?9, talk_ms = ?10, result = ?11, counts = ?12,
+                wire_status = ?13, wire_cause = ?14, agent = ?15, awaits_outcome = ?16
+             WHERE id = ?1 AND result IS NULL",
+        )?
+        .execute(params![
+            row_of(closed.attempt.0),
+            trunk,
+            closed.route_tries,
+            at(closed.released_at),
+            at(closed.rang_at),
+            at(closed.answered_at),
+            at(closed.matched_at),
+            closed.ended_at.0,
+            closed.ring_ms.map(row_of),
+            closed.talk_ms.map(row_of),
+            closed.result.code(),
+            closed.counts,
+            closed.wire.map(|(status, _)| status),
+            closed.wire.and_then(|(_, cause)| cause),
+            closed.agent.map(|agent| agent.0),
+            awaits,
+        ])?;
+    if changed > 0 {
+        return Ok(changed);
+    }
     Ok(db
         .prepare_cached(
             "INSERT INTO attempt (id, campaign, lead, person, number, trunk, route_tries, decided_at, released_at,
                 rang_at, answered_at, matched_at, ended_at, ring_ms, talk_ms, result, counts, wire_status, wire_cause,
                 agent, awaits_outcome)
-             VALUES (:id, :campaign, :lead, :person, :number, :trunk, :route_tries, :decided_at, :released_at,
-                :rang_at, :answered_at, :matched_at, :ended_at, :ring_ms, :talk_ms, :result, :counts, :wire_status,
-                :wire_cause, :agent, :awaits)
-             ON CONFLICT (id) DO UPDATE SET trunk = excluded.trunk, route_tries = excluded.route_tries,
-                released_at = excluded.released_at, rang_at = excluded.rang_at, answered_at = excluded.answered_at,
-                matched_at = excluded.matched_at, ended_at = excluded.ended_at, ring_ms = excluded.ring_ms,
-                talk_ms = excluded.talk_ms, result = excluded.result, counts = excluded.counts,
-                wire_status = excluded.wire_status, wire_cause = excluded.wire_cause, agent = excluded.agent,
-                awaits_outcome = excluded.awaits_outcome
-             WHERE attempt.result IS NULL",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+             ON CONFLICT (id) DO NOTHING",
         )?
-        .execute(named_params! {
-            ":id": row_of(closed.attempt.0),
-            ":campaign": campaign_row(names, closed.campaign)?,
-            ":lead": row_of(closed.lead.0),
-            ":person": row_of(closed.person.0),
-            ":number": row_of(closed.number.0),
-            ":trunk": trunk_row(names, closed.trunk)?,
-            ":route_tries": closed.route_tries,
-            ":decided_at": closed.decided_at.0,
-            ":released_at": at(closed.released_at),
-            ":rang_at": at(closed.rang_at),
-            ":answered_at": at(closed.answered_at),
-            ":matched_at": at(closed.matched_at),
-            ":ended_at": closed.ended_at.0,
-            ":ring_ms": closed.ring_ms.map(row_of),
-            ":talk_ms": closed.talk_ms.map(row_of),
-            ":result": closed.result.code(),
-            ":counts": closed.counts,
-            ":wire_status": closed.wire.map(|(status, _)| status),
-            ":wire_cause": closed.wire.and_then(|(_, cause)| cause),
-            ":agent": closed.agent.map(|agent| agent.0),
-            ":awaits": awaits,
-        })?)
+        .execute(params![
+            row_of(closed.attempt.0),
+            campaign_row(names, closed.campaign)?,
+            row_of(closed.lead.0),
+            row_of(closed.person.0),
+            row_of(closed.number.0),
+            trunk,
+            closed.route_tries,
+            closed.decided_at.0,
+            at(closed.released_at),
+            at(closed.rang_at),
+            at(closed.answered_at),
+            at(closed.matched_at),
+            closed.ended_at.0,
+            closed.ring_ms.map(row_of),
+            closed.talk_ms.map(row_of),
+            closed.result.code(),
+            closed.counts,
+            closed.wire.map(|(status, _)| status),
+            closed.wire.and_then(|(_, cause)| cause),
+            closed.agent.map(|agent| agent.0),
+            awaits,
+        ])?)
 }
 
 fn outcome_exists(db: &Connection, attempt: AttemptId) -> rusqlite::Result<bool> {

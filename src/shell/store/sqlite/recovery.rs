@@ -26,9 +26,13 @@ pub(super) fn recover(
     now: UnixMs,
 ) -> rusqlite::Result<Recovery> {
     let mut recovery = Recovery {
-        first_attempt: 1 + db.query_row("SELECT coalesce(max(id), 0) FROM attempt", [], |row| {
-            row.get::<_, i64>(0)
-        })? as u64,
+        // After a restore also behind those that the restored file does not know: elsewhere they are known by their numbers.
+        first_attempt: 1 + db.query_row(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM attempt),
+                coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempts_before'), 0))",
+            [],
+            |row| row.get::<_, i64>(0),
+        )? as u64,
         ..Recovery::default()
     };
     (recovery.connected, recovery.interrupted) = close_attempts(db, old, settings, now)?;

@@ -1,4 +1,5 @@
-//! Opens the database file: how it is written to, who may read it, which version its tables have. Migrates; never downgrades.
+//! Opens the database file: whether it is one of ours, how it is written to, who may read it, which version its tables have.
+//! Migrates; never downgrades, and writes nothing into a file before it knows whose it is.
 
 use crate::shell::store::{StoreError, StoreFault};
 use rusqlite::config::DbConfig;
@@ -14,12 +15,14 @@ mod embedded {
 /// Who opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The engine's writer: every commit is on disk when it returns; checkpoints are made elsewhere.
+    /// The engine's writer: brings its commits to the disk itself ([`super::SqliteStore`]); checkpoints are made elsewhere.
     Writer,
     /// An import, a new agent: waits patiently, checkpoints for itself.
     Office,
     /// Reads only.
     Reader,
+    /// Makes checkpoints and nothing else. Has no patience: the writers wait for it.
+    Checkpoint,
 }
 
 /// The WAL shrinks to this after a checkpoint, in bytes.
@@ -27,19 +30,45 @@ const WAL_KEPT: u32 = 64 << 20;
 
 /// A connection for `role`, its tables at our version.
 pub(super) fn open(path: &Path, role: Role) -> Result<Connection, StoreError> {
+    if restore_mark(path).exists() {
+        return Err(StoreError::RestoreCut {
+            path: path.to_owned(),
+        });
+    }
     create_private(path).map_err(|fault| StoreError::Failed {
         doing: "create the store's file",
         reason: fault.to_string(),
     })?;
-    let mut connection = Connection::open(path).map_err(failed("open the store"))?;
-    prepare(&mut connection, role).map_err(failed("open the store"))?;
-    migrate(&mut connection, path)?;
+    open_file(path, role)
+}
+
+/// As [`open`], for a file that is there, whatever stands beside it.
+pub(super) fn open_file(path: &Path, role: Role) -> Result<Connection, StoreError> {
+    let doing = opening(path);
+    let mut connection = Connection::open(path).map_err(&doing)?;
+    wait_for_others(&mut connection, role).map_err(&doing)?;
+    let found = version(&connection, path)?;
+    prepare(&mut connection, role).map_err(&doing)?;
+    migrate(&mut connection, found, path)?;
     if role == Role::Reader {
         connection
             .pragma_update(None, "query_only", true)
-            .map_err(failed("open the store"))?;
+            .map_err(&doing)?;
     }
     Ok(connection)
+}
+
+/// What says that a restore was cut off between two of its steps.
+pub(super) fn restore_mark(path: &Path) -> PathBuf {
+    beside(path, "restoring-now")
+}
+
+/// `tandem.db` and "replaced": `tandem.db.replaced`.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Borrowers' names and debts are in there: nobody but the owner reads it. The WAL takes the file's mode.
@@ -56,18 +85,34 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn prepare(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
-    let patience = if role == Role::Writer { 2_000 } else { 20_000 };
-    // SQLite's own handler sleeps up to 100 ms between two looks; the floor's intents are stale after 250.
+/// Time between two looks at a lock that somebody else has. SQLite's own handler sleeps up to 100 ms; the floor's intents are
+/// stale after 250.
+const LOOK: Duration = Duration::from_micros(200);
+
+fn wait_for_others(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
+    let patience = match role {
+        Role::Writer => Duration::from_secs(1),
+        Role::Office | Role::Reader => Duration::from_secs(10),
+        Role::Checkpoint => Duration::from_millis(20),
+    };
+    let looks_max = (patience.as_micros() / LOOK.as_micros()) as i32;
     connection.busy_handler(Some(move |looks: i32| {
-        std::thread::sleep(Duration::from_micros(500));
-        looks < patience
-    }))?;
+        std::thread::sleep(LOOK);
+        looks < looks_max
+    }))
+}
+
+fn prepare(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
     // Without it SQLite plans a cached statement anew whenever a bound value could change its plan: two thirds of the time of a
     // refill went there. Our plans are fixed by their indexes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous = if role == Role::Writer {
+        "NORMAL"
+    } else {
+        "FULL"
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -84,25 +129,48 @@ fn prepare(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The version of the file's tables; 0 for a new file.
-pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
-    let tracked: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history')",
-        [],
-        |row| row.get(0),
-    )?;
-    if !tracked {
+/// The name of our first migration: what tells our file from another program's.
+const FIRST_STEP: &str = "the_floor_s_memory";
+
+/// The version of the file's tables, 0 for a new file; refused if it is not ours, or newer than we are. Only reads.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i32, StoreError> {
+    let doing = opening(path);
+    let has = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, bool>(0));
+    if !has("SELECT EXISTS (SELECT 1 FROM sqlite_schema)").map_err(&doing)? {
         return Ok(0);
     }
-    connection.query_row(
-        "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
-        [],
-        |row| row.get(0),
-    )
+    let foreign = || StoreError::Foreign {
+        path: path.to_owned(),
+    };
+    let tracked =
+        has("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history')");
+    if !tracked.map_err(&doing)? {
+        return Err(foreign());
+    }
+    let (first, found): (Option<String>, i32) = connection
+        .query_row(
+            "SELECT (SELECT name FROM refinery_schema_history WHERE version = 1), max(version)
+             FROM refinery_schema_history",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(|_| foreign())?;
+    if first.as_deref() != Some(FIRST_STEP) {
+        return Err(foreign());
+    }
+    let known = known_version();
+    if found > known {
+        return Err(StoreError::NewerSchema {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(found)
 }
 
-/// The version that this program knows.
-pub(super) fn known() -> i32 {
+/// The newest version that this program knows.
+pub(super) fn known_version() -> i32 {
     embedded::migrations::runner()
         .get_migrations()
         .iter()
@@ -111,18 +179,8 @@ pub(super) fn known() -> i32 {
         .unwrap_or(0)
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let runner = embedded::migrations::runner();
-    let known = known();
-    let found = version(connection).map_err(failed("read the schema's version"))?;
-    if found > known {
-        return Err(StoreError::NewerSchema {
-            path: path.to_owned(),
-            found,
-            known,
-        });
-    }
-    if found == known {
+fn migrate(connection: &mut Connection, found: i32, path: &Path) -> Result<(), StoreError> {
+    if found == known_version() {
         return Ok(());
     }
     // Two processes that start together must not migrate together.
@@ -134,7 +192,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         doing: "lock the store for its migration",
         reason: fault.to_string(),
     })?;
-    runner
+    embedded::migrations::runner()
         .set_grouped(true)
         .run(connection)
         .map(drop)
@@ -144,26 +202,42 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         })
 }
 
-fn lock_file(path: &Path, kind: &str) -> std::io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(kind);
+/// A file beside the store that is there to be locked. Holds nothing.
+pub(super) fn lock_file(path: &Path, kind: &str) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
     OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(PathBuf::from(name))
+        .mode(0o600)
+        .open(beside(path, kind))
 }
 
-/// One engine per file: a second one would close the first one's calls as the remains of a crash. Held as long as it lives.
-pub(super) fn lock_for_engine(path: &Path) -> Result<File, StoreError> {
+/// Says that a command uses the file, for as long as it is held. Refused while a restore puts another file in its place.
+pub(super) fn lock_for_use(path: &Path) -> Result<File, StoreError> {
+    locked(path, "use-lock", File::try_lock_shared)
+}
+
+/// Nobody uses the file but whoever holds this.
+pub(super) fn lock_for_restore(path: &Path) -> Result<File, StoreError> {
+    locked(path, "use-lock", File::try_lock)
+}
+
+fn locked(
+    path: &Path,
+    kind: &str,
+    take: impl FnOnce(&File) -> Result<(), std::fs::TryLockError>,
+) -> Result<File, StoreError> {
     let refused = |reason: String| StoreError::Failed {
-        doing: "lock the store for this engine",
+        doing: "lock the store",
         reason,
     };
-    let lock = lock_file(path, "engine-lock").map_err(|fault| refused(fault.to_string()))?;
-    match lock.try_lock() {
+    let lock = lock_file(path, kind).map_err(|fault| refused(fault.to_string()))?;
+    match take(&lock) {
         Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) if kind == "use-lock" => Err(StoreError::InHand {
+            path: path.to_owned(),
+        }),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse {
             path: path.to_owned(),
         }),
@@ -171,11 +245,34 @@ pub(super) fn lock_for_engine(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// One engine per file: a second one would close the first one's calls as the remains of a crash. Held as long as it lives.
+pub(super) fn lock_for_engine(path: &Path) -> Result<File, StoreError> {
+    locked(path, "engine-lock", File::try_lock)
+}
+
+/// What an error means while a file is opened.
+fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |fault| match fault.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StoreError::Damaged {
+            path: path.to_owned(),
+            reason: fault.to_string(),
+        },
+        _ => failed("open the store")(fault),
+    }
+}
+
 /// Turns a database error into one of ours.
 pub(super) fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     move |fault| StoreError::Failed {
         doing,
-        reason: fault.to_string(),
+        reason: match fault.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                format!(
+                    "the store's file is damaged ({fault}); restore a backup: tandem restore FILE"
+                )
+            }
+            _ => fault.to_string(),
+        },
     }
 }
 
@@ -209,10 +306,16 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_waits_for_the_disk_and_wipes_what_it_deletes() {
+    fn everybody_waits_for_the_disk_and_wipes_what_is_deleted() {
         let dir = tempfile::tempdir().expect("a directory");
+        let office = open(&dir.path().join("t.db"), Role::Office).expect("it opens");
+        assert_eq!(pragma(&office, "synchronous"), 2);
         let connection = open(&dir.path().join("t.db"), Role::Writer).expect("it opens");
-        assert_eq!(pragma(&connection, "synchronous"), 2);
+        assert_eq!(
+            pragma(&connection, "synchronous"),
+            1,
+            "it waits by itself, without holding up others"
+        );
         assert_eq!(pragma(&connection, "foreign_keys"), 1);
         assert_eq!(pragma(&connection, "secure_delete"), 1);
         assert_eq!(pragma(&connection, "wal_autocheckpoint"), 0);
@@ -290,7 +393,65 @@ mod tests {
             refused,
             StoreError::NewerSchema { found: 9999, .. }
         ));
-        assert!(refused.to_string().contains("schema 9999"), "{refused}");
+        let said = refused.to_string();
+        let known = known_version().to_string();
+        for word in ["9999", known.as_str(), "newer", "restore", "t.db"] {
+            assert!(said.contains(word), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_refused_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("t.db");
+        for tables in [
+            "CREATE TABLE song (title TEXT);",
+            "CREATE TABLE refinery_schema_history (version INT, name TEXT, applied_on TEXT, checksum TEXT);
+             INSERT INTO refinery_schema_history VALUES (1, 'songs', '', '');",
+            "CREATE TABLE refinery_schema_history (of_another_kind TEXT);",
+        ] {
+            let _ = std::fs::remove_file(&path);
+            Connection::open(&path)
+                .and_then(|other| other.execute_batch(tables))
+                .expect("another program's file");
+            let before = std::fs::read(&path).expect("its bytes");
+            let refused = open(&path, Role::Office).expect_err("it must not open");
+            assert!(matches!(refused, StoreError::Foreign { .. }), "{refused}");
+            assert_eq!(std::fs::read(&path).expect("its bytes"), before);
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("t.db");
+        std::fs::write(&path, b"these are the words of somebody else".repeat(100)).expect("a file");
+        for role in [Role::Office, Role::Writer, Role::Reader] {
+            let refused = open(&path, role).expect_err("it must not open");
+            assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+            assert!(refused.to_string().contains("tandem restore"), "{refused}");
+        }
+        // The header is good, the rest is not.
+        std::fs::remove_file(&path).expect("gone");
+        drop(open(&path, Role::Office).expect("a new one"));
+        let mut bytes = std::fs::read(&path).expect("its bytes");
+        bytes[100..4_096].fill(0xA5);
+        std::fs::write(&path, bytes).expect("written");
+        let refused = open(&path, Role::Office).expect_err("it must not open");
+        assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_store_whose_restore_was_cut_off_is_not_opened() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("t.db");
+        std::fs::write(restore_mark(&path), "").expect("a mark");
+        let refused = open(&path, Role::Office).expect_err("it must not open");
+        assert!(
+            matches!(refused, StoreError::RestoreCut { .. }),
+            "{refused}"
+        );
+        assert!(!path.exists(), "nor is an empty one made in its place");
     }
 
     #[test]
@@ -321,7 +482,6 @@ mod tests {
             .and_then(|mut rows| rows.query_map([], |row| row.get(0))?.collect())
             .expect("they can be read");
         assert_eq!(awaiting, [8], "only the call whose outcome is missing");
-        let newest = embedded::migrations::runner().get_migrations().len();
-        assert_eq!(version(&new).expect("a version") as usize, newest);
+        assert_eq!(version(&new, &path).expect("a version"), known_version());
     }
 }
