@@ -155,9 +155,11 @@ fn at_a_rate(dir: &Path, first: u64, per_second: u64, window: Duration, seconds:
         let n = row / 2;
         if row % 2 == 0 {
             ordered.push(Instant::now());
-            lane.try_send(intent(first + n)).unwrap();
+            lane.send_timeout(intent(first + n), Duration::from_secs(30))
+                .unwrap();
         } else if let Some(earlier) = n.checked_sub(100) {
-            lane.try_send(closed(first + earlier)).unwrap();
+            lane.send_timeout(closed(first + earlier), Duration::from_secs(30))
+                .unwrap();
         }
     }
     let mut waits = Histogram::<u64>::new(3).unwrap();

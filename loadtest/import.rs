@@ -224,11 +224,14 @@ impl Dialler {
                         std::thread::sleep(wait);
                     }
                     ordered.push(Instant::now());
-                    lane.try_send(intent(first + n, clock.now().unix))
+                    lane.send_timeout(intent(first + n, clock.now().unix), Duration::from_secs(30))
                         .map_err(|_| anyhow::anyhow!("the writer is behind"))?;
                     if let Some(earlier) = n.checked_sub(IN_AIR) {
-                        lane.try_send(closed(first + earlier, clock.now().unix))
-                            .map_err(|_| anyhow::anyhow!("the writer is behind"))?;
+                        lane.send_timeout(
+                            closed(first + earlier, clock.now().unix),
+                            Duration::from_secs(30),
+                        )
+                        .map_err(|_| anyhow::anyhow!("the writer is behind"))?;
                     }
                     n += 1;
                 }

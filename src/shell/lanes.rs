@@ -218,12 +218,17 @@ impl StoreLane {
         }
         Ok(())
     }
-    /// The same, waiting for room for a while.
+    /// The same, waiting for room for a while where there is none.
     pub fn send_timeout(&self, order: StoreOrder, wait: Duration) -> Result<(), Box<StoreOrder>> {
+        let Err(order) = self.try_send(order) else {
+            return Ok(());
+        };
         self.wake();
         self.orders
-            .send_timeout(order, wait)
-            .map_err(|refused| Box::new(refused.into_inner()))
+            .send_timeout(*order, wait)
+            .map_err(|refused| Box::new(refused.into_inner()))?;
+        self.wake();
+        Ok(())
     }
     /// Orders that wait.
     pub fn waiting(&self) -> usize {

@@ -161,7 +161,10 @@ impl Bench {
         }
     }
     fn order(&self, order: StoreOrder) {
-        self.writer.lane().try_send(order).unwrap();
+        self.writer
+            .lane()
+            .send_timeout(order, std::time::Duration::from_secs(60))
+            .unwrap();
     }
     /// Waits for news that satisfy `wanted`; what came before is passed over.
     fn hear(&self, wanted: impl Fn(&StoreNews) -> bool) -> StoreNews {
