@@ -358,9 +358,9 @@ fn the_wire() {
     hold(
         "SIP: a 200 OK with SDP is read and understood",
         answers,
-        70.0,
+        46.0,
     );
-    hold("SIP: a whole call that nobody answers", calls, 200.0);
+    hold("SIP: a whole call that nobody answers", calls, 115.0);
 }
 
 fn the_desk() {
