@@ -1,4 +1,5 @@
 //! Who must not be dialled: numbers on the do-not-call list, numbers that are wrong, persons for some days or for good.
+//! A person's leads are found by (campaign, person, number), campaign by campaign: there are few, and it saves every lead an index.
 //! Every new block is written to the log that a running engine reads. Also who is left in peace for a while, or has no further call
 //! due, because of what they said.
 
@@ -65,7 +66,8 @@ pub(super) fn block_person(
     }
     if let Some(until) = until {
         db.prepare_cached(
-            "UPDATE lead SET not_before = max(not_before, ?2) WHERE person = ?1 AND done IS NULL",
+            "UPDATE lead SET not_before = max(not_before, ?2)
+             WHERE campaign IN (SELECT id FROM campaign) AND person = ?1 AND done IS NULL",
         )?
         .execute((person, until.0))?;
     }
@@ -137,7 +139,8 @@ pub(super) fn quiet_person(
     db.prepare_cached("UPDATE person SET quiet_until = max(quiet_until, ?2) WHERE id = ?1")?
         .execute((person, until.0))?;
     db.prepare_cached(
-        "UPDATE lead SET not_before = max(not_before, ?3) WHERE person = ?1 AND id <> ?2 AND done IS NULL",
+        "UPDATE lead SET not_before = max(not_before, ?3)
+         WHERE campaign IN (SELECT id FROM campaign) AND person = ?1 AND id <> ?2 AND done IS NULL",
     )?
     .execute((person, spoken, until.0))?;
     Ok(())
@@ -147,7 +150,7 @@ pub(super) fn quiet_person(
 pub(super) fn close_person(db: &Connection, person: i64, spoken: i64) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE lead SET done = 'DISPOSITION', done_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
-         WHERE person = ?1 AND id <> ?2 AND done IS NULL",
+         WHERE campaign IN (SELECT id FROM campaign) AND person = ?1 AND id <> ?2 AND done IS NULL",
     )?
     .execute((person, spoken))?;
     Ok(())

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Longest wait for the place: several transactions of an import.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Time between two looks.
-const LOOK: Duration = Duration::from_micros(100);
+const LOOK: Duration = Duration::from_micros(50);
 
 /// The line of one store.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::shell::store::StoreError;
 use crate::shell::store::import::{ImportMark, LeadList, PartTally};
 use crate::shell::store::lead_part::{LeadCells, LeadPart, NameKind};
 use crate::time::UnixMs;
-use rusqlite::{Connection, OptionalExtension, Statement, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use rustc_hash::FxHashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -94,57 +94,43 @@ impl<'a> ListWriter<'a> {
 
     /// Rows of all persons of a part, by lead; and which of them are new.
     fn persons(&mut self, part: &LeadPart) -> rusqlite::Result<(Vec<i64>, Vec<bool>)> {
-        self.keys(
-            part.by_cif(),
-            |lead| part.cif(lead),
-            "INSERT INTO person (cif) VALUES (?1) ON CONFLICT DO NOTHING",
-            "SELECT id FROM person WHERE cif = ?1",
-        )
+        self.keys(PERSONS, part.len(), |at| (at as u32, part.cif(at as u32)))
     }
 
     fn numbers(&mut self, part: &LeadPart) -> rusqlite::Result<Vec<i64>> {
-        self.keys(
-            part.by_number(),
-            |lead| part.e164(lead),
-            "INSERT INTO number (e164) VALUES (?1) ON CONFLICT DO NOTHING",
-            "SELECT id FROM number WHERE e164 = ?1",
-        )
-        .map(|(rows, _)| rows)
+        self.keys(NUMBERS, part.len(), |at| part.by_number(at))
+            .map(|(rows, _)| rows)
     }
 
-    /// Finds or makes the row of every lead's key. `order` sorts the leads by it.
+    /// Finds or makes the row of every lead's key. `key` tells lead and key, in the order of the keys.
     fn keys<'p>(
         &mut self,
-        order: &[u32],
-        key: impl Fn(u32) -> &'p str,
-        make: &str,
-        find: &str,
+        table: KeyTable,
+        count: usize,
+        key: impl Fn(usize) -> (u32, &'p str),
     ) -> rusqlite::Result<(Vec<i64>, Vec<bool>)> {
-        let (mut rows, mut new) = (vec![0; order.len()], vec![false; order.len()]);
-        // A list is mostly new, or mostly known: whichever the last one was is tried first.
-        let mut guess_known = false;
-        self.in_turns(0, order.len(), |transaction, turn, from| {
-            let mut make = transaction.prepare_cached(make)?;
-            let mut find = transaction.prepare_cached(find)?;
+        // The different keys, and which one each lead has.
+        let mut keys: Vec<&str> = Vec::with_capacity(count);
+        let mut key_of = vec![0_u32; count];
+        for at in 0..count {
+            let (lead, key) = key(at);
+            if keys.last() != Some(&key) {
+                keys.push(key);
+            }
+            key_of[lead as usize] = keys.len() as u32 - 1;
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        // A list is mostly new, or mostly known: whichever the last ones were is tried first.
+        let mut guess_new = true;
+        self.in_turns(0, keys.len(), |transaction, turn, from| {
+            let mut statements = KeyStatements::prepare(transaction, table)?;
             turn.each(from, |at| {
-                let lead = order[at];
-                let same = at
-                    .checked_sub(1)
-                    .map(|before| order[before])
-                    .filter(|before| key(*before) == key(lead));
-                (rows[lead as usize], new[lead as usize]) = match same {
-                    Some(before) => (rows[before as usize], new[before as usize]),
-                    None => {
-                        let (row, is_new) =
-                            row_of(transaction, &mut make, &mut find, key(lead), guess_known)?;
-                        guess_known = !is_new;
-                        (row, is_new)
-                    }
-                };
-                Ok(())
+                let some = &keys[at..keys.len().min(at + KEYS_AT_ONCE)];
+                guess_new = statements.rows(transaction, some, guess_new, &mut found)?;
+                Ok(some.len())
             })
         })?;
-        Ok((rows, new))
+        Ok(key_of.into_iter().map(|key| found[key as usize]).unzip())
     }
 
     /// Rows of the part's campaigns, zones and agents, by name. An agent who is not there has none.
@@ -201,7 +187,9 @@ impl<'a> ListWriter<'a> {
         told: &mut dyn FnMut(&PartTally),
     ) -> rusqlite::Result<Vec<u32>> {
         let names = self.names(part)?;
+        let has_agents = !part.names_of(NameKind::Agent).is_empty();
         let refused: Vec<u32> = (0..part.len() as u32)
+            .filter(|_| has_agents)
             .filter(|lead| {
                 let agent = part.cells(*lead).reserved_for;
                 agent.is_some_and(|agent| !names.contains_key(&(NameKind::Agent, agent)))
@@ -228,7 +216,7 @@ impl<'a> ListWriter<'a> {
                     let end = turn.each(from, |at| {
                         let (person, number, lead) = order[at];
                         if is_refused[lead as usize] {
-                            return Ok(());
+                            return Ok(1);
                         }
                         let cells = part.cells(lead);
                         let row = LeadColumns {
@@ -255,7 +243,7 @@ impl<'a> ListWriter<'a> {
                                 counted.updated += 1;
                             }
                         }
-                        Ok(())
+                        Ok(1)
                     })?;
                     counted.done = end as u64;
                     if let Some((import, mark)) = mark {
@@ -284,18 +272,21 @@ struct Turn {
 }
 
 impl Turn {
-    /// Calls `write` for one after the other until the time is over. Where it ended.
+    /// Calls `write` for what is left until the time is over; it says how many it took. Where it ended.
     fn each(
         &self,
         from: usize,
-        mut write: impl FnMut(usize) -> rusqlite::Result<()>,
+        mut write: impl FnMut(usize) -> rusqlite::Result<usize>,
     ) -> rusqlite::Result<usize> {
         let mut at = from;
+        let mut look_at = from + ROWS_PER_LOOK;
         while at < self.end {
-            write(at)?;
-            at += 1;
-            if (at - from).is_multiple_of(ROWS_PER_LOOK) && Instant::now() >= self.until {
-                break;
+            at += write(at)?;
+            if at >= look_at {
+                if Instant::now() >= self.until {
+                    break;
+                }
+                look_at = at + ROWS_PER_LOOK;
             }
         }
         Ok(at)
@@ -385,7 +376,7 @@ impl LeadList for ListWriter<'_> {
                     .query_row([number], |row| row.get(0))?;
                 block_number(transaction, number, reason, turn.now)?;
                 new.push(!there);
-                Ok(())
+                Ok(1)
             })
         })
         .map_err(failed("write the list"))?;
@@ -425,22 +416,89 @@ fn write_mark(
     Ok(())
 }
 
-/// The row of a key, and whether it is new.
-fn row_of(
-    db: &Connection,
-    make: &mut Statement<'_>,
-    find: &mut Statement<'_>,
-    key: &str,
-    guess_known: bool,
-) -> rusqlite::Result<(i64, bool)> {
-    if guess_known && let Some(row) = find.query_row([key], |row| row.get(0)).optional()? {
-        return Ok((row, false));
+/// A table that gives a row to every key.
+#[derive(Clone, Copy, Debug)]
+struct KeyTable {
+    name: &'static str,
+    key: &'static str,
+}
+
+const PERSONS: KeyTable = KeyTable {
+    name: "person",
+    key: "cif",
+};
+const NUMBERS: KeyTable = KeyTable {
+    name: "number",
+    key: "e164",
+};
+/// Keys that one statement adds: to begin a statement costs nearly as much as to add a row.
+const KEYS_AT_ONCE: usize = 32;
+
+struct KeyStatements<'a> {
+    last: rusqlite::CachedStatement<'a>,
+    find: rusqlite::CachedStatement<'a>,
+    make: rusqlite::CachedStatement<'a>,
+    make_many: rusqlite::CachedStatement<'a>,
+}
+
+impl<'a> KeyStatements<'a> {
+    fn prepare(db: &'a Connection, table: KeyTable) -> rusqlite::Result<Self> {
+        let KeyTable { name, key } = table;
+        let many = vec!["(?, ?)"; KEYS_AT_ONCE].join(", ");
+        Ok(KeyStatements {
+            last: db.prepare_cached(&format!("SELECT coalesce(max(id), 0) FROM {name}"))?,
+            find: db.prepare_cached(&format!("SELECT id FROM {name} WHERE {key} = ?1"))?,
+            make: db.prepare_cached(&format!(
+                "INSERT INTO {name} ({key}) VALUES (?1) ON CONFLICT DO NOTHING"
+            ))?,
+            // IGNORE and not ON CONFLICT: a statement that cannot fail half way keeps no journal of its own.
+            make_many: db.prepare_cached(&format!(
+                "INSERT OR IGNORE INTO {name} (id, {key}) VALUES {many}"
+            ))?,
+        })
     }
-    if make.execute([key])? > 0 {
-        return Ok((db.last_insert_rowid(), true));
+
+    /// Adds the row of each key, and whether it is new, to `found`. Whether all were new.
+    fn rows(
+        &mut self,
+        db: &Connection,
+        keys: &[&str],
+        guess_new: bool,
+        found: &mut Vec<(i64, bool)>,
+    ) -> rusqlite::Result<bool> {
+        if guess_new && keys.len() == KEYS_AT_ONCE {
+            let last: i64 = self.last.query_row([], |row| row.get(0))?;
+            for (n, key) in keys.iter().enumerate() {
+                self.make_many
+                    .raw_bind_parameter(2 * n + 1, last + 1 + n as i64)?;
+                self.make_many.raw_bind_parameter(2 * n + 2, key)?;
+            }
+            if self.make_many.raw_execute()? == keys.len() {
+                found.extend((last + 1..).take(keys.len()).map(|row| (row, true)));
+                return Ok(true);
+            }
+            // Some were there.
+            for key in keys {
+                let row: i64 = self.find.query_row([key], |row| row.get(0))?;
+                found.push((row, row > last));
+            }
+            return Ok(false);
+        }
+        let mut all_new = true;
+        for key in keys {
+            let known = self.find.query_row([key], |row| row.get(0)).optional()?;
+            let row = match known {
+                Some(row) => (row, false),
+                None => {
+                    self.make.execute([key])?;
+                    (db.last_insert_rowid(), true)
+                }
+            };
+            all_new &= row.1;
+            found.push(row);
+        }
+        Ok(all_new)
     }
-    find.query_row([key], |row| row.get(0))
-        .map(|row| (row, false))
 }
 
 /// What became of a lead.

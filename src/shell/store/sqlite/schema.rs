@@ -26,7 +26,7 @@ pub(super) enum Role {
 }
 
 /// The WAL shrinks to this after a checkpoint, in bytes.
-const WAL_KEPT: u32 = 64 << 20;
+const WAL_KEPT: u32 = 144 << 20;
 
 /// A connection for `role`, its tables at our version.
 pub(super) fn open(path: &Path, role: Role) -> Result<Connection, StoreError> {
@@ -87,7 +87,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 
 /// Time between two looks at a lock that somebody else has. SQLite's own handler sleeps up to 100 ms; the floor's intents are
 /// stale after 250.
-const LOOK: Duration = Duration::from_micros(200);
+const LOOK: Duration = Duration::from_micros(100);
 
 fn wait_for_others(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
     let patience = match role {
