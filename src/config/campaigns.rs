@@ -6,7 +6,8 @@ use super::reader::{Section, Sink};
 use super::{CampaignConfig, TrunkConfig, nearest};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, DialMode, GateSettings, Recycle, SkillNeed, WrapOverrun,
+    AbandonSettings, CampaignSettings, CampaignState, DialMode, GateSettings, Recycle, SkillNeed,
+    WrapOverrun,
 };
 use crate::ids::{SkillId, TrunkId};
 use std::collections::BTreeMap;
@@ -109,6 +110,7 @@ fn campaign(
         needs: needs(read, sink, skills),
         gate: gate(read, sink),
         attempts_max: read.whole(sink, "attempts_max", 1..=1_000, "attempts per lead", 10) as u16,
+        abandon: AbandonSettings::default(),
         recycle: recycle(read.table(sink, "recycle"), sink),
     };
     section.finish(sink);

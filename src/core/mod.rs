@@ -8,6 +8,7 @@ pub mod dispositions;
 pub mod effect;
 pub mod floor;
 pub mod input;
+pub mod ledger;
 pub mod picture;
 pub mod results;
 pub mod rules;

@@ -1,5 +1,9 @@
 //! What the floor is told to obey. Checked before it arrives: `config` fills it, the floor never doubts it.
 
+mod abandon;
+
+pub use abandon::{AbandonDenominator, AbandonSettings, AbandonStrength, AbandonWindow};
+
 use crate::core::input::AgentSeat;
 use crate::core::results::SystemResult;
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
@@ -192,6 +196,8 @@ pub struct CampaignSettings {
     pub gate: GateSettings,
     /// Attempts after which a lead is done, over all days.
     pub attempts_max: u16,
+    /// What is promised about people who answer and find nobody.
+    pub abandon: AbandonSettings,
     /// When a lead returns, by result; results that are absent use [`SystemResult::default_recycle`].
     pub recycle: Vec<(SystemResult, Recycle)>,
 }

@@ -12,8 +12,8 @@ use crate::core::floor::Floor;
 use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings, Recycle, Settings,
-    SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
+    AbandonSettings, CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings,
+    Recycle, Settings, SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -157,6 +157,7 @@ pub fn settings(campaigns: u16) -> Settings {
             gap_min: Duration::from_millis(RULES.gap_ms as u64),
         },
         attempts_max: 5,
+        abandon: AbandonSettings::default(),
         recycle: vec![
             (
                 SystemResult::NoAnswer,

@@ -39,6 +39,7 @@ fn campaign(name: &str) -> CampaignSettings {
             gap_min: Duration::from_secs(7200),
         },
         attempts_max: 10,
+        abandon: AbandonSettings::default(),
         recycle: vec![],
     }
 }

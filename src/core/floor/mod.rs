@@ -4,6 +4,7 @@
 
 mod dialling;
 mod edits;
+mod ledger;
 mod legs;
 mod people;
 mod snapshot;
@@ -14,6 +15,7 @@ use crate::core::calls::{Attempts, Event};
 use crate::core::effect::{Bound, Effect};
 use crate::core::input::Input;
 use crate::core::leads::Leads;
+use crate::core::ledger::Ledger;
 use crate::core::pacing::Shares;
 use crate::core::picture::Picture;
 use crate::core::rules::Rules;
@@ -81,6 +83,7 @@ pub struct Floor {
     loads: Vec<Load>,
     timers: Timers,
     shares: Shares,
+    ledger: Ledger,
     /// Answered people without an agent, longest wait first.
     waiting: BTreeSet<(Mono, AttemptId)>,
     /// Conversations whose disposition, or whose attempt's end, is still to come.
@@ -113,6 +116,7 @@ impl Floor {
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
+            ledger: ledger::open(&settings),
             waiting: BTreeSet::new(),
             unspoken: Map::default(),
             closed_calls: Map::default(),

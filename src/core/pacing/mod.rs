@@ -229,7 +229,9 @@ mod tests {
     use crate::core::agents::{Agents, Place};
     use crate::core::input::{AgentSeat, LeadFacts};
     use crate::core::leads::Leads;
-    use crate::core::settings::{CampaignState, GateSettings, SkillNeed, WrapOverrun};
+    use crate::core::settings::{
+        AbandonSettings, CampaignState, GateSettings, SkillNeed, WrapOverrun,
+    };
     use crate::ids::{AgentId, LeadId, NumberId, PersonId, SkillId, ZoneId};
     use crate::time::{Now, UnixMs};
     use std::time::Duration;
@@ -256,6 +258,7 @@ mod tests {
                 gap_min: Duration::ZERO,
             },
             attempts_max: 20,
+            abandon: AbandonSettings::default(),
             recycle: Vec::new(),
         }
     }
