@@ -183,6 +183,7 @@ fn a_picture() -> Picture {
             results: [97, 3, 0, 700, 0, 0, 0, 0, 0, 0, 0, 0],
             outcomes: 95,
             hot_leads: 1_900,
+            ledger: Default::default(),
             held: [1, 0, 2, 0, 0, 0],
         }],
         trunks: vec![TrunkPicture {

@@ -453,7 +453,7 @@ impl Shadow {
                 }
                 Edit::CampaignState(id, state) => self.campaigns[usize::from(id.0)].state = state,
                 Edit::CampaignMode(id, mode) => self.campaigns[usize::from(id.0)].mode = mode,
-                Edit::Floor(_) | Edit::Zone(..) | Edit::Agent(_) => {}
+                Edit::Floor(_) | Edit::Zone(..) | Edit::Agent(_) | Edit::Ledger(..) => {}
             }
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Class {
     skills: Vec<(SkillId, u8)>,
     /// Longest idle first; the number breaks ties in the order of becoming ready.
     ready: BTreeSet<(Mono, u64, AgentId)>,
+    /// How many of these wait to leave.
+    leaving: u32,
     /// Ready, reserved, talking or in wrap-up, connected, and not about to leave.
     at_work: u32,
 }
@@ -42,9 +44,17 @@ impl Class {
                 .any(|(skill, level)| *skill == need.skill && *level >= need.level)
         })
     }
-    /// Agents ready.
+    /// Agents ready whom a new line may count on: those who wait to leave are not among them.
     pub(crate) fn free(&self) -> u32 {
+        self.ready() - self.leaving.min(self.ready())
+    }
+    /// Agents who could take a call this instant.
+    pub(crate) fn ready(&self) -> u32 {
         self.ready.len() as u32
+    }
+    /// Of those, agents who leave as soon as no call in the air counts on them.
+    pub(crate) fn leaving(&self) -> u32 {
+        self.leaving
     }
     /// Agents ready, reserved, talking or in wrap-up.
     pub(crate) fn at_work(&self) -> u32 {
@@ -335,6 +345,7 @@ impl Agents {
                 campaigns,
                 skills,
                 ready: BTreeSet::new(),
+                leaving: 0,
                 at_work: 0,
             });
             self.classes.len() - 1
@@ -348,6 +359,7 @@ impl Agents {
         if counts_as_at_work(agent) {
             class.at_work -= 1;
         }
+        class.leaving -= u32::from(is_leaving(agent));
         class
             .ready
             .remove(&(agent.idle_since, agent.idle_order, agent.id));
@@ -360,6 +372,7 @@ impl Agents {
         if counts_as_at_work(agent) {
             class.at_work += 1;
         }
+        class.leaving += u32::from(is_leaving(agent));
         if agent.place == Place::Ready && agent.connected {
             class
                 .ready
@@ -371,6 +384,7 @@ impl Agents {
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut ready = 0;
         let mut at_work = vec![0u32; self.classes.len()];
+        let mut leaving = vec![0u32; self.classes.len()];
         let mut by_place = [0u32; 7];
         for agent in &self.slots {
             by_place[agent.place.index()] += 1;
@@ -388,6 +402,7 @@ impl Agents {
             }
             ready += usize::from(is_ready);
             at_work[agent.class.0] += u32::from(counts_as_at_work(agent));
+            leaving[agent.class.0] += u32::from(is_leaving(agent));
         }
         let indexed: usize = self.classes.iter().map(|class| class.ready.len()).sum();
         if indexed != ready {
@@ -402,6 +417,14 @@ impl Agents {
             ));
         }
         if let Some(class) =
+            (0..leaving.len()).find(|class| leaving[*class] != self.classes[*class].leaving)
+        {
+            return Err(format!(
+                "class {class} counts {} about to leave, has {}",
+                self.classes[class].leaving, leaving[class]
+            ));
+        }
+        if let Some(class) =
             (0..at_work.len()).find(|class| at_work[*class] != self.classes[*class].at_work)
         {
             return Err(format!(
@@ -411,6 +434,11 @@ impl Agents {
         }
         Ok(())
     }
+}
+
+/// Ready, and to go as soon as no call in the air counts on him.
+fn is_leaving(agent: &Agent) -> bool {
+    agent.connected && agent.place == Place::Ready && agent.after_call != AfterCall::Ready
 }
 
 /// Somebody who is about to leave is no support for further lines.

@@ -1,6 +1,7 @@
 //! Every order that may leave the floor. Orders are data: the shells carry them out and report back as inputs.
 
 use crate::core::dispositions::Disposition;
+use crate::core::ledger::{Exposure, LedgerNews};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
@@ -97,6 +98,24 @@ pub enum Effect {
     },
     /// What pacing decided, with the figures it saw.
     Decided(PacingDecision),
+    /// Keep what became of an answered call, for the ledger of the next run.
+    Exposed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Whose list.
+        campaign: CampaignId,
+        /// What became of it.
+        exposure: Exposure,
+        /// When that was clear.
+        at: UnixMs,
+    },
+    /// Something happened in a campaign's abandon ledger.
+    Ledger {
+        /// The campaign.
+        campaign: CampaignId,
+        /// What.
+        news: LedgerNews,
+    },
 }
 
 /// An attempt to be made.
@@ -345,4 +364,6 @@ pub enum Bound {
     Trunks,
     /// Dialling is stopped, or the store does not keep up.
     Stopped,
+    /// The abandon ledger: no further line without a free agent of its own.
+    Budget,
 }

@@ -15,6 +15,7 @@ pub mod rules;
 pub mod settings;
 
 mod agents;
+mod backing;
 mod calls;
 mod invariants;
 mod leads;

@@ -5,6 +5,7 @@ mod abandon;
 pub use abandon::{AbandonDenominator, AbandonSettings, AbandonStrength, AbandonWindow};
 
 use crate::core::input::AgentSeat;
+use crate::core::ledger::LedgerHistory;
 use crate::core::results::SystemResult;
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
@@ -235,6 +236,8 @@ pub enum Edit {
     CampaignMode(CampaignId, DialMode),
     /// What an agent serves and can do now, if he is logged in: campaigns and skills may be new.
     Agent(AgentSeat),
+    /// What earlier runs left in a campaign's abandon ledger. Comes once, before the campaign dials.
+    Ledger(CampaignId, LedgerHistory),
 }
 
 impl Settings {

@@ -3,8 +3,9 @@
 
 use crate::core::effect::{Effect, LeadNext};
 use crate::core::input::{Input, LegEvent, LegFailure};
+use crate::core::ledger::LedgerNews;
 use crate::core::results::SystemResult;
-use crate::ids::{AgentId, AttemptId};
+use crate::ids::{AgentId, AttemptId, CampaignId};
 use crate::shell::cards::Cards;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;
@@ -148,6 +149,17 @@ impl Route for Router {
                 };
                 self.keep(StoreOrder::LeadReturned { lead, next });
             }
+            Effect::Exposed {
+                campaign,
+                exposure,
+                at,
+                ..
+            } => self.keep(StoreOrder::Exposed {
+                campaign,
+                exposure,
+                at,
+            }),
+            Effect::Ledger { campaign, news } => tell_ledger(campaign, news),
             Effect::Decided(decision) => {
                 tracing::debug!(campaign = %decision.campaign, launched = decision.launched, bound = ?decision.bound, "Pacing.");
             }
@@ -183,6 +195,39 @@ impl Route for Router {
                 return;
             }
         }
+    }
+}
+
+/// What happens in an abandon ledger is rare, and somebody should hear of it.
+fn tell_ledger(campaign: CampaignId, news: LedgerNews) {
+    match news {
+        LedgerNews::OverCap => tracing::warn!(
+            %campaign,
+            "The campaign passed its abandon cap: no line starts without a free agent until it is kept again."
+        ),
+        LedgerNews::UnderCap => {
+            tracing::info!(%campaign, "The campaign keeps its abandon cap again.");
+        }
+        LedgerNews::Named(event) => tracing::warn!(
+            %campaign,
+            event = event.code(),
+            "An event may cost the campaign its abandon guarantee."
+        ),
+        LedgerNews::Broken { named: true } => {
+            tracing::warn!(%campaign, "An abandoned call broke the guarantee, by an event that was named.");
+        }
+        LedgerNews::Broken { named: false } => {
+            tracing::error!(%campaign, "An abandoned call broke the guarantee, and no event explains it.");
+        }
+        LedgerNews::WindowClosed { counts, kept } => tracing::info!(
+            %campaign,
+            served = counts.served,
+            abandoned = counts.abandoned,
+            left_early = counts.left_early,
+            machines = counts.machines,
+            kept,
+            "A window of the abandon ledger closed."
+        ),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::{Config, InForce, ServeRefused, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
+use crate::core::settings::Edit;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
@@ -128,6 +129,17 @@ pub fn serve(
     engine.run(&stop_signals, &runtime, &service)
 }
 
+/// The first fact that the floor learns: what earlier runs left in the abandon ledgers. Nobody may be dialled before.
+fn remember_ledgers(lane: &FloorLane, recovery: &Recovery) -> Result<(), ServeError> {
+    let ledgers = recovery.ledgers.iter().cloned();
+    let edits: Vec<Edit> = ledgers.map(|(id, kept)| Edit::Ledger(id, kept)).collect();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    lane.urgent(Input::Edits(edits))
+        .map_err(|_| io("the floor's lane")(std::io::ErrorKind::WouldBlock.into()))
+}
+
 /// Everything that is open.
 struct Engine {
     recovery: Recovery,
@@ -167,6 +179,7 @@ impl Engine {
         let store = store.follow(names.clone());
 
         let (lane, inbox) = floor_lanes(URGENT_LANE, BULK_LANE);
+        remember_ledgers(&lane, &recovery)?;
         let calls: CallBook = Arc::default();
         let leads: LeadBook = Arc::default();
         let ordered: OrderedAt = Arc::default();

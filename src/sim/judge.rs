@@ -2,8 +2,9 @@
 
 use crate::core::effect::{Effect, LeadNext};
 use crate::core::results::SystemResult;
-use crate::core::settings::{CampaignState, Edit};
+use crate::core::settings::{CampaignState, Edit, Settings};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+use crate::sim::promises::Promises;
 use crate::time::{Mono, Now, UnixMs};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -57,13 +58,19 @@ pub struct Judge {
     blocked_numbers: BTreeSet<NumberId>,
     stopped: bool,
     last_attempt: u64,
+    promises: Promises,
     faults: Vec<String>,
 }
 
 impl Judge {
-    /// A judge for these rules.
-    pub fn new(rules: PersonRules) -> Self {
+    /// A judge for these rules, of a floor with these settings.
+    pub fn new(rules: PersonRules, settings: &Settings) -> Self {
+        let mut promises = Promises::default();
+        for (number, campaign) in settings.campaigns.iter().enumerate() {
+            promises.promise(CampaignId(number as u16), &campaign.abandon);
+        }
         Judge {
+            promises,
             rules,
             rules_of: BTreeMap::new(),
             rates: BTreeMap::new(),
@@ -96,6 +103,11 @@ impl Judge {
             cases.clone().filter(|case| case.shown.is_some()).count(),
             cases.map(|case| case.outcomes as usize).sum(),
         )
+    }
+
+    /// People abandoned by campaigns that guarantee their cap.
+    pub fn abandoned_under_guarantee(&self) -> usize {
+        self.promises.abandoned()
     }
 
     /// Results so far, with their counts.
@@ -138,6 +150,7 @@ impl Judge {
 
     /// The world gave the floor a new configuration.
     pub fn edits(&mut self, edits: &[Edit]) {
+        self.promises.edits(edits);
         for edit in edits {
             match edit {
                 Edit::Campaign(id, settings) => {
@@ -160,7 +173,11 @@ impl Judge {
                 Edit::TrunkClosed(id) => {
                     self.closed_trunks.insert(*id);
                 }
-                Edit::Floor(_) | Edit::Zone(..) | Edit::CampaignMode(..) | Edit::Agent(_) => {}
+                Edit::Floor(_)
+                | Edit::Zone(..)
+                | Edit::CampaignMode(..)
+                | Edit::Agent(_)
+                | Edit::Ledger(..) => {}
             }
         }
     }
@@ -195,6 +212,9 @@ impl Judge {
 
     /// Holds one order against the promises.
     pub fn see(&mut self, now: Now, effect: &Effect) {
+        if let Some(what) = self.promises.see(now, effect) {
+            self.fault(now, what);
+        }
         match effect {
             Effect::Dial(order) => {
                 if order.route_try == 1 {
@@ -380,6 +400,8 @@ impl Judge {
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
+            | Effect::Exposed { .. }
+            | Effect::Ledger { .. }
             | Effect::Decided(_) => {}
         }
     }

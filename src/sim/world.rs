@@ -12,8 +12,9 @@ use crate::core::floor::Floor;
 use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    AbandonSettings, CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings,
-    Recycle, Settings, SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
+    AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
+    FloorSettings, GateSettings, Recycle, Settings, SkillNeed, TrunkSettings, WrapOverrun,
+    ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -50,6 +51,8 @@ pub struct Outcome {
     pub totals: (usize, usize, usize, usize),
     /// Results by code.
     pub results: BTreeMap<&'static str, usize>,
+    /// People abandoned by campaigns that guarantee their cap, within the promise.
+    pub abandoned_under_guarantee: usize,
     /// Broken promises and invariants.
     pub faults: Vec<String>,
 }
@@ -193,13 +196,41 @@ pub fn settings(campaigns: u16) -> Settings {
     }
 }
 
+/// Two of three worlds guarantee their abandon cap for all or some of their campaigns; in some of these the window closes during
+/// the shift.
+fn promised(mut settings: Settings, seed: u64, start: UnixMs) -> Settings {
+    let strength = AbandonStrength::Guarantee;
+    for (number, campaign) in settings.campaigns.iter_mut().enumerate() {
+        let cap_ppm = [300_000, 150_000, 50_000][number];
+        let window = if seed % 5 == 1 {
+            let quarter = 15 * 60_000;
+            let from = UnixMs((start.0 / quarter + 1) * quarter);
+            AbandonWindow::Days30 { from }
+        } else {
+            AbandonWindow::RollingHours(1)
+        };
+        if seed % 3 == 1 || (seed % 3 == 2 && number == 0) {
+            campaign.abandon = AbandonSettings {
+                strength,
+                cap_ppm,
+                window,
+                ..AbandonSettings::default()
+            };
+        }
+        if seed % 3 == 1 {
+            campaign.mode = DialMode::LinesPerFreeAgent { milli: 2_500 };
+        }
+    }
+    settings
+}
+
 impl World {
     fn new(seed: u64, plan: Plan) -> Self {
-        // Monday 2026-11-23, 09:00 in Ho Chi Minh City, or twenty minutes before the window closes.
+        // Monday 2026-11-23, 08:55 in Ho Chi Minh City, or twenty minutes before the window closes.
         let start = if seed % 4 == 3 {
             1_795_392_000_000 + (12 * 60 + 40) * 60_000
         } else {
-            1_795_392_000_000 + 2 * 3_600_000
+            1_795_392_000_000 + 2 * 3_600_000 - 300_000
         };
         let campaigns = 3;
         let mut rng = Rng::new(seed);
@@ -237,6 +268,7 @@ impl World {
                 (CampaignId((number / plan.leads) as u16), facts),
             );
         }
+        let told = promised(settings(campaigns), seed, UnixMs(start));
         World {
             plan,
             rng,
@@ -245,9 +277,9 @@ impl World {
                 mono: Mono(0),
                 unix: UnixMs(start),
             },
-            floor: Floor::new(settings(campaigns)),
-            told: settings(campaigns),
-            judge: Judge::new(RULES),
+            floor: Floor::new(told.clone()),
+            judge: Judge::new(RULES, &told),
+            told,
             trace: Trace::default(),
             heap: BinaryHeap::new(),
             mail: Vec::new(),
@@ -548,7 +580,10 @@ impl World {
             }
             Effect::ReturnLead { lead, next, .. } => self.lead_next(lead, next),
             Effect::Refill { campaign, want } => self.refill(campaign, want as usize),
-            Effect::Refuse { .. } | Effect::Decided(_) => {}
+            Effect::Refuse { .. }
+            | Effect::Decided(_)
+            | Effect::Exposed { .. }
+            | Effect::Ledger { .. } => {}
         }
     }
 
@@ -814,6 +849,7 @@ impl World {
             inputs: self.inputs,
             totals: self.judge.totals(),
             results: self.judge.results(),
+            abandoned_under_guarantee: self.judge.abandoned_under_guarantee(),
             faults,
         }
     }

@@ -60,6 +60,27 @@ fn a_floor_full_of_mishaps_keeps_every_promise() {
 }
 
 #[test]
+fn a_guaranteed_cap_is_kept_at_every_abandonment_and_still_lines_start_without_an_agent() {
+    let mut abandoned = 0;
+    for seed in (500..).step_by(3).take(seeds(12) as usize) {
+        // 500, 503, ..: some campaigns promise; one more: all do.
+        for seed in [seed, seed + 2] {
+            let outcome = run(seed, plan(if seed % 2 == 0 { 0 } else { 30 }));
+            assert!(
+                outcome.faults.is_empty(),
+                "seed {seed}: {:#?}",
+                outcome.faults
+            );
+            abandoned += outcome.abandoned_under_guarantee;
+        }
+    }
+    assert!(
+        abandoned > 0,
+        "nobody was ever abandoned: the promise was not put to the test"
+    );
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     let first = run(7, plan(40));
     assert_eq!(first, run(7, plan(40)));

@@ -2,8 +2,9 @@
 
 use super::Floor;
 use crate::core::agents::Place;
+use crate::core::backing::Verdict;
 use crate::core::calls::{Attempt, CancelWhy, Phase};
-use crate::core::effect::{Bound, DialOrder, DoneWhy, Effect, LeadNext, PacingDecision};
+use crate::core::effect::{AfterCall, Bound, DialOrder, DoneWhy, Effect, LeadNext, PacingDecision};
 use crate::core::input::LeadFacts;
 use crate::core::leads::StreamId;
 use crate::core::pacing::Plan;
@@ -50,7 +51,9 @@ impl Floor {
         if self.stopped {
             return;
         }
+        self.move_windows(now, effects);
         self.dial_personal(now, effects);
+        let mut launcher = self.launcher();
 
         let talking: Vec<u32> = self
             .leads
@@ -86,9 +89,23 @@ impl Floor {
             });
             let Some(stream) = chosen else { break };
             let campaign = self.leads.streams()[stream].campaign;
+            let verdict = launcher.as_mut().map_or(Verdict::Free, |book| {
+                book.launch(campaign, StreamId(stream))
+            });
+            if let Verdict::Refused = verdict {
+                tallies[usize::from(campaign.0)].bound = self.refusal(campaign);
+                plan.close(stream);
+                continue;
+            }
             match self.launch_next(StreamId(stream), campaign, &mut held_left, now, effects) {
-                Ok(()) => tallies[usize::from(campaign.0)].launched += 1,
+                Ok(()) => {
+                    tallies[usize::from(campaign.0)].launched += 1;
+                    self.ledger.launched(campaign);
+                }
                 Err(bound) => {
+                    if let (Some(book), Verdict::Backed(undo)) = (&mut launcher, verdict) {
+                        book.undo(undo);
+                    }
                     tallies[usize::from(campaign.0)].bound = bound;
                     plan.close(stream);
                 }
@@ -155,7 +172,12 @@ impl Floor {
     /// Calls that only one agent may have: made when this agent is free, who waits for it.
     fn dial_personal(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for agent in self.leads.agents_with_due(now.unix) {
-            if !self.agents.is_free(agent) {
+            let stays = self
+                .agents
+                .get(agent)
+                .is_some_and(|agent| agent.after_call == AfterCall::Ready);
+            // An agent on whom a guaranteed call counts makes no call of his own.
+            if !self.agents.is_free(agent) || !stays || !self.may_leave(agent) {
                 continue;
             }
             let mut held_left = 16;
@@ -284,6 +306,7 @@ impl Floor {
                 answered: None,
                 matched: None,
                 talk_ended: None,
+                is_counted: false,
                 agent: None,
                 wire: None,
                 lead_attempts: facts.attempts,

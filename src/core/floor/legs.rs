@@ -72,6 +72,7 @@ impl Floor {
                 let until = at + settings.answer_limit;
                 self.trunks.worked(attempt.trunk);
                 self.set_phase(id, Phase::Answered { since: at, until });
+                self.answer_noticed(id, campaign, now, effects);
                 self.match_answered(id, now, effects);
             }
             Act::Unwanted => {
@@ -95,7 +96,12 @@ impl Floor {
                 self.trunks.worked(attempt.trunk);
                 self.cancel(id, CancelWhy::RingTimeout, now, effects);
             }
-            Act::Close(result) => self.close(id, result, now, effects),
+            Act::Close(result) => {
+                if result == SystemResult::CustHangupEarly {
+                    self.count_departure(id, at, now, effects);
+                }
+                self.close(id, result, now, effects);
+            }
             Act::GiveUp(result) => {
                 effects.push(Effect::Abort { attempt: id });
                 self.close(id, result, now, effects);
@@ -114,10 +120,12 @@ impl Floor {
                         },
                     );
                     self.place_agent(agent, Place::Talking(id), now, effects);
+                    self.count_join(id, now, effects);
                 }
             }
             Act::PersonLeft => {
                 if let Some(agent) = attempt.phase.agent() {
+                    self.count_departure(id, at, now, effects);
                     self.talk_over(id, agent, EndedBy::Customer, at, now, effects);
                     self.close(id, SystemResult::Connected, now, effects);
                 }
@@ -147,9 +155,12 @@ impl Floor {
             None => attempt
                 .sticky
                 .filter(|agent| self.agents.is_free(*agent) && self.is_able(*agent, attempt.stream))
+                .filter(|agent| self.may_give(*agent, id))
                 .or_else(|| {
-                    self.agents.longest_idle(|_, class| {
-                        class.weight(stream.campaign).is_some() && class.meets(&stream.needs)
+                    self.agents.longest_idle(|number, class| {
+                        class.weight(stream.campaign).is_some()
+                            && class.meets(&stream.needs)
+                            && self.may_take(number, id)
                     })
                 }),
         };
@@ -165,7 +176,9 @@ impl Floor {
         }
         let waiting = self.waiting.iter().map(|(_, id)| *id).find(|id| {
             self.attempts.get(id).is_some_and(|attempt| {
-                attempt.made_for.is_none() && self.is_able(agent, attempt.stream)
+                attempt.made_for.is_none()
+                    && self.is_able(agent, attempt.stream)
+                    && self.may_give(agent, *id)
             })
         });
         if let Some(id) = waiting {
@@ -192,6 +205,7 @@ impl Floor {
         let campaign = attempt.campaign;
         let was_waiting_for_it = attempt.made_for.is_some();
         self.set_phase(id, Phase::Joining { agent, until });
+        self.count_match(id, now, effects);
         effects.push(Effect::Bridge { attempt: id, agent });
         effects.push(Effect::Show {
             attempt: id,
@@ -271,6 +285,7 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        self.count_result(id, result, now, effects);
         let until = now.mono + self.settings.floor.end_wait;
         self.set_phase(id, Phase::Ending { until, result });
         self.free_who_waited(id, now, effects);
@@ -291,6 +306,7 @@ impl Floor {
         match self.agents.get(agent).map(|waiting| waiting.after_call) {
             Some(AfterCall::Ready) | None => {
                 self.agents.give_back(agent, now);
+                self.backing_eased = true;
                 effects.extend(self.agents.news(agent, now).map(Effect::Agent));
                 self.match_free_agent(agent, now, effects);
             }
@@ -361,6 +377,7 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        self.count_result(id, result, now, effects);
         self.free_who_waited(id, now, effects);
         self.leave_phase(id);
         let Some(attempt) = self.attempts.remove(&id) else {
@@ -508,6 +525,7 @@ impl Floor {
             attempt.stream,
             attempt.made_for.is_some(),
         );
+        self.backing_eased |= phase.is_in_air();
         let load = self.load(campaign);
         load.in_air -= u32::from(phase.is_in_air());
         load.talking -= u32::from(phase.is_talking());

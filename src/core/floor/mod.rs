@@ -4,6 +4,7 @@
 
 mod dialling;
 mod edits;
+mod guarantee;
 mod ledger;
 mod legs;
 mod people;
@@ -15,7 +16,7 @@ use crate::core::calls::{Attempts, Event};
 use crate::core::effect::{Bound, Effect};
 use crate::core::input::Input;
 use crate::core::leads::Leads;
-use crate::core::ledger::Ledger;
+use crate::core::ledger::{Ledger, NamedEvent};
 use crate::core::pacing::Shares;
 use crate::core::picture::Picture;
 use crate::core::rules::Rules;
@@ -84,6 +85,12 @@ pub struct Floor {
     timers: Timers,
     shares: Shares,
     ledger: Ledger,
+    /// When the ledgers' windows move at the latest.
+    windows_at: Mono,
+    /// Ready agents who go as soon as no call in the air counts on them.
+    put_off: BTreeSet<crate::ids::AgentId>,
+    /// A line left the air, or an agent became free, in this turn.
+    backing_eased: bool,
     /// Answered people without an agent, longest wait first.
     waiting: BTreeSet<(Mono, AttemptId)>,
     /// Conversations whose disposition, or whose attempt's end, is still to come.
@@ -117,6 +124,9 @@ impl Floor {
             timers: Timers::default(),
             shares: Shares::default(),
             ledger: ledger::open(&settings),
+            windows_at: Mono(0),
+            put_off: BTreeSet::new(),
+            backing_eased: false,
             waiting: BTreeSet::new(),
             unspoken: Map::default(),
             closed_calls: Map::default(),
@@ -142,10 +152,17 @@ impl Floor {
             unix: now.unix,
         };
         self.latest = now.mono;
+        if now.mono >= self.windows_at {
+            self.move_windows(now, effects);
+        }
         self.wake(now, effects);
         match input {
             Input::Wake => {}
-            Input::Edits(edits) => self.edit(edits, now, effects),
+            Input::Edits(edits) => {
+                let before = self.unbacked();
+                self.edit(edits, now, effects);
+                self.name_unbacked(&before, NamedEvent::RulesChanged, now, effects);
+            }
             Input::CampaignState(id, state) => self.set_campaign_state(id, state),
             Input::CampaignMode(id, mode) => {
                 if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
@@ -163,9 +180,17 @@ impl Floor {
                 self.store_ready = ready;
             }
 
-            Input::AgentSeated(seat) => self.seat(seat, now, effects),
+            Input::AgentSeated(seat) => {
+                let before = self.unbacked();
+                self.seat(seat, now, effects);
+                self.name_unbacked(&before, NamedEvent::RulesChanged, now, effects);
+            }
             Input::AgentWants(agent, wanted) => self.agent_wants(agent, wanted, now, effects),
-            Input::AgentLost(agent) => self.agent_lost(agent, now),
+            Input::AgentLost(agent) => {
+                let before = self.unbacked();
+                self.agent_lost(agent, now);
+                self.name_unbacked(&before, NamedEvent::AgentLost, now, effects);
+            }
             Input::AgentBack(agent) => self.agent_back(agent, now, effects),
             Input::AgentHangUp(agent, attempt) => self.agent_hangs_up(agent, attempt, now, effects),
             Input::AgentOutcome {
@@ -235,6 +260,7 @@ impl Floor {
         if self.timers.next().is_some_and(|due| due <= now.mono) {
             self.wake(now, effects);
         }
+        self.settle_backing(now, effects);
         self.arm_tick(now);
     }
 
@@ -254,7 +280,14 @@ impl Floor {
     /// Checks the truths of the whole floor; an error names the first that does not hold. Costs a walk over everything:
     /// after every step in simulation, once a second live.
     pub fn check(&mut self) -> Result<(), String> {
-        let verdict = crate::core::invariants::check(self);
+        let broken = self.ledger.take_faults();
+        let verdict = crate::core::invariants::check(self).and(if broken == 0 {
+            Ok(())
+        } else {
+            Err(format!(
+                "{broken} abandonments broke a guarantee, and no event explains them"
+            ))
+        });
         if verdict.is_err() {
             self.invariant_faults += 1;
         }
@@ -368,6 +401,7 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        self.backing_eased |= place == Place::Ready;
         if let Some(generation) = self.agents.move_to(agent, place, now) {
             if let Place::Wrap { until, .. } = place {
                 self.timers.set(until, Timer::Agent(agent, generation));

@@ -66,8 +66,10 @@ impl Floor {
         let kept = agent.outcome_kept;
         match (agent.place, wanted) {
             (Place::Offline, _) => refuse(id, Refusal::NotSeated, effects),
-            (Place::Ready, Wanted::Ready) => {
-                effects.extend(self.agents.news(id, now).map(Effect::Agent))
+            // Who had asked to leave stays after all.
+            (Place::Ready, Wanted::Ready) => self.put_off(id, AfterCall::Ready, now, effects),
+            (Place::Ready, wanted) if agent.connected && !self.may_leave(id) => {
+                self.put_off(id, after_call(wanted), now, effects);
             }
             (Place::Break(_) | Place::Ready | Place::Manual, wanted) => {
                 self.go_to(id, wanted, now, effects)

@@ -6,7 +6,7 @@
 //! calls that last that long allow (`lasting`), less all that is abandoned now.
 
 use super::series::{Series, Tail};
-use super::{Exposure, Exposures, LedgerHistory, LedgerNews, NamedEvent, Standing};
+use super::{Exposure, Exposures, LedgerHistory, LedgerNews, NamedEvent, Slack, Standing};
 use crate::core::rules::{local_civil, start_of_local_day};
 use crate::core::settings::{
     AbandonDenominator, AbandonSettings, AbandonStrength, AbandonWindow, ZoneTable,
@@ -45,6 +45,8 @@ pub(super) struct Book {
     lasting: Tail,
     /// The latest time seen.
     latest: UnixMs,
+    /// What was allowed at the last launch.
+    sure: u64,
     /// What breaks before this is laid to a named event.
     explained_until: Option<Mono>,
     named: [u64; 6],
@@ -65,6 +67,7 @@ impl Book {
             window: Tail::default(),
             lasting: Tail::default(),
             latest: UnixMs(i64::MIN),
+            sure: 0,
             explained_until: None,
             named: [0; 6],
             broken: 0,
@@ -79,6 +82,7 @@ impl Book {
         if !same && self.latest != UnixMs(i64::MIN) {
             self.sum_afresh(self.latest);
         }
+        self.sure = self.allowed();
     }
 
     pub(super) fn admit(&mut self, history: &LedgerHistory, now: UnixMs) {
@@ -121,6 +125,7 @@ impl Book {
                 counts,
                 kept: !self.passes(&counts),
             });
+            self.sure = 0;
             self.sum_afresh(now);
             return;
         }
@@ -178,6 +183,12 @@ impl Book {
         self.explained_until = Some(now + self.air);
     }
 
+    /// How many pieces of time are kept.
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> (usize, usize) {
+        (self.minutes.len(), self.quarters.len())
+    }
+
     pub(super) fn named(&self) -> [u64; 6] {
         self.named
     }
@@ -200,18 +211,38 @@ impl Book {
         })
     }
 
-    /// Lines that may be without an agent. Where machines count in part, every line in the air may turn out to be one.
-    pub(super) fn budget(&self, in_air: u32) -> u32 {
+    /// What calls that are served now and last as long as a line in the air allow to be abandoned, in millionths of a call.
+    fn allowed(&self) -> u64 {
         if let Some(period) = self.period
             && self.latest + self.air >= period.until
         {
             // It may be abandoned in the next window, in which nobody is served yet.
             return 0;
         }
-        let allowed = u64::from(self.settings.cap_ppm) * self.weight(self.lasting.sum());
-        let spent = self.abandoned_millionths(self.window.sum())
-            + u64::from(self.settings.machine_false_positive_ppm) * (u64::from(in_air) + 1);
-        u32::try_from(allowed.saturating_sub(spent) / MILLION).unwrap_or(u32::MAX)
+        u64::from(self.settings.cap_ppm) * self.weight(self.lasting.sum())
+    }
+
+    fn slack(&self, allowed: u64) -> Slack {
+        Slack {
+            millionths: allowed.saturating_sub(self.abandoned_millionths(self.window.sum())),
+            each: self.settings.machine_false_positive_ppm,
+        }
+    }
+
+    /// What a line that starts now may count on.
+    pub(super) fn launches(&self) -> Slack {
+        self.slack(self.allowed())
+    }
+
+    /// What the lines in the air may count on: at the last launch it was made sure that this lasts until they end, although part
+    /// of it ages out of what a launch may count on meanwhile.
+    pub(super) fn holds(&self) -> Slack {
+        self.slack(self.allowed().max(self.sure))
+    }
+
+    /// A line started within [`Book::launches`].
+    pub(super) fn launched(&mut self) {
+        self.sure = self.allowed();
     }
 
     /// Abandoned calls in millionths of a call, with the people among the machines.
@@ -268,7 +299,7 @@ impl Book {
             excess: abandoned - target * denominator as f64,
             hard_excess: abandoned - cap * denominator as f64,
             is_over_cap: self.is_over_cap(),
-            budget: self.budget(0),
+            budget: self.launches().lines(0),
             window_left: self.period.map(|period| {
                 Duration::from_millis(u64::try_from(period.until.0 - now.0).unwrap_or(0))
             }),

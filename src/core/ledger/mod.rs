@@ -38,6 +38,16 @@ impl Exposure {
         Self::LeftEarly,
         Self::Machine,
     ];
+
+    /// As a person would say it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Abandoned => "abandoned",
+            Self::LeftEarly => "left early",
+            Self::Machine => "a machine",
+        }
+    }
 }
 
 /// Answered calls, counted.
@@ -93,7 +103,7 @@ pub struct LedgerHistory {
 }
 
 /// Where a campaign stands with its cap.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
     /// People whom nobody reached in time, in the window.
     pub abandoned: u64,
@@ -191,12 +201,32 @@ pub enum LedgerNews {
     },
 }
 
+/// What a ledger can afford to see abandoned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slack {
+    millionths: u64,
+    /// What each line in the air may cost beside, if it is taken for a machine.
+    each: u32,
+}
+
+impl Slack {
+    /// Of `in_air` lines, those that need no agent.
+    pub(crate) fn lines(self, in_air: u32) -> u32 {
+        let left = self
+            .millionths
+            .saturating_sub(u64::from(self.each) * u64::from(in_air));
+        u32::try_from(left / 1_000_000).unwrap_or(u32::MAX)
+    }
+}
+
 /// The ledgers of all campaigns.
 #[derive(Debug, Default)]
 pub struct Ledger {
     books: Vec<Book>,
     /// Distance of the two clocks, in milliseconds: when it jumps, somebody set the wall clock.
     clocks: Option<i64>,
+    /// It did, and nobody was told yet.
+    stepped: bool,
     /// Abandonments that broke a guarantee and that no event explains, since last asked.
     faults: u64,
 }
@@ -231,6 +261,7 @@ impl Ledger {
         exposure: Exposure,
         now: Now,
     ) -> Option<LedgerNews> {
+        self.look_at_clocks(now);
         let book = self.book_mut(campaign)?;
         let news = book.count(exposure, now);
         if news == Some(LedgerNews::Broken { named: false }) {
@@ -248,16 +279,12 @@ impl Ledger {
 
     /// Moves all windows to `now`. Returns what closed, what passed its cap and what keeps it again. Costs a look per campaign.
     pub fn advance(&mut self, now: Now) -> Vec<(CampaignId, LedgerNews)> {
-        let distance = now.unix.0.wrapping_sub((now.mono.0 / 1_000) as i64);
-        let stepped = self
-            .clocks
-            .is_some_and(|before| before.abs_diff(distance) > CLOCK_STEP_MS);
-        self.clocks = Some(distance);
+        self.look_at_clocks(now);
+        let stepped = std::mem::take(&mut self.stepped);
         let mut all = Vec::new();
         for (number, book) in self.books.iter_mut().enumerate() {
             let campaign = CampaignId(number as u16);
             if stepped && book.is_guarantee() {
-                book.name(NamedEvent::ClockSet, now.mono);
                 all.push((campaign, LedgerNews::Named(NamedEvent::ClockSet)));
             }
             all.extend(book.advance(now.unix).map(|news| (campaign, news)));
@@ -290,19 +317,44 @@ impl Ledger {
         self.book(campaign).is_some_and(Book::is_guarantee)
     }
 
+    /// Whether any campaign's is.
+    pub(crate) fn has_guarantee(&self) -> bool {
+        self.books.iter().any(Book::is_guarantee)
+    }
+
     /// Whether a campaign passed its cap.
     pub fn is_over_cap(&self, campaign: CampaignId) -> bool {
         self.book(campaign).is_some_and(Book::is_over_cap)
     }
 
-    /// Lines of `in_air` that may be without a free agent behind them.
-    pub fn budget(&self, campaign: CampaignId, in_air: u32) -> u32 {
-        self.book(campaign).map_or(0, |book| book.budget(in_air))
+    /// What a line that starts now may count on under a guarantee, and what those in the air may.
+    pub(crate) fn slack(&self, campaign: CampaignId) -> (Slack, Slack) {
+        self.book(campaign)
+            .map_or_else(Default::default, |book| (book.launches(), book.holds()))
+    }
+
+    /// A line of a guaranteed campaign started, within the slack of a launch.
+    pub(crate) fn launched(&mut self, campaign: CampaignId) {
+        if let Some(book) = self.book_mut(campaign) {
+            book.launched();
+        }
     }
 
     /// Guarantees broken without a named event since last asked: defects of ours.
     pub(crate) fn take_faults(&mut self) -> u64 {
         std::mem::take(&mut self.faults)
+    }
+
+    /// A wall clock that was set moves windows over calls that were counted on.
+    fn look_at_clocks(&mut self, now: Now) {
+        let distance = now.unix.0.wrapping_sub((now.mono.0 / 1_000) as i64);
+        let before = self.clocks.replace(distance);
+        if before.is_some_and(|before| before.abs_diff(distance) > CLOCK_STEP_MS) {
+            self.stepped = true;
+            for book in self.books.iter_mut().filter(|book| book.is_guarantee()) {
+                book.name(NamedEvent::ClockSet, now.mono);
+            }
+        }
     }
 
     fn book(&self, campaign: CampaignId) -> Option<&Book> {

@@ -34,6 +34,12 @@ pub enum AbandonWindow {
     },
 }
 
+impl Default for AbandonWindow {
+    fn default() -> Self {
+        AbandonWindow::RollingHours(24)
+    }
+}
+
 /// What abandoned calls are divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AbandonDenominator {
@@ -71,7 +77,7 @@ impl Default for AbandonSettings {
             strength: AbandonStrength::Target,
             target_ppm: 25_000,
             cap_ppm: 30_000,
-            window: AbandonWindow::RollingHours(24),
+            window: AbandonWindow::default(),
             denominator: AbandonDenominator::LiveAnswers,
             connect_within: Duration::from_secs(2),
             machine_false_positive_ppm: 0,

@@ -19,8 +19,8 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What bounds a decision, in the order of [`bound_place`].
-const BOUNDS: [&str; 7] = [
-    "nothing", "agents", "leads", "lines", "cps", "trunks", "stopped",
+const BOUNDS: [&str; 8] = [
+    "nothing", "agents", "leads", "lines", "cps", "trunks", "stopped", "budget",
 ];
 
 /// Place of a bound in its label.
@@ -33,6 +33,7 @@ pub(super) const fn bound_place(bound: Bound) -> usize {
         Bound::Cps => 4,
         Bound::Trunks => 5,
         Bound::Stopped => 6,
+        Bound::Budget => 7,
     }
 }
 

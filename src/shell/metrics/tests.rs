@@ -31,6 +31,7 @@ fn campaign(name: &str) -> CampaignPicture {
         results: std::array::from_fn(|index| index as u64 + 1),
         outcomes: 7,
         hot_leads: 50,
+        ledger: Default::default(),
         held: [1, 2, 3, 4, 5, 6],
     }
 }

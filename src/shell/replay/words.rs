@@ -2,6 +2,7 @@
 
 use crate::core::effect::{AgentState, Bound, DoneWhy, Effect, EndedBy, LeadNext, PacingDecision};
 use crate::core::input::{Input, LegEvent, Wanted};
+use crate::core::ledger::LedgerNews;
 use crate::core::settings::{DialMode, Edit, Settings};
 use crate::ids::{AttemptId, CampaignId, TrunkId};
 use crate::time::{Now, UnixMs};
@@ -82,6 +83,7 @@ impl Names {
             Edit::CampaignMode(id, mode) => {
                 format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
             }
+            Edit::Ledger(id, _) => format!("the abandon ledger of {}", self.campaign(*id)),
             Edit::Agent(seat) => format!("what agent {} can do", seat.agent),
         }
     }
@@ -198,13 +200,15 @@ impl Names {
             | Effect::Abort { attempt }
             | Effect::Bridge { attempt, .. }
             | Effect::Show { attempt, .. }
-            | Effect::CallEnded { attempt, .. } => Some(*attempt),
+            | Effect::CallEnded { attempt, .. }
+            | Effect::Exposed { attempt, .. } => Some(*attempt),
             Effect::Close(closed) => Some(closed.attempt),
             Effect::KeepOutcome(kept) => Some(kept.attempt),
             Effect::Agent(_)
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
+            | Effect::Ledger { .. }
             | Effect::Decided(_) => None,
         };
         if only.is_some() && about != only {
@@ -212,6 +216,12 @@ impl Names {
         }
         Some(match effect {
             Effect::Show { .. } | Effect::Refill { .. } => return None,
+            Effect::Exposed {
+                attempt, exposure, ..
+            } => format!("attempt {attempt}: counted as {}", exposure.words()),
+            Effect::Ledger { campaign, news } => {
+                format!("{}: {}", self.campaign(*campaign), ledger_words(*news))
+            }
             Effect::Dial(order) => format!(
                 "attempt {}: dial lead {} of {} over {} (route try {}), once the intent is on disk",
                 order.attempt,
@@ -296,6 +306,7 @@ impl Names {
             Bound::Cps => "calls per second are used up",
             Bound::Trunks => "no trunk is up with a free channel",
             Bound::Stopped => "dialling is stopped",
+            Bound::Budget => "its abandon ledger allows no line without a free agent",
         };
         format!(
             "{}: {} lines started; {} agents free, {} lines in the air before, {} wanted; {bound}",
@@ -315,6 +326,28 @@ fn mode_words(mode: DialMode) -> String {
         DialMode::LinesPerFreeAgent { milli } => {
             format!("{} lines per free agent", f64::from(milli) / 1e3)
         }
+    }
+}
+
+fn ledger_words(news: LedgerNews) -> String {
+    match news {
+        LedgerNews::OverCap => "passed its abandon cap".to_owned(),
+        LedgerNews::UnderCap => "keeps its abandon cap again".to_owned(),
+        LedgerNews::Named(event) => format!("{} may cost the abandon guarantee", event.code()),
+        LedgerNews::Broken { named } => {
+            let by = if named {
+                "a named event"
+            } else {
+                "nothing that was named"
+            };
+            format!("an abandoned call broke the guarantee, by {by}")
+        }
+        LedgerNews::WindowClosed { counts, kept } => format!(
+            "its abandon window closed with {} abandoned and {} served, the cap {}",
+            counts.abandoned,
+            counts.served,
+            if kept { "kept" } else { "passed" }
+        ),
     }
 }
 
