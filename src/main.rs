@@ -10,7 +10,7 @@ use tandem::config::{Config, check_report, ratio_milli};
 use tandem::core::settings::DialMode;
 use tandem::demo::carrier::CarrierArgs;
 use tandem::ids::AttemptId;
-use tandem::shell::api::client::{ApiClient, campaign_table};
+use tandem::shell::api::client::{ApiClient, campaign_lines, campaign_table};
 use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
 use tandem::shell::log::LogFormat;
 use tandem::shell::progress_line::{ProgressLine, share_and_rest};
@@ -193,6 +193,13 @@ enum AgentCommand {
 enum CampaignCommand {
     /// List campaigns with their figures
     List {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Show one campaign's abandon ledger: served, abandoned, cap, window, what is left
+    Show {
+        /// Its name
+        name: String,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -667,6 +674,9 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
     match command {
         CampaignCommand::List { config } => {
             print!("{}", campaign_table(&client(&config)?.campaigns()?))
+        }
+        CampaignCommand::Show { name, config } => {
+            print!("{}", campaign_lines(&client(&config)?.campaigns()?, &name)?)
         }
         CampaignCommand::Start { name, config } => {
             client(&config)?.start(&name)?;

@@ -6,8 +6,7 @@ use super::reader::{Section, Sink};
 use super::{CampaignConfig, TrunkConfig, nearest};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    AbandonSettings, CampaignSettings, CampaignState, DialMode, GateSettings, Recycle, SkillNeed,
-    WrapOverrun,
+    CampaignSettings, CampaignState, DialMode, GateSettings, Recycle, SkillNeed, WrapOverrun,
 };
 use crate::ids::{SkillId, TrunkId};
 use std::collections::BTreeMap;
@@ -61,6 +60,7 @@ pub(super) fn read(
     sink: &mut Sink<'_>,
     trunks: &[TrunkConfig],
     skills: &[String],
+    zone: &str,
 ) -> Vec<CampaignConfig> {
     let sections = top.tables(sink, "campaigns");
     if sections.is_empty() && !top.has("campaigns") {
@@ -74,7 +74,7 @@ pub(super) fn read(
     let mut taken = BTreeMap::new();
     sections
         .into_iter()
-        .map(|section| campaign(section, sink, trunks, skills, &mut taken))
+        .map(|section| campaign(section, sink, trunks, skills, zone, &mut taken))
         .collect()
 }
 
@@ -83,6 +83,7 @@ fn campaign(
     sink: &mut Sink<'_>,
     trunks: &[TrunkConfig],
     skills: &[String],
+    zone: &str,
     taken: &mut BTreeMap<String, usize>,
 ) -> CampaignConfig {
     let read = &mut section;
@@ -110,7 +111,7 @@ fn campaign(
         needs: needs(read, sink, skills),
         gate: gate(read, sink),
         attempts_max: read.whole(sink, "attempts_max", 1..=1_000, "attempts per lead", 10) as u16,
-        abandon: AbandonSettings::default(),
+        abandon: super::abandon::read(read.table(sink, "abandon"), sink, zone),
         recycle: recycle(read.table(sink, "recycle"), sink),
     };
     section.finish(sink);

@@ -2,9 +2,12 @@
 //!
 //! Every key that the loader reads stands here once; a test holds the two together, so that a new key needs a decision.
 
+use super::abandon::{in_percent, window_words};
 use super::{CampaignConfig, Config, Transport, TrunkConfig};
 use crate::core::results::SystemResult;
-use crate::core::settings::{CampaignState, DialMode, Recycle, WrapOverrun};
+use crate::core::settings::{
+    AbandonDenominator, AbandonStrength, CampaignState, DialMode, Recycle, WrapOverrun,
+};
 use crate::pii::Pii;
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -92,6 +95,8 @@ const NEXT_CALL: &str = "from the next call on";
 const NEXT_DECISION: &str = "at the next decision";
 const NEXT_WAIT: &str = "for waits that begin from then on";
 const ASKED_AGAIN: &str = "asked at the next decision, and again before each INVITE leaves";
+const COUNTED_ON: &str = "the calls of the window are weighed anew, none is forgotten; under a guarantee a stricter rule is a named event while \
+     calls are in the air";
 const LEAD_RETURNS: &str =
     "for attempts that end from then on; leads that were put back keep their time";
 
@@ -503,6 +508,56 @@ pub const KEYS: &[Key] = &[
         "campaigns.attempts_max",
         ASKED_AGAIN,
         Campaign(|_, c| plain(c.settings.attempts_max)),
+    ),
+    live(
+        "campaigns.abandon.strength",
+        COUNTED_ON,
+        Campaign(|_, c| {
+            text(match c.settings.abandon.strength {
+                AbandonStrength::Target => "target",
+                AbandonStrength::Guarantee => "guarantee",
+            })
+        }),
+    ),
+    live(
+        "campaigns.abandon.target_percent",
+        NEXT_DECISION,
+        Campaign(|_, c| plain(in_percent(c.settings.abandon.target_ppm))),
+    ),
+    live(
+        "campaigns.abandon.cap_percent",
+        COUNTED_ON,
+        Campaign(|_, c| plain(in_percent(c.settings.abandon.cap_ppm))),
+    ),
+    live(
+        "campaigns.abandon.window",
+        COUNTED_ON,
+        Campaign(|config, c| {
+            text(window_words(
+                &c.settings.abandon.window,
+                &config.default_zone,
+            ))
+        }),
+    ),
+    live(
+        "campaigns.abandon.denominator",
+        COUNTED_ON,
+        Campaign(|_, c| {
+            text(match c.settings.abandon.denominator {
+                AbandonDenominator::LiveAnswers => "people",
+                AbandonDenominator::AllAnswers => "all_answers",
+            })
+        }),
+    ),
+    live(
+        "campaigns.abandon.connect_within_ms",
+        "for people who are joined from then on; what was counted stays",
+        Campaign(|_, c| millis(c.settings.abandon.connect_within)),
+    ),
+    live(
+        "campaigns.abandon.machine_false_positive_percent",
+        COUNTED_ON,
+        Campaign(|_, c| plain(in_percent(c.settings.abandon.machine_false_positive_ppm))),
     ),
     live(
         "campaigns.recycle.connected_min",

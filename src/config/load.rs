@@ -100,7 +100,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
     let trunks = trunks::read(top, sink, sources, &sip);
-    let campaigns = campaigns::read(top, sink, &trunks, &skills);
+    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone);
     section.finish(sink);
     Config {
         data_dir,

@@ -1,5 +1,6 @@
 //! Settings as written -> checked settings. All faults at once, each with line, reason and what was expected; unknown keys are faults.
 
+mod abandon;
 mod campaigns;
 mod compare;
 mod faults;

@@ -131,6 +131,16 @@ const OTHER: &[(&str, &str)] = &[
     ("campaigns.window_from", "window_from = \"09:00\""),
     ("campaigns.window_until", "window_until = \"21:00\""),
     ("campaigns.weekdays", "weekdays = [\"mon\"]"),
+    ("campaigns.abandon.strength", "strength = \"guarantee\""),
+    ("campaigns.abandon.target_percent", "target_percent = 2.25"),
+    (
+        "campaigns.abandon.window",
+        "window = \"30d from 2026-11-01\"",
+    ),
+    (
+        "campaigns.abandon.denominator",
+        "denominator = \"all_answers\"",
+    ),
     ("campaigns.recycle.invalid_min", "invalid_min = 7"),
 ];
 

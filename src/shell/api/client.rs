@@ -3,6 +3,7 @@
 use super::token::{self, TokenError};
 use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
+use crate::config::nearest;
 use crate::core::settings::DialMode;
 use crate::pii::Pii;
 use crate::shell::reload::ReloadReport;
@@ -220,6 +221,31 @@ fn segment(name: &str) -> String {
         }
         out
     })
+}
+
+/// One campaign and its abandon ledger as lines for a terminal.
+pub fn campaign_lines(campaigns: &[CampaignView], name: &str) -> Result<String, ClientError> {
+    let names = || campaigns.iter().map(|campaign| campaign.name.as_str());
+    let Some(campaign) = campaigns.iter().find(|campaign| campaign.name == name) else {
+        let meant = nearest(name, names()).map(|name| format!("; did you mean {name}?"));
+        return Err(ClientError::Refused {
+            code: "unknown_campaign".to_owned(),
+            message: format!(
+                "the engine has no campaign \"{name}\"{}",
+                meant.unwrap_or_default()
+            ),
+        });
+    };
+    Ok(format!(
+        "{}: {}, {}; {} agents, {} ringing, {} talking\n{}",
+        campaign.name,
+        campaign.state,
+        mode_words(campaign.mode),
+        campaign.agents_serving,
+        campaign.ringing,
+        campaign.talking,
+        campaign.ledger.lines()
+    ))
 }
 
 /// Campaigns as a table for a terminal.

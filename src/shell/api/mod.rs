@@ -6,12 +6,14 @@
 pub mod client;
 mod control;
 mod guard;
+mod ledger_view;
 mod listener;
 mod reload;
 mod token;
 mod view;
 
 pub use guard::AllowedHosts;
+pub use ledger_view::LedgerView;
 pub use token::{AdminToken, TOKEN_FILE, TokenError};
 pub use view::{CampaignView, LanesView, ModeView, PictureView, TrunkView};
 

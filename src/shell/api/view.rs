@@ -6,6 +6,7 @@ use crate::core::picture::{CampaignPicture, Picture};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
 use crate::core::settings::{CampaignState, DialMode};
+use crate::shell::api::ledger_view::LedgerView;
 use crate::shell::metrics::{Backlogs, Latency};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,6 +74,8 @@ pub struct CampaignView {
     pub results: BTreeMap<String, u64>,
     /// Abandoned / (abandoned + served), 0 to 1; absent before the first answer (domain.md, "KPIs").
     pub abandon_ratio: Option<f64>,
+    /// The abandon ledger.
+    pub ledger: LedgerView,
     /// Dispositions kept, since the start.
     pub outcomes: u64,
     /// Leads in the hot window.
@@ -186,6 +189,7 @@ impl From<&CampaignPicture> for CampaignView {
                 .map(|(result, count)| (result.code().to_owned(), count))
                 .collect(),
             abandon_ratio: (people > 0).then(|| abandoned as f64 / people as f64),
+            ledger: LedgerView::from(&campaign.ledger),
             outcomes: campaign.outcomes,
             hot_leads: campaign.hot_leads,
             held: Gate::ALL

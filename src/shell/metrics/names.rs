@@ -76,6 +76,8 @@ names! {
         CampaignAttempts = "tandem_campaign_attempts_total" [Campaign] "Attempts started.";
         CampaignResults = "tandem_campaign_results_total" [Campaign, Result] "Attempts ended, by system result.";
         CampaignAbandoned = "tandem_campaign_abandoned_total" [Campaign] "People who answered and were not joined to an agent within the limit.";
+        CampaignNamedEvents = "tandem_campaign_named_events_total" [Campaign, Reason] "Under an abandon guarantee: events that may cost it: `agent_lost`, `rules_changed`, `join_failed`, `cancelled_by_rule`, `noticed_late`, `clock_set`.";
+        CampaignBrokenGuarantees = "tandem_campaign_broken_guarantees_total" [Campaign] "Under an abandon guarantee: abandonments that passed the cap.";
         CampaignOutcomes = "tandem_campaign_outcomes_total" [Campaign] "Dispositions kept.";
         CampaignHeldLeads = "tandem_campaign_held_leads_total" [Campaign, Gate] "Times a gate held a lead back.";
 
@@ -189,6 +191,13 @@ names! {
         CampaignWaiting = "tandem_campaign_waiting_calls" [Campaign] "People who answered and wait for an agent.";
         CampaignTalking = "tandem_campaign_talking_calls" [Campaign] "Conversations.";
         CampaignHotLeads = "tandem_campaign_hot_leads" [Campaign] "Leads in the hot window.";
+        CampaignWindowAbandoned = "tandem_campaign_window_abandoned_calls" [Campaign] "Abandon ledger: people in its window whom nobody reached in time.";
+        CampaignWindowServed = "tandem_campaign_window_served_calls" [Campaign] "Abandon ledger: people in its window joined to an agent in time.";
+        CampaignWindowExposed = "tandem_campaign_window_exposed_calls" [Campaign] "Abandon ledger: all answered calls in its window.";
+        CampaignAbandonBudget = "tandem_campaign_abandon_budget_lines" [Campaign] "Under an abandon guarantee: lines that may be in the air without an agent behind them.";
+        CampaignIsOverCap = "tandem_campaign_is_over_cap" [Campaign] "1 while the abandon cap is passed: no line starts without a free agent.";
+        CampaignAbandonExcess = "tandem_campaign_abandon_excess_calls" [Campaign] "Abandoned calls above the target in the ledger's window; below 0, so many are left.";
+        CampaignCapExcess = "tandem_campaign_cap_excess_calls" [Campaign] "Abandoned calls above the cap in the ledger's window; below 0, so many are left.";
         CampaignIsBound = "tandem_campaign_is_bound" [Campaign, Bound] "1 for what keeps a running campaign from starting more lines now.";
 
         TrunkIsUp = "tandem_trunk_is_up" [Trunk] "1 while the trunk answers OPTIONS.";

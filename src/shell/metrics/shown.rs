@@ -9,6 +9,7 @@
 use super::names::{CAMPAIGN_LABELS_MAX, CounterName, GaugeName, Label, OTHER, TRUNK_LABELS_MAX};
 use super::{Metrics, head};
 use crate::core::effect::Bound;
+use crate::core::ledger::NamedEvent;
 use crate::core::picture::{CampaignPicture, Picture, TrunkPicture};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
@@ -230,13 +231,17 @@ const fn gauge(name: GaugeName) -> Head {
 struct CampaignFigures {
     gauges: [u64; CAMPAIGN_GAUGES.len()],
     bounds: [u64; BOUNDS.len()],
+    excess: f64,
+    hard_excess: f64,
+    named: [u64; NamedEvent::ALL.len()],
+    broken: u64,
     launched: u64,
     outcomes: u64,
     results: [u64; SystemResult::ALL.len()],
     held: [u64; Gate::ALL.len()],
 }
 
-const CAMPAIGN_GAUGES: [GaugeName; 7] = [
+const CAMPAIGN_GAUGES: [GaugeName; 12] = [
     GaugeName::CampaignIsRunning,
     GaugeName::CampaignAgents,
     GaugeName::CampaignInAir,
@@ -244,11 +249,17 @@ const CAMPAIGN_GAUGES: [GaugeName; 7] = [
     GaugeName::CampaignWaiting,
     GaugeName::CampaignTalking,
     GaugeName::CampaignHotLeads,
+    GaugeName::CampaignWindowAbandoned,
+    GaugeName::CampaignWindowServed,
+    GaugeName::CampaignWindowExposed,
+    GaugeName::CampaignAbandonBudget,
+    GaugeName::CampaignIsOverCap,
 ];
 
 impl Sums for CampaignFigures {
     fn forget_counts(&mut self) {
-        (self.launched, self.outcomes) = (0, 0);
+        (self.launched, self.outcomes, self.broken) = (0, 0, 0);
+        self.named = Default::default();
         self.results = Default::default();
         self.held = Default::default();
     }
@@ -257,20 +268,31 @@ impl Sums for CampaignFigures {
 impl CampaignFigures {
     fn forget_now(&mut self) {
         self.gauges = Default::default();
+        (self.excess, self.hard_excess) = (0.0, 0.0);
         self.bounds = Default::default();
     }
 
     fn add(&mut self, campaign: &CampaignPicture, bound: Option<usize>) {
+        let standing = &campaign.ledger.standing;
         let gauges = [
-            u32::from(campaign.state == CampaignState::Running),
-            campaign.agents_serving,
-            campaign.in_air,
-            campaign.ringing,
-            campaign.waiting,
-            campaign.talking,
-            campaign.hot_leads,
+            u64::from(campaign.state == CampaignState::Running),
+            u64::from(campaign.agents_serving),
+            u64::from(campaign.in_air),
+            u64::from(campaign.ringing),
+            u64::from(campaign.waiting),
+            u64::from(campaign.talking),
+            u64::from(campaign.hot_leads),
+            standing.abandoned,
+            standing.served,
+            standing.exposed,
+            u64::from(standing.budget),
+            u64::from(standing.is_over_cap),
         ];
-        add(&mut self.gauges, &gauges.map(u64::from));
+        add(&mut self.gauges, &gauges);
+        self.excess += standing.excess;
+        self.hard_excess += standing.hard_excess;
+        add(&mut self.named, &campaign.ledger.named);
+        self.broken += campaign.ledger.broken;
         self.launched += campaign.launched;
         self.outcomes += campaign.outcomes;
         add(&mut self.results, &campaign.results);
@@ -304,6 +326,21 @@ impl Labelled<CampaignFigures> {
             BOUNDS,
             |figures| figures.bounds,
         );
+        page.family(gauge(GaugeName::CampaignAbandonExcess), |figures| {
+            figures.excess
+        });
+        page.family(gauge(GaugeName::CampaignCapExcess), |figures| {
+            figures.hard_excess
+        });
+        page.families(
+            counter(CounterName::CampaignNamedEvents),
+            Label::Reason,
+            NamedEvent::ALL.map(NamedEvent::code),
+            |figures| figures.named,
+        );
+        page.family(counter(CounterName::CampaignBrokenGuarantees), |figures| {
+            figures.broken
+        });
         page.family(counter(CounterName::CampaignAttempts), |figures| {
             figures.launched
         });
