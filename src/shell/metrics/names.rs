@@ -76,7 +76,6 @@ names! {
         CampaignAttempts = "tandem_campaign_attempts_total" [Campaign] "Attempts started.";
         CampaignResults = "tandem_campaign_results_total" [Campaign, Result] "Attempts ended, by system result.";
         CampaignAbandoned = "tandem_campaign_abandoned_total" [Campaign] "People who answered and were not joined to an agent within the limit.";
-        CampaignNamedEvents = "tandem_campaign_named_events_total" [Campaign, Reason] "Under an abandon guarantee: events that may cost it: `agent_lost`, `rules_changed`, `join_failed`, `cancelled_by_rule`, `noticed_late`, `clock_set`.";
         CampaignBrokenGuarantees = "tandem_campaign_broken_guarantees_total" [Campaign] "Under an abandon guarantee: abandonments that passed the cap.";
         CampaignOutcomes = "tandem_campaign_outcomes_total" [Campaign] "Dispositions kept.";
         CampaignHeldLeads = "tandem_campaign_held_leads_total" [Campaign, Gate] "Times a gate held a lead back.";
@@ -84,6 +83,7 @@ names! {
         FloorSlowTurns = "tandem_floor_slow_turns_total" [Input] "Turns of the floor above 1 ms, by kind of input.";
         FloorRefusedInputs = "tandem_floor_refused_inputs_total" [Lane] "Inputs that a lane into the floor did not take because it was full. Some senders try again.";
         FloorWrapOverruns = "tandem_floor_wrap_overruns_total" [] "Wrap-ups longer than their campaign allows.";
+        FloorNamedEvents = "tandem_floor_named_events_total" [Reason] "Events that may cost a campaign its abandon guarantee: `agent_lost`, `rules_changed`, `join_failed`, `cancelled_by_rule`, `noticed_late`, `clock_set`. Which campaign: `tandem campaign show`, and the log.";
         FloorInvariantFaults = "tandem_floor_invariant_faults_total" [] "Invariants found broken, looked for once a second: each is a defect of the engine.";
 
         TrunkInvites = "tandem_trunk_invites_total" [Trunk] "INVITEs sent, those repeated with credentials included, retransmissions not.";

@@ -9,7 +9,6 @@
 use super::names::{CAMPAIGN_LABELS_MAX, CounterName, GaugeName, Label, OTHER, TRUNK_LABELS_MAX};
 use super::{Metrics, head};
 use crate::core::effect::Bound;
-use crate::core::ledger::NamedEvent;
 use crate::core::picture::{CampaignPicture, Picture, TrunkPicture};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
@@ -233,7 +232,6 @@ struct CampaignFigures {
     bounds: [u64; BOUNDS.len()],
     excess: f64,
     hard_excess: f64,
-    named: [u64; NamedEvent::ALL.len()],
     broken: u64,
     launched: u64,
     outcomes: u64,
@@ -259,7 +257,6 @@ const CAMPAIGN_GAUGES: [GaugeName; 12] = [
 impl Sums for CampaignFigures {
     fn forget_counts(&mut self) {
         (self.launched, self.outcomes, self.broken) = (0, 0, 0);
-        self.named = Default::default();
         self.results = Default::default();
         self.held = Default::default();
     }
@@ -291,7 +288,6 @@ impl CampaignFigures {
         add(&mut self.gauges, &gauges);
         self.excess += standing.excess;
         self.hard_excess += standing.hard_excess;
-        add(&mut self.named, &campaign.ledger.named);
         self.broken += campaign.ledger.broken;
         self.launched += campaign.launched;
         self.outcomes += campaign.outcomes;
@@ -332,12 +328,6 @@ impl Labelled<CampaignFigures> {
         page.family(gauge(GaugeName::CampaignCapExcess), |figures| {
             figures.hard_excess
         });
-        page.families(
-            counter(CounterName::CampaignNamedEvents),
-            Label::Reason,
-            NamedEvent::ALL.map(NamedEvent::code),
-            |figures| figures.named,
-        );
         page.family(counter(CounterName::CampaignBrokenGuarantees), |figures| {
             figures.broken
         });
