@@ -226,6 +226,39 @@ enum CampaignCommand {
         #[arg(long, conflicts_with_all = ["ratio", "per_agent"])]
         progressive: bool,
     },
+    /// Change who starts its calls; in force at the next decision, and no call is dropped
+    Mode {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+        #[command(flatten)]
+        mode: ModeArg,
+    },
+}
+
+/// Exactly one mode.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct ModeArg {
+    /// As many lines as the forecast of free agents and answers allows
+    #[arg(long)]
+    predictive: bool,
+    /// One line per free agent
+    #[arg(long)]
+    progressive: bool,
+    /// A free agent is shown the next lead and says whether it is dialled
+    #[arg(long)]
+    preview: bool,
+    /// Agents dial for themselves
+    #[arg(long)]
+    manual: bool,
+    /// Lines per agent at work: ready, talking or in wrap-up
+    #[arg(long, value_parser = ratio, value_name = "LINES")]
+    lines_per_agent: Option<u32>,
+    /// Lines per free agent
+    #[arg(long, value_parser = ratio, value_name = "LINES")]
+    lines_per_free_agent: Option<u32>,
 }
 
 #[derive(Subcommand)]
@@ -683,23 +716,39 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
             per_agent,
             progressive,
         } => {
-            let (mode, words) = match (ratio, progressive) {
-                (None, _) | (_, true) => {
-                    (DialMode::Progressive, "one line per free agent".to_owned())
-                }
-                (Some(milli), _) if per_agent => (
-                    DialMode::LinesPerAgent { milli },
-                    format!("{} lines per agent", f64::from(milli) / 1e3),
-                ),
-                (Some(milli), _) => (
-                    DialMode::LinesPerFreeAgent { milli },
-                    format!("{} lines per free agent", f64::from(milli) / 1e3),
-                ),
+            let mode = match (ratio, progressive) {
+                (None, _) | (_, true) => DialMode::Progressive,
+                (Some(milli), _) if per_agent => DialMode::LinesPerAgent { milli },
+                (Some(milli), _) => DialMode::LinesPerFreeAgent { milli },
             };
-            client(&config)?.set_mode(&name, mode)?;
-            println!("{name} dials {words} from the next decision on.");
+            set_mode(&name, &config, mode)?;
+        }
+        CampaignCommand::Mode { name, config, mode } => {
+            let chosen = match mode {
+                ModeArg {
+                    predictive: true, ..
+                } => DialMode::Predictive,
+                ModeArg { preview: true, .. } => DialMode::Preview,
+                ModeArg { manual: true, .. } => DialMode::Manual,
+                ModeArg {
+                    lines_per_agent: Some(milli),
+                    ..
+                } => DialMode::LinesPerAgent { milli },
+                ModeArg {
+                    lines_per_free_agent: Some(milli),
+                    ..
+                } => DialMode::LinesPerFreeAgent { milli },
+                ModeArg { .. } => DialMode::Progressive,
+            };
+            set_mode(&name, &config, chosen)?;
         }
     }
+    Ok(())
+}
+
+fn set_mode(campaign: &str, config: &ConfigArg, mode: DialMode) -> anyhow::Result<()> {
+    client(config)?.set_mode(campaign, mode)?;
+    println!("{campaign} dials {mode} from the next decision on.");
     Ok(())
 }
 

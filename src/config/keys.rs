@@ -385,11 +385,16 @@ pub const KEYS: &[Key] = &[
         Campaign(|_, c| state(c.settings.state)),
     ),
     live(
+        "campaigns.mode",
+        "only if the file's own value is another than at the last load: what a supervisor set stays; calls in the air go on",
+        Campaign(|_, c| text(c.settings.mode.word())),
+    ),
+    live(
         "campaigns.lines_per_agent",
         "only if the file's own value is another than at the last load: what a supervisor set stays",
         Campaign(|_, c| match c.settings.mode {
             DialMode::LinesPerAgent { milli } => ratio(milli),
-            DialMode::LinesPerFreeAgent { .. } | DialMode::Progressive => absent(),
+            _ => absent(),
         }),
     ),
     live(
@@ -397,7 +402,7 @@ pub const KEYS: &[Key] = &[
         "only if the file's own value is another than at the last load: what a supervisor set stays",
         Campaign(|_, c| match c.settings.mode {
             DialMode::LinesPerFreeAgent { milli } => ratio(milli),
-            DialMode::LinesPerAgent { .. } | DialMode::Progressive => absent(),
+            _ => absent(),
         }),
     ),
     live(

@@ -5,6 +5,7 @@ use crate::core::results::SystemResult;
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// Everything a floor starts with.
@@ -91,9 +92,13 @@ pub struct TrunkSettings {
     pub failover_on_silence: bool,
 }
 
-/// How a campaign chooses the number of lines.
+/// Who starts a campaign's calls, and how many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DialMode {
+    /// Nobody but the agents: each dials for himself.
+    Manual,
+    /// A free agent is shown the next lead and says whether it is dialled.
+    Preview,
     /// One line per free agent.
     Progressive,
     /// Lines per agent at work (ready, talking or in wrap-up), in thousandths; calls with agents count as lines.
@@ -106,6 +111,47 @@ pub enum DialMode {
         /// 1,200 is 1.2 lines per free agent.
         milli: u32,
     },
+    /// As many lines as the forecast of free agents and answers allows.
+    Predictive,
+}
+
+impl DialMode {
+    /// Whether pacing starts lines in this mode; in the others an agent asks for each call.
+    pub const fn starts_lines(self) -> bool {
+        match self {
+            Self::Manual | Self::Preview => false,
+            Self::Progressive
+            | Self::LinesPerAgent { .. }
+            | Self::LinesPerFreeAgent { .. }
+            | Self::Predictive => true,
+        }
+    }
+
+    /// The word in configuration, API and metrics labels. Both ratios are "ratio".
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Preview => "preview",
+            Self::Progressive => "progressive",
+            Self::LinesPerAgent { .. } | Self::LinesPerFreeAgent { .. } => "ratio",
+            Self::Predictive => "predictive",
+        }
+    }
+}
+
+/// As a supervisor says it: "1.2 lines per free agent".
+impl fmt::Display for DialMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ratio = |milli: u32| f64::from(milli) / 1_000.0;
+        match *self {
+            Self::Manual => f.write_str("by hand, each agent for himself"),
+            Self::Preview => f.write_str("what agents accept after a preview"),
+            Self::Progressive => f.write_str("one line per free agent"),
+            Self::LinesPerAgent { milli } => write!(f, "{} lines per agent", ratio(milli)),
+            Self::LinesPerFreeAgent { milli } => write!(f, "{} lines per free agent", ratio(milli)),
+            Self::Predictive => f.write_str("as many lines as its forecast allows"),
+        }
+    }
 }
 
 /// Whether a campaign dials.

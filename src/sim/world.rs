@@ -770,6 +770,9 @@ impl World {
                     DialMode::Progressive,
                     DialMode::LinesPerAgent { milli },
                     DialMode::LinesPerFreeAgent { milli },
+                    DialMode::Predictive,
+                    DialMode::Preview,
+                    DialMode::Manual,
                 ]);
                 self.deliver(Input::CampaignMode(campaign, mode));
             }

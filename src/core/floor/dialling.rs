@@ -106,7 +106,8 @@ impl Floor {
         }
         for (number, tally) in tallies.iter().enumerate() {
             let campaign = CampaignId(number as u16);
-            if self.campaign(campaign).state != CampaignState::Running {
+            let settings = self.campaign(campaign);
+            if settings.state != CampaignState::Running || !settings.mode.starts_lines() {
                 continue;
             }
             let load = &mut self.loads[number];
@@ -146,9 +147,11 @@ impl Floor {
         }
     }
 
-    /// Whether a campaign may start lines at all: it runs, and somewhere its calling hours are open.
+    /// Whether a campaign may start lines at all: it runs, pacing dials for it, and somewhere its calling hours are open.
     fn may_start(&self, campaign: CampaignId) -> bool {
-        self.campaign(campaign).state == CampaignState::Running
+        let settings = self.campaign(campaign);
+        settings.state == CampaignState::Running
+            && settings.mode.starts_lines()
             && self.loads[usize::from(campaign.0)].shut_until.is_none()
     }
 

@@ -78,7 +78,10 @@ impl Plan {
             };
             flow.add_stream(pools);
             unit.push(match campaign.mode {
-                DialMode::Progressive => AGENT,
+                DialMode::Manual
+                | DialMode::Preview
+                | DialMode::Progressive
+                | DialMode::Predictive => AGENT,
                 DialMode::LinesPerAgent { milli } | DialMode::LinesPerFreeAgent { milli } => {
                     AGENT * 1_000 / u64::from(milli.max(1))
                 }
@@ -95,7 +98,15 @@ impl Plan {
         let mut plan = Plan {
             flow,
             unit,
-            open: vec![true; streams.len()],
+            // What a switched campaign has in the air still spends its agents; it only starts nothing more.
+            open: streams
+                .iter()
+                .map(|stream| {
+                    campaigns
+                        .get(usize::from(stream.campaign.0))
+                        .is_some_and(|campaign| campaign.mode.starts_lines())
+                })
+                .collect(),
             free,
             weights,
             campaigns: streams.iter().map(|stream| stream.campaign).collect(),

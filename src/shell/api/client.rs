@@ -123,7 +123,7 @@ impl ApiClient {
 
     /// Another mode or ratio.
     pub fn set_mode(&self, campaign: &str, mode: DialMode) -> Result<(), ClientError> {
-        let path = format!("/v1/campaigns/{}/ratio", segment(campaign));
+        let path = format!("/v1/campaigns/{}/mode", segment(campaign));
         let url = format!("{}{path}", self.base);
         let request = self.agent.put(&url).header("Authorization", self.bearer());
         let answer = request.send_json(ModeView::from(mode));
@@ -282,7 +282,7 @@ fn mode_words(mode: ModeView) -> String {
     match (mode.lines_per_agent, mode.lines_per_free_agent) {
         (Some(ratio), _) => format!("{ratio} per agent"),
         (None, Some(ratio)) => format!("{ratio} per free agent"),
-        (None, None) => "progressive".to_owned(),
+        (None, None) => mode.mode().map_or("?", |mode| mode.word()).to_owned(),
     }
 }
 

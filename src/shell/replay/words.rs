@@ -2,7 +2,7 @@
 
 use crate::core::effect::{AgentState, Bound, DoneWhy, Effect, EndedBy, LeadNext, PacingDecision};
 use crate::core::input::{Input, LegEvent, Wanted};
-use crate::core::settings::{DialMode, Edit, Settings};
+use crate::core::settings::{Edit, Settings};
 use crate::ids::{AttemptId, CampaignId, TrunkId};
 use crate::time::{Now, UnixMs};
 
@@ -80,7 +80,7 @@ impl Names {
             Edit::Campaign(_, settings) => format!("the rules of {}", settings.name),
             Edit::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
             Edit::CampaignMode(id, mode) => {
-                format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
+                format!("{} is to dial {mode}", self.campaign(*id))
             }
             Edit::Agent(seat) => format!("what agent {} can do", seat.agent),
         }
@@ -141,7 +141,7 @@ impl Names {
                 .join("; "),
             Input::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
             Input::CampaignMode(id, mode) => {
-                format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
+                format!("{} is to dial {mode}", self.campaign(*id))
             }
             Input::StopDialling {
                 cancel_ringing: true,
@@ -305,16 +305,6 @@ impl Names {
             decision.in_air,
             decision.wanted
         )
-    }
-}
-
-fn mode_words(mode: DialMode) -> String {
-    match mode {
-        DialMode::Progressive => "one line per free agent".to_owned(),
-        DialMode::LinesPerAgent { milli } => format!("{} lines per agent", f64::from(milli) / 1e3),
-        DialMode::LinesPerFreeAgent { milli } => {
-            format!("{} lines per free agent", f64::from(milli) / 1e3)
-        }
     }
 }
 
