@@ -3,6 +3,7 @@
 use crate::core::dispositions::Disposition;
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
+use crate::core::settings::DialMode;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
 use crate::time::{Mono, UnixMs};
 
@@ -311,21 +312,42 @@ impl Refusal {
     }
 }
 
-/// One campaign's share of a pacing decision that started lines, or that was newly bound.
+/// One campaign's share of a pacing decision that started lines, or that was newly bound. Displayed, it is one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PacingDecision {
     /// The campaign.
     pub campaign: CampaignId,
+    /// How it dials.
+    pub mode: DialMode,
     /// Lines started.
     pub launched: u32,
     /// Agents free for it at the tick.
     pub free_agents: u32,
+    /// Agents at work who serve it: ready, reserved, talking or in wrap-up.
+    pub at_work: u32,
     /// Lines in the air before (intents included).
     pub in_air: u32,
     /// Lines its mode asks for beyond those in the air, before limits.
     pub wanted: u32,
     /// What stopped it from starting more.
     pub bound: Bound,
+    /// What it reckoned with; `None` before the campaign has enough calls behind it.
+    pub why: Option<Forecast>,
+}
+
+/// What a decision reckoned with. Whole numbers, so that a replay says the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Forecast {
+    /// How far ahead it looked, in milliseconds; 0: no forecast, the figures of the moment.
+    pub within_ms: u32,
+    /// Agents expected to be free by then, in thousandths.
+    pub agents_milli: u32,
+    /// Answers expected by then of the lines in the air, those just started included, in thousandths.
+    pub answers_milli: u32,
+    /// Share of calls that a person answers, in millionths.
+    pub answer_rate_ppm: u32,
+    /// Abandoned calls that the campaign may still have in its window, in thousandths; below 0: overdrawn. `None`: without a cap.
+    pub budget_milli: Option<i32>,
 }
 
 /// What bounds a decision.
@@ -343,6 +365,28 @@ pub enum Bound {
     Cps,
     /// No trunk is up with a free channel.
     Trunks,
-    /// Dialling is stopped, or the store does not keep up.
+    /// Dialling is stopped by hand.
     Stopped,
+    /// Its abandoned calls.
+    Budget,
+    /// Its calling hours, everywhere.
+    Window,
+    /// The store does not keep up.
+    Store,
+}
+
+impl Bound {
+    /// All bounds, in the order of their metric label.
+    pub const ALL: [Bound; 10] = [
+        Self::Nothing,
+        Self::Agents,
+        Self::Leads,
+        Self::Lines,
+        Self::Cps,
+        Self::Trunks,
+        Self::Stopped,
+        Self::Budget,
+        Self::Window,
+        Self::Store,
+    ];
 }

@@ -15,6 +15,7 @@ pub mod settings;
 
 mod agents;
 mod calls;
+mod explained;
 mod invariants;
 mod leads;
 mod pacing;

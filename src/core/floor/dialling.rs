@@ -39,6 +39,7 @@ impl Floor {
     /// One pacing decision over all campaigns, streams and agents.
     pub(super) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if !self.store_ready {
+            self.all_bound_by(Bound::Store, effects);
             // What waits for the disk is not in the store's answers: forget nobody, ask for nobody.
             return;
         }
@@ -110,9 +111,12 @@ impl Floor {
             if settings.state != CampaignState::Running || !settings.mode.starts_lines() {
                 continue;
             }
-            let load = &mut self.loads[number];
-            if tally.launched > 0 || tally.bound != load.bound {
-                load.bound = tally.bound;
+            let bound = match self.loads[number].shut_until {
+                Some(_) if tally.launched == 0 => Bound::Window,
+                _ => tally.bound,
+            };
+            if tally.launched > 0 || bound != self.loads[number].bound {
+                self.loads[number].bound = bound;
                 let streams = (0..talking.len())
                     .filter(|stream| self.leads.streams()[*stream].campaign == campaign);
                 let (mut free, mut room) = (0, 0u32);
@@ -120,17 +124,50 @@ impl Floor {
                     free = free.max(plan.free(stream));
                     room = room.max(plan.room(stream));
                 }
-                effects.push(Effect::Decided(PacingDecision {
-                    campaign,
-                    launched: tally.launched,
-                    free_agents: free,
-                    in_air: in_air_before[number],
-                    wanted: tally.launched.saturating_add(room),
-                    bound: tally.bound,
-                }));
+                let mut decision = self.decision(campaign, bound, free);
+                decision.launched = tally.launched;
+                decision.in_air = in_air_before[number];
+                decision.wanted = tally.launched.saturating_add(room);
+                effects.push(Effect::Decided(decision));
             }
         }
         self.shares = shares;
+    }
+
+    /// A decision that starts nothing, with the figures of the moment.
+    fn decision(&self, campaign: CampaignId, bound: Bound, free_agents: u32) -> PacingDecision {
+        let load = &self.loads[usize::from(campaign.0)];
+        PacingDecision {
+            campaign,
+            mode: self.campaign(campaign).mode,
+            launched: 0,
+            free_agents,
+            at_work: self
+                .agents
+                .classes()
+                .iter()
+                .filter(|class| class.weight(campaign).is_some())
+                .map(|class| class.at_work())
+                .sum(),
+            in_air: load.in_air,
+            wanted: 0,
+            bound,
+            why: load.figures_of_the_moment(free_agents),
+        }
+    }
+
+    /// Nothing is dialled for anybody: each campaign that would dial says so, once.
+    fn all_bound_by(&mut self, bound: Bound, effects: &mut Vec<Effect>) {
+        for number in 0..self.loads.len() {
+            let settings = &self.settings.campaigns[number];
+            let would_dial =
+                settings.state == CampaignState::Running && settings.mode.starts_lines();
+            if would_dial && self.loads[number].bound != bound {
+                self.loads[number].bound = bound;
+                let campaign = CampaignId(number as u16);
+                effects.push(Effect::Decided(self.decision(campaign, bound, 0)));
+            }
+        }
     }
 
     /// Notes which campaigns' calling hours are over everywhere. Their leads then stay in memory as they are, instead of going
@@ -553,6 +590,7 @@ impl Floor {
     /// No INVITE leaves from now on.
     pub(super) fn stop(&mut self, cancel_ringing: bool, now: Now, effects: &mut Vec<Effect>) {
         self.stopped = true;
+        self.all_bound_by(Bound::Stopped, effects);
         if !cancel_ringing {
             return;
         }

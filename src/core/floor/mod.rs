@@ -11,11 +11,12 @@ mod snapshot;
 use crate::core::Map;
 use crate::core::agents::{Agents, Place};
 use crate::core::calls::{Attempts, Event};
-use crate::core::effect::{Bound, Effect};
+use crate::core::effect::{Bound, Effect, Forecast};
 use crate::core::input::Input;
 use crate::core::leads::Leads;
 use crate::core::pacing::Shares;
 use crate::core::picture::Picture;
+use crate::core::results::SystemResult;
 use crate::core::rules::Rules;
 use crate::core::settings::{CampaignSettings, CampaignState, Settings};
 use crate::core::timers::{Timer, Timers};
@@ -66,6 +67,33 @@ impl Load {
             shut_until: None,
             bound: Bound::Nothing,
         }
+    }
+
+    /// What today's modes can say of themselves: the answers of all calls that are over. A call that nobody answers takes
+    /// longer to be over than one that is answered, so that the share is a little high while many ring; no decision reads it.
+    fn figures_of_the_moment(&self, free_agents: u32) -> Option<Forecast> {
+        /// Fewer say nothing about a share.
+        const ENDED_MIN: u64 = 20;
+        use SystemResult as R;
+        let of = |wanted: &[R]| -> u64 {
+            wanted
+                .iter()
+                .map(|result| self.results[*result as usize])
+                .sum()
+        };
+        let answered = of(&[R::Connected, R::Abandoned, R::CustHangupEarly, R::Machine]);
+        let ended = answered + of(&[R::NoAnswer, R::Busy, R::Rejected, R::Invalid]);
+        if ended < ENDED_MIN {
+            return None;
+        }
+        let ppm = answered * 1_000_000 / ended;
+        Some(Forecast {
+            within_ms: 0,
+            agents_milli: free_agents.saturating_mul(1_000),
+            answers_milli: u32::try_from(u64::from(self.in_air) * ppm / 1_000).unwrap_or(u32::MAX),
+            answer_rate_ppm: ppm as u32,
+            budget_milli: None,
+        })
     }
 }
 

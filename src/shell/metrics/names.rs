@@ -54,7 +54,7 @@ labels! {
     Result = "result", 12, "System result of an attempt: `CONNECTED`, `ABANDONED`, `CUST_HANGUP_EARLY`, `NO_ANSWER`, `BUSY`, `REJECTED`, `MACHINE`, `CANCELLED`, `INTERRUPTED`, `NOT_SENT`, `INVALID`, `TRUNK_FAIL`.";
     Success = "result", 2, "`ok` or `failed`.";
     Gate = "gate", 6, "What held a lead back: `DNC`, `IN_AIR`, `ATTEMPTS_USED`, `WINDOW`, `CAPPED`, `GAP`.";
-    Bound = "bound", 7, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`.";
+    Bound = "bound", 10, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`, `budget`, `window`, `store`.";
     Trunk = "trunk", TRUNK_LABELS_MAX + 1, "Name of the trunk in the configuration (at most 64).";
     SipCode = "code", 26, "Response to an INVITE: `100` `180` `183` `200` `401` `402` `403` `404` `407` `408` `480` `484` `486` `487` `488` `500` `502` `503` `504` `603`, and `1xx` to `6xx` for the rest of each class.";
     ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";

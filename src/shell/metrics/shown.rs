@@ -18,22 +18,10 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What bounds a decision, in the order of [`bound_place`].
-const BOUNDS: [&str; 7] = [
-    "nothing", "agents", "leads", "lines", "cps", "trunks", "stopped",
-];
-
 /// Place of a bound in its label.
 pub(super) const fn bound_place(bound: Bound) -> usize {
-    match bound {
-        Bound::Nothing => 0,
-        Bound::Agents => 1,
-        Bound::Leads => 2,
-        Bound::Lines => 3,
-        Bound::Cps => 4,
-        Bound::Trunks => 5,
-        Bound::Stopped => 6,
-    }
+    // Declared in the order of `Bound::ALL`.
+    bound as usize
 }
 
 /// What the picture shows, kept between scrapes.
@@ -157,8 +145,11 @@ fn bound_now(
     if campaign.state != CampaignState::Running {
         return None;
     }
-    if picture.stopped || !picture.store_ready {
+    if picture.stopped {
         return Some(bound_place(Bound::Stopped));
+    }
+    if !picture.store_ready {
+        return Some(bound_place(Bound::Store));
     }
     if campaign.agents_serving == 0 {
         return Some(bound_place(Bound::Agents));
@@ -228,7 +219,7 @@ const fn gauge(name: GaugeName) -> Head {
 #[derive(Default)]
 struct CampaignFigures {
     gauges: [u64; CAMPAIGN_GAUGES.len()],
-    bounds: [u64; BOUNDS.len()],
+    bounds: [u64; Bound::ALL.len()],
     launched: u64,
     outcomes: u64,
     results: [u64; SystemResult::ALL.len()],
@@ -300,7 +291,7 @@ impl Labelled<CampaignFigures> {
         page.families(
             gauge(GaugeName::CampaignIsBound),
             Label::Bound,
-            BOUNDS,
+            Bound::ALL.map(Bound::word),
             |figures| figures.bounds,
         );
         page.family(counter(CounterName::CampaignAttempts), |figures| {

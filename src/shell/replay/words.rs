@@ -1,6 +1,6 @@
 //! Decisions in words, for people who ask why. Ids and names of campaigns and trunks only; never a person.
 
-use crate::core::effect::{AgentState, Bound, DoneWhy, Effect, EndedBy, LeadNext, PacingDecision};
+use crate::core::effect::{AgentState, DoneWhy, Effect, EndedBy, LeadNext};
 use crate::core::input::{Input, LegEvent, Wanted};
 use crate::core::settings::{Edit, Settings};
 use crate::ids::{AttemptId, CampaignId, TrunkId};
@@ -283,28 +283,10 @@ impl Names {
                     next_words(next)
                 )
             }
-            Effect::Decided(decision) => self.decision(decision),
+            Effect::Decided(decision) => {
+                format!("{}: {decision}", self.campaign(decision.campaign))
+            }
         })
-    }
-
-    fn decision(&self, decision: &PacingDecision) -> String {
-        let bound = match decision.bound {
-            Bound::Nothing => "nothing held it back",
-            Bound::Agents => "no further agent is free",
-            Bound::Leads => "no further lead is due",
-            Bound::Lines => "all its lines are in use",
-            Bound::Cps => "calls per second are used up",
-            Bound::Trunks => "no trunk is up with a free channel",
-            Bound::Stopped => "dialling is stopped",
-        };
-        format!(
-            "{}: {} lines started; {} agents free, {} lines in the air before, {} wanted; {bound}",
-            self.campaign(decision.campaign),
-            decision.launched,
-            decision.free_agents,
-            decision.in_air,
-            decision.wanted
-        )
     }
 }
 
