@@ -94,6 +94,7 @@ fn campaign(
         answer_limit: read.millis(sink, "answer_limit_ms", 0..=10_000, Duration::from_secs(2)),
         wrap: read.seconds(sink, "wrap_s", 0..=3_600, Duration::from_secs(25)),
         wrap_overrun,
+        preview: modes::preview(read, sink),
         trunks: own_trunks(read, sink, trunks),
         needs: needs(read, sink, skills),
         gate: gate(read, sink),

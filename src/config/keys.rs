@@ -4,7 +4,7 @@
 
 use super::{CampaignConfig, Config, Transport, TrunkConfig};
 use crate::core::results::SystemResult;
-use crate::core::settings::{CampaignState, DialMode, Recycle, WrapOverrun};
+use crate::core::settings::{CampaignState, DialMode, PreviewTimeout, Recycle, WrapOverrun};
 use crate::pii::Pii;
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -159,6 +159,11 @@ pub const KEYS: &[Key] = &[
         "break_reasons",
         "offered from the next log-in on; a desk that still shows a removed one may use it",
         Engine(|c| list(&c.break_reasons)),
+    ),
+    live(
+        "skip_reasons",
+        "offered from the next log-in on; a desk that still shows a removed one may use it",
+        Engine(|c| list(&c.skip_reasons)),
     ),
     restart("sip.listen", BOUND, Engine(|c| text(c.sip.listen))),
     restart(
@@ -444,6 +449,37 @@ pub const KEYS: &[Key] = &[
                 WrapOverrun::Hold => "hold",
             })
         }),
+    ),
+    live(
+        "campaigns.preview_timeout_s",
+        "for previews that begin from then on",
+        Campaign(|_, c| seconds(c.settings.preview.timeout)),
+    ),
+    live(
+        "campaigns.preview_on_timeout",
+        "for previews that end from then on",
+        Campaign(|_, c| {
+            text(match c.settings.preview.on_timeout {
+                PreviewTimeout::Dial => "dial",
+                PreviewTimeout::Skip => "skip",
+                PreviewTimeout::Break => "break",
+            })
+        }),
+    ),
+    live(
+        "campaigns.preview_skips_max",
+        "at the next skip",
+        Campaign(|_, c| plain(c.settings.preview.skips_max)),
+    ),
+    live(
+        "campaigns.preview_skip_gap_min",
+        "at the next skip",
+        Campaign(|_, c| plain(c.settings.preview.skip_gap.as_secs() / 60)),
+    ),
+    live(
+        "campaigns.manual_hold_s",
+        "for leads that are taken from then on",
+        Campaign(|_, c| seconds(c.settings.preview.hold)),
     ),
     live(
         "campaigns.trunks",

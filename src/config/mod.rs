@@ -62,6 +62,8 @@ pub struct Config {
     pub skills: Vec<String>,
     /// Break reasons; index 0 is "login".
     pub break_reasons: Vec<String>,
+    /// Reasons for skipping a preview.
+    pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
     /// Campaigns; a `CampaignId` is an index.

@@ -1,8 +1,9 @@
-//! `mode` of a campaign and the ratios that belong to it. Names every contradiction between them.
+//! `mode` of a campaign, the ratios that belong to it, and how leads are previewed. Names every contradiction between them.
 
 use super::reader::{Section, Sink};
-use crate::core::settings::DialMode;
+use crate::core::settings::{DialMode, PreviewSettings, PreviewTimeout};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// What a pacing ratio may be, in lines per agent. No built-in maximum of 3: at 8 % answers a good one needs 7 to 30
 /// lines per free agent.
@@ -71,4 +72,23 @@ fn ratio(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> O
         );
     }
     milli
+}
+
+/// How leads are shown before they are dialled. Read in every mode: a supervisor may switch at any time.
+pub(super) fn preview(section: &mut Section<'_>, sink: &mut Sink<'_>) -> PreviewSettings {
+    let default = PreviewSettings::default();
+    let rules = [
+        PreviewTimeout::Dial,
+        PreviewTimeout::Skip,
+        PreviewTimeout::Break,
+    ];
+    PreviewSettings {
+        timeout: section.seconds(sink, "preview_timeout_s", 5..=600, default.timeout),
+        on_timeout: rules[section.word(sink, "preview_on_timeout", &["dial", "skip", "break"], 1)],
+        skips_max: section.whole(sink, "preview_skips_max", 0..=100, "previews", 3) as u8,
+        skip_gap: Duration::from_secs(
+            60 * section.whole(sink, "preview_skip_gap_min", 1..=10_080, "minutes", 60),
+        ),
+        hold: section.seconds(sink, "manual_hold_s", 30..=3_600, default.hold),
+    }
 }

@@ -127,7 +127,12 @@ const OTHER: &[(&str, &str)] = &[
         "campaigns.lines_per_free_agent",
         "lines_per_free_agent = 2.5",
     ),
+    ("skip_reasons", "skip_reasons = [\"not_now\", \"other\"]"),
     ("campaigns.wrap_overrun", "wrap_overrun = \"hold\""),
+    (
+        "campaigns.preview_on_timeout",
+        "preview_on_timeout = \"dial\"",
+    ),
     ("campaigns.trunks", "trunks = []"),
     ("campaigns.window_from", "window_from = \"09:00\""),
     ("campaigns.window_until", "window_until = \"21:00\""),

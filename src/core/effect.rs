@@ -3,7 +3,7 @@
 use crate::core::dispositions::Disposition;
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
-use crate::core::settings::DialMode;
+use crate::core::settings::{DialMode, PreviewTimeout};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
 use crate::time::{Mono, UnixMs};
 
@@ -52,6 +52,30 @@ pub enum Effect {
         /// When the person answered.
         answered: Mono,
     },
+    /// Push the lead's card to the agent, who says whether it is dialled.
+    Preview(PreviewOffer),
+    /// The agent does not look at this lead any more, and it was not dialled.
+    PreviewOver {
+        /// The preview's id.
+        attempt: AttemptId,
+        /// The agent.
+        agent: AgentId,
+        /// The lead.
+        lead: LeadId,
+        /// Why.
+        why: PreviewEnd,
+    },
+    /// How far a call is that was made for one agent.
+    Personal(PersonalNews),
+    /// Lend this lead for a call by hand; answered by `Input::LeadFetched`.
+    FetchLead {
+        /// Who asked.
+        agent: AgentId,
+        /// The number of his request.
+        request: u64,
+        /// Which.
+        lead: LeadId,
+    },
     /// The agent's state changed.
     Agent(AgentNews),
     /// The conversation is over; wrap-up begins.
@@ -91,8 +115,8 @@ pub enum Effect {
         lead: LeadId,
         /// Of which campaign.
         campaign: CampaignId,
-        /// What holds it.
-        gate: Gate,
+        /// What holds it; `None`: an agent laid it down.
+        gate: Option<Gate>,
         /// When it may be tried again, with what else it brought; or never.
         next: LeadNext,
     },
@@ -162,6 +186,60 @@ pub struct AttemptClosed {
     pub talk_ms: Option<u64>,
     /// The lead's future.
     pub next: LeadNext,
+}
+
+/// A lead on an agent's screen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PreviewOffer {
+    /// The id of the attempt that may come of it.
+    pub attempt: AttemptId,
+    /// The agent.
+    pub agent: AgentId,
+    /// Whose list.
+    pub campaign: CampaignId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// Until when the agent may look.
+    pub until: UnixMs,
+    /// What happens then; `None`: he asked for it himself, and it goes back.
+    pub on_timeout: Option<PreviewTimeout>,
+    /// How many previews he may still skip in a row, this one included; `None`: as many as he likes.
+    pub skips_left: Option<u8>,
+}
+
+/// Why a preview ended without a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PreviewEnd {
+    /// The agent skipped it; the number is the reason, an index into the configured ones.
+    Skipped(u8),
+    /// Its time was over, and it counts as skipped.
+    TimedOut,
+    /// It must not, or cannot, be dialled any more: a payment, an opt-out, a rule, a campaign that was paused.
+    Withdrawn,
+    /// The agent left it, or was gone.
+    GivenBack,
+}
+
+/// News of a call that was made for one agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PersonalNews {
+    /// The call.
+    pub attempt: AttemptId,
+    /// The agent who waits for it.
+    pub agent: AgentId,
+    /// How far it is.
+    pub stage: PersonalStage,
+}
+
+/// How far a call is that was made for one agent. An answer is told by `Effect::Show`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PersonalStage {
+    /// Its INVITE leaves.
+    Dialling,
+    /// It rings.
+    Ringing,
+    /// It did not come to a conversation.
+    Over(SystemResult),
 }
 
 /// What becomes of a lead.
@@ -246,7 +324,7 @@ pub enum AgentState {
     Break(u8),
     /// Waiting for a call.
     Ready,
-    /// A call is his; the legs are being joined, or the call made for him is in the air.
+    /// A lead is on his screen, a call made for him is in the air, or the legs are being joined.
     Reserved,
     /// In a conversation.
     Talking,
@@ -296,9 +374,36 @@ pub enum Refusal {
     WrongState,
     /// The disposition comes first.
     OutcomeFirst,
+    /// A rule holds the person, until `next` where that is known.
+    Held {
+        /// Which.
+        gate: Gate,
+        /// The next lawful instant.
+        next: Option<UnixMs>,
+    },
+    /// So many previews in a row cannot be skipped: dial, or take a break.
+    SkipsUsedUp,
+    /// No lead is due that the agent may have.
+    NoLead,
+    /// The lead is not there, is done, or is in use.
+    NoSuchLead,
+    /// The lead is another agent's, or of a campaign that the agent does not serve.
+    NotYourLead,
+    /// The campaign does not run.
+    NotRunning,
+    /// No line is to be had now.
+    NoLine(Bound),
+    /// Nothing is dialled now.
+    Stopped,
 }
 
 impl Refusal {
+    /// Somebody else's call to this person is in the air.
+    pub(crate) const IN_AIR: Refusal = Refusal::Held {
+        gate: Gate::InAir,
+        next: None,
+    };
+
     /// Stable code for clients.
     pub const fn code(self) -> &'static str {
         match self {
@@ -308,6 +413,14 @@ impl Refusal {
             Self::FollowUpMissing => "follow_up_missing",
             Self::WrongState => "not_possible_in_this_state",
             Self::OutcomeFirst => "outcome_first",
+            Self::Held { .. } => "held_by_rule",
+            Self::SkipsUsedUp => "skips_used_up",
+            Self::NoLead => "no_lead",
+            Self::NoSuchLead => "no_such_lead",
+            Self::NotYourLead => "not_your_lead",
+            Self::NotRunning => "campaign_not_running",
+            Self::NoLine(_) => "no_line_free",
+            Self::Stopped => "dialling_stopped",
         }
     }
 }

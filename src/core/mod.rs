@@ -19,6 +19,7 @@ mod explained;
 mod invariants;
 mod leads;
 mod pacing;
+mod previews;
 mod reading;
 mod timers;
 mod trunks;

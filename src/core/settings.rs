@@ -183,6 +183,44 @@ pub struct SkillNeed {
     pub level: u8,
 }
 
+/// What happens when an agent says nothing about the lead that he is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PreviewTimeout {
+    /// It is dialled.
+    Dial,
+    /// It counts as skipped; whoever may not skip any more goes on break.
+    Skip,
+    /// The agent goes on break, the lead goes back.
+    Break,
+}
+
+/// How leads are shown before they are dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PreviewSettings {
+    /// How long an agent may look. Default 30 s.
+    pub timeout: Duration,
+    /// What happens then. Default [`PreviewTimeout::Skip`].
+    pub on_timeout: PreviewTimeout,
+    /// Previews that an agent may skip in a row; then he dials, or goes on break. Default 3.
+    pub skips_max: u8,
+    /// How long a skipped lead stays away. Default 1 h.
+    pub skip_gap: Duration,
+    /// How long an agent who dials by hand may hold a lead that he asked for. Default 5 min.
+    pub hold: Duration,
+}
+
+impl Default for PreviewSettings {
+    fn default() -> Self {
+        PreviewSettings {
+            timeout: Duration::from_secs(30),
+            on_timeout: PreviewTimeout::Skip,
+            skips_max: 3,
+            skip_gap: Duration::from_secs(3_600),
+            hold: Duration::from_secs(300),
+        }
+    }
+}
+
 /// The rules that hold before any dial of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateSettings {
@@ -230,6 +268,9 @@ pub struct CampaignSettings {
     pub wrap: Duration,
     /// What happens when it is over.
     pub wrap_overrun: WrapOverrun,
+    /// How leads are shown before they are dialled.
+    #[serde(default)]
+    pub preview: PreviewSettings,
     /// Trunks in order of preference within equal trunk priority; empty: all.
     pub trunks: Vec<TrunkId>,
     /// Skills that every call of the campaign needs.

@@ -1,6 +1,6 @@
 //! Watches the orders that leave a floor and holds them against the promises. Keeps its own books; trusts none of the floor's.
 
-use crate::core::effect::{Effect, LeadNext};
+use crate::core::effect::{DialOrder, Effect, LeadNext, PreviewOffer};
 use crate::core::results::SystemResult;
 use crate::core::settings::{CampaignState, Edit};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
@@ -56,7 +56,8 @@ pub struct Judge {
     blocked_persons: BTreeSet<PersonId>,
     blocked_numbers: BTreeSet<NumberId>,
     stopped: bool,
-    last_attempt: u64,
+    /// Leads on screens: agent, lead, and until when.
+    previews: BTreeMap<AttemptId, (AgentId, LeadId, UnixMs)>,
     faults: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ impl Judge {
             blocked_persons: BTreeSet::new(),
             blocked_numbers: BTreeSet::new(),
             stopped: false,
-            last_attempt: 0,
+            previews: BTreeMap::new(),
             faults: Vec::new(),
         }
     }
@@ -198,10 +199,10 @@ impl Judge {
         match effect {
             Effect::Dial(order) => {
                 if order.route_try == 1 {
-                    if order.attempt.0 <= self.last_attempt {
+                    if self.cases.contains_key(&order.attempt) {
                         self.fault(now, format!("attempt id {} is not new", order.attempt));
                     }
-                    self.last_attempt = order.attempt.0;
+                    self.see_dial_beside_previews(now, order);
                     if let Some(other) = self.persons_in_air.insert(order.person, order.attempt) {
                         self.fault(
                             now,
@@ -262,6 +263,18 @@ impl Judge {
                     );
                 }
                 self.see_release(now, *attempt, *route_try);
+            }
+            Effect::Preview(offer) => self.see_preview(now, offer),
+            Effect::PreviewOver {
+                attempt,
+                agent,
+                lead,
+                ..
+            } => {
+                let was = self.previews.remove(attempt);
+                if was.is_none_or(|(of, what, _)| (of, what) != (*agent, *lead)) {
+                    self.fault(now, format!("preview {attempt} ended and was not there"));
+                }
             }
             Effect::Show { attempt, agent, .. } => {
                 if let Some(other) = self.agent_call.insert(*agent, *attempt) {
@@ -380,7 +393,73 @@ impl Judge {
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
+            | Effect::FetchLead { .. }
+            | Effect::Personal(_)
             | Effect::Decided(_) => {}
+        }
+    }
+
+    /// A lead appears on a screen: nobody else looks at it or is being called about it, and the agent has nothing else to do.
+    fn see_preview(&mut self, now: Now, offer: &PreviewOffer) {
+        let id = offer.attempt;
+        if self.cases.contains_key(&id) {
+            self.fault(now, format!("preview {id} has the id of an attempt"));
+        }
+        if offer.until < now.unix {
+            self.fault(now, format!("preview {id} is over before it begins"));
+        }
+        if self.agent_call.contains_key(&offer.agent) {
+            self.fault(now, format!("preview {id} for an agent who talks"));
+        }
+        if self.stopped
+            || !matches!(
+                self.states.get(&offer.campaign),
+                None | Some(CampaignState::Running)
+            )
+        {
+            self.fault(now, format!("preview {id} although nothing is dialled"));
+        }
+        for (other, (agent, lead, _)) in self.previews.clone() {
+            if agent == offer.agent || lead == offer.lead {
+                self.fault(
+                    now,
+                    format!("previews {other} and {id} share an agent or a lead"),
+                );
+            }
+        }
+        self.previews
+            .insert(id, (offer.agent, offer.lead, offer.until));
+        let late: Vec<AttemptId> = self
+            .previews
+            .iter()
+            .filter(|(_, (_, _, until))| now.unix.0 > until.0 + 1_000)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            self.fault(now, format!("preview {id} outlived its deadline"));
+        }
+    }
+
+    /// A lead that is on a screen is dialled from there and from nowhere else.
+    fn see_dial_beside_previews(&mut self, now: Now, order: &DialOrder) {
+        match self.previews.remove(&order.attempt) {
+            Some((_, lead, _)) if lead != order.lead => self.fault(
+                now,
+                format!("preview {} became a call to another lead", order.attempt),
+            ),
+            Some(_) => {}
+            None => {
+                if self
+                    .previews
+                    .values()
+                    .any(|(_, lead, _)| *lead == order.lead)
+                {
+                    self.fault(
+                        now,
+                        format!("lead {} was dialled while on a screen", order.lead),
+                    );
+                }
+            }
         }
     }
 
@@ -478,6 +557,9 @@ impl Judge {
             .collect();
         for what in open {
             self.fault(now, what);
+        }
+        if let Some(id) = self.previews.keys().next().copied() {
+            self.fault(now, format!("preview {id} is still on a screen"));
         }
         if let Some((agent, attempt)) = self.agent_call.iter().next() {
             let what = format!("agent {agent} still has attempt {attempt}");

@@ -3,6 +3,7 @@
 //! Everything happens through the floor's own inputs and effects, in virtual time, drawn from one seed.
 
 mod edits;
+mod hands;
 
 use super::judge::{Judge, PersonRules};
 use super::rng::Rng;
@@ -12,8 +13,8 @@ use crate::core::floor::Floor;
 use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings, Recycle, Settings,
-    SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
+    CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings, PreviewSettings,
+    PreviewTimeout, Recycle, Settings, SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -70,6 +71,10 @@ enum Deed {
     HangsUp(AttemptId),
     Says(AttemptId),
     ComesBack,
+    /// Says something about the lead on his screen.
+    Decides(AttemptId),
+    /// Takes or dials a lead by hand.
+    ByHand,
 }
 
 /// What the carrier does with one call, and how far it is.
@@ -139,6 +144,17 @@ pub fn settings(campaigns: u16) -> Settings {
             WrapOverrun::Ready
         } else {
             WrapOverrun::Hold
+        },
+        preview: PreviewSettings {
+            timeout: Duration::from_secs(20),
+            on_timeout: [
+                PreviewTimeout::Skip,
+                PreviewTimeout::Dial,
+                PreviewTimeout::Break,
+            ][usize::from(number % 3)],
+            skips_max: 2,
+            skip_gap: Duration::from_secs(90),
+            hold: Duration::from_secs(40),
         },
         trunks: Vec::new(),
         needs: if number + 1 == campaigns && campaigns > 1 {
@@ -524,6 +540,8 @@ impl World {
                 if let AgentState::Break(_) = news.state {
                     let wait = Duration::from_millis(self.rng.between(200, 20_000));
                     self.later(wait, Happening::Agent(news.agent, Deed::WantsReady));
+                } else if news.state == AgentState::Manual {
+                    self.works_by_hand(news.agent);
                 } else if news.state == AgentState::Offline && !self.closing {
                     let wait = Duration::from_millis(self.rng.between(1_000, 30_000));
                     self.later(wait, Happening::Agent(news.agent, Deed::ComesBack));
@@ -547,7 +565,16 @@ impl World {
             }
             Effect::ReturnLead { lead, next, .. } => self.lead_next(lead, next),
             Effect::Refill { campaign, want } => self.refill(campaign, want as usize),
-            Effect::Refuse { .. } | Effect::Decided(_) => {}
+            Effect::Preview(offer) => self.looks_at(offer.agent, offer.attempt),
+            Effect::FetchLead {
+                agent,
+                request,
+                lead,
+            } => self.fetch(agent, request, lead),
+            Effect::PreviewOver { .. }
+            | Effect::Personal(_)
+            | Effect::Refuse { .. }
+            | Effect::Decided(_) => {}
         }
     }
 
@@ -706,6 +733,8 @@ impl World {
                     self.deliver(Input::AgentWants(agent, Wanted::Ready));
                 }
             }
+            Deed::Decides(attempt) => self.decides(agent, attempt),
+            Deed::ByHand => self.by_hand(agent),
             Deed::ComesBack => {
                 if self.lost.remove(&agent) {
                     self.deliver(Input::AgentBack(agent));

@@ -6,6 +6,7 @@ mod dialling;
 mod edits;
 mod legs;
 mod people;
+mod previewing;
 mod snapshot;
 
 use crate::core::Map;
@@ -16,12 +17,13 @@ use crate::core::input::Input;
 use crate::core::leads::Leads;
 use crate::core::pacing::Shares;
 use crate::core::picture::Picture;
+use crate::core::previews::Previews;
 use crate::core::results::SystemResult;
 use crate::core::rules::Rules;
 use crate::core::settings::{CampaignSettings, CampaignState, Settings};
 use crate::core::timers::{Timer, Timers};
 use crate::core::trunks::{Bucket, Trunks};
-use crate::ids::{AttemptId, CampaignId, LeadId, PersonId};
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, PersonId};
 use crate::time::{Mono, Now, UnixMs};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -106,6 +108,9 @@ pub struct Floor {
     rules: Rules,
     trunks: Trunks,
     attempts: Attempts,
+    previews: Previews,
+    /// Leads that are being read for agents who dial by hand: the number of the request, and which.
+    asked: Map<AgentId, (u64, LeadId)>,
     loads: Vec<Load>,
     timers: Timers,
     shares: Shares,
@@ -138,6 +143,8 @@ impl Floor {
             rules: Rules::new(settings.zones.clone()),
             trunks: Trunks::new(&settings.trunks, &settings.floor),
             attempts: Attempts::default(),
+            previews: Previews::default(),
+            asked: Map::default(),
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
@@ -169,15 +176,24 @@ impl Floor {
         self.wake(now, effects);
         match input {
             Input::Wake => {}
-            Input::Edits(edits) => self.edit(edits, now, effects),
-            Input::CampaignState(id, state) => self.set_campaign_state(id, state),
+            Input::Edits(edits) => {
+                self.edit(edits, now, effects);
+                self.withdraw_idle(now, effects);
+            }
+            Input::CampaignState(id, state) => {
+                self.set_campaign_state(id, state);
+                self.withdraw_idle(now, effects);
+            }
             Input::CampaignMode(id, mode) => {
                 if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
                     campaign.mode = mode;
                 }
             }
             Input::TrunkUp(id, up) => self.trunks.set_up(id, up),
-            Input::StopDialling { cancel_ringing } => self.stop(cancel_ringing, now, effects),
+            Input::StopDialling { cancel_ringing } => {
+                self.stop(cancel_ringing, now, effects);
+                self.withdraw_idle(now, effects);
+            }
             Input::ResumeDialling => self.stopped = false,
             Input::StoreReady(ready) => {
                 if ready && !self.store_ready {
@@ -206,6 +222,36 @@ impl Floor {
                     now,
                     effects,
                 );
+            }
+
+            Input::AgentAccepts {
+                agent,
+                attempt,
+                request,
+            } => self.agent_accepts((agent, request), attempt, now, effects),
+            Input::AgentSkips {
+                agent,
+                attempt,
+                request,
+                reason,
+            } => self.agent_skips((agent, request), attempt, reason, now, effects),
+            Input::AgentNext {
+                agent,
+                request,
+                campaign,
+            } => self.agent_next((agent, request), campaign, now, effects),
+            Input::AgentDials {
+                agent,
+                request,
+                lead,
+            } => self.agent_dials((agent, request), lead, now, effects),
+            Input::LeadFetched {
+                agent,
+                request,
+                lead,
+            } => {
+                let found = lead.map(|(campaign, facts)| (campaign, *facts));
+                self.lead_fetched((agent, request), found, now, effects);
             }
 
             Input::Leads {
@@ -309,7 +355,7 @@ impl Floor {
                         .get(id)
                         .is_some_and(|agent| agent.generation == generation)
                     {
-                        self.wrap_over(id, now, effects);
+                        self.agent_deadline(id, now, effects);
                     }
                 }
                 Timer::Grace(id, losses) => {
@@ -361,7 +407,8 @@ impl Floor {
     /// Ticks go on while somebody is at work and a campaign runs; an idle floor sleeps.
     fn arm_tick(&mut self, now: Now) {
         let is_wanted = !self.stopped
-            && self.agents.by_place()[2..=5]
+            // Who dials by hand needs leads as well.
+            && self.agents.by_place()[2..=6]
                 .iter()
                 .any(|agents| *agents > 0)
             && self
@@ -393,7 +440,7 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(generation) = self.agents.move_to(agent, place, now) {
-            if let Place::Wrap { until, .. } = place {
+            if let Some(until) = place.until() {
                 self.timers.set(until, Timer::Agent(agent, generation));
             }
             effects.extend(self.agents.news(agent, now).map(Effect::Agent));
@@ -405,6 +452,7 @@ impl Floor {
         View {
             agents: &self.agents,
             attempts: &self.attempts,
+            previews: &self.previews,
             rules: &self.rules,
             leads: &self.leads,
             trunks: self
@@ -434,6 +482,7 @@ impl Floor {
 pub(crate) struct View<'a> {
     pub(crate) agents: &'a Agents,
     pub(crate) attempts: &'a Attempts,
+    pub(crate) previews: &'a Previews,
     pub(crate) rules: &'a Rules,
     pub(crate) leads: &'a Leads,
     pub(crate) trunks: Vec<u32>,

@@ -104,7 +104,7 @@ impl Plan {
                 .map(|stream| {
                     campaigns
                         .get(usize::from(stream.campaign.0))
-                        .is_some_and(|campaign| campaign.mode.starts_lines())
+                        .is_some_and(|campaign| campaign.mode != DialMode::Manual)
                 })
                 .collect(),
             free,
@@ -136,6 +136,15 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The classes whose free agents serve a stream in this plan: whoever is given to it out of these is missed by no line.
+    pub(crate) fn givers(&self, stream: usize) -> Vec<usize> {
+        let pools = self.flow.drawn_pools(stream);
+        pools
+            .filter(|pool| pool % 2 == 0)
+            .map(|pool| pool / 2)
+            .collect()
     }
 
     /// Agents free for a stream at the start of the plan.
@@ -240,7 +249,9 @@ mod tests {
     use crate::core::agents::{Agents, Place};
     use crate::core::input::{AgentSeat, LeadFacts};
     use crate::core::leads::Leads;
-    use crate::core::settings::{CampaignState, GateSettings, SkillNeed, WrapOverrun};
+    use crate::core::settings::{
+        CampaignState, GateSettings, PreviewSettings, SkillNeed, WrapOverrun,
+    };
     use crate::ids::{AgentId, LeadId, NumberId, PersonId, SkillId, ZoneId};
     use crate::time::{Now, UnixMs};
     use std::time::Duration;
@@ -257,6 +268,7 @@ mod tests {
             answer_limit: Duration::from_secs(2),
             wrap: Duration::from_secs(25),
             wrap_overrun: WrapOverrun::Ready,
+            preview: PreviewSettings::default(),
             trunks: Vec::new(),
             needs,
             gate: GateSettings {

@@ -1,7 +1,8 @@
 //! Decisions in words, for people who ask why. Ids and names of campaigns and trunks only; never a person.
 
-use crate::core::effect::{AgentState, DoneWhy, Effect, EndedBy, LeadNext};
+use crate::core::effect::{AgentState, DoneWhy, Effect, EndedBy, LeadNext, PreviewEnd};
 use crate::core::input::{Input, LegEvent, Wanted};
+use crate::core::rules::Gate;
 use crate::core::settings::{Edit, Settings};
 use crate::ids::{AttemptId, CampaignId, TrunkId};
 use crate::time::{Now, UnixMs};
@@ -103,6 +104,8 @@ impl Names {
         let about = match input {
             Input::Leg { attempt, .. }
             | Input::AgentHangUp(_, attempt)
+            | Input::AgentAccepts { attempt, .. }
+            | Input::AgentSkips { attempt, .. }
             | Input::AgentOutcome { attempt, .. } => Some(*attempt),
             _ => None,
         };
@@ -170,6 +173,21 @@ impl Names {
                     disposition.code()
                 )
             }
+            Input::AgentAccepts { agent, attempt, .. } => {
+                format!("agent {agent} wants preview {attempt} dialled")
+            }
+            Input::AgentSkips {
+                agent,
+                attempt,
+                reason,
+                ..
+            } => format!("agent {agent} skips preview {attempt} (reason {reason})"),
+            Input::AgentNext { agent, .. } => format!("agent {agent} asks for a lead"),
+            Input::AgentDials { agent, lead, .. } => format!("agent {agent} dials lead {lead}"),
+            Input::LeadFetched { agent, lead, .. } => match lead {
+                Some((_, facts)) => format!("lead {} for agent {agent}", facts.lead),
+                None => format!("no such lead for agent {agent}"),
+            },
             Input::Leads {
                 campaign, leads, ..
             } => format!("{} leads for {}", leads.len(), self.campaign(*campaign)),
@@ -199,9 +217,13 @@ impl Names {
             | Effect::Bridge { attempt, .. }
             | Effect::Show { attempt, .. }
             | Effect::CallEnded { attempt, .. } => Some(*attempt),
+            Effect::Preview(offer) => Some(offer.attempt),
+            Effect::PreviewOver { attempt, .. } => Some(*attempt),
+            Effect::Personal(news) => Some(news.attempt),
             Effect::Close(closed) => Some(closed.attempt),
             Effect::KeepOutcome(kept) => Some(kept.attempt),
             Effect::Agent(_)
+            | Effect::FetchLead { .. }
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
@@ -211,7 +233,31 @@ impl Names {
             return None;
         }
         Some(match effect {
-            Effect::Show { .. } | Effect::Refill { .. } => return None,
+            Effect::Show { .. }
+            | Effect::Refill { .. }
+            | Effect::Personal(_)
+            | Effect::FetchLead { .. } => return None,
+            Effect::Preview(offer) => format!(
+                "preview {}: lead {} of {} to agent {}",
+                offer.attempt,
+                offer.lead,
+                self.campaign(offer.campaign),
+                offer.agent
+            ),
+            Effect::PreviewOver {
+                attempt,
+                agent,
+                lead,
+                why,
+            } => {
+                let why = match why {
+                    PreviewEnd::Skipped(reason) => format!("skipped (reason {reason})"),
+                    PreviewEnd::TimedOut => "skipped by its time".to_owned(),
+                    PreviewEnd::Withdrawn => "withdrawn by a rule".to_owned(),
+                    PreviewEnd::GivenBack => "given back".to_owned(),
+                };
+                format!("preview {attempt}: lead {lead} of agent {agent} is {why}")
+            }
             Effect::Dial(order) => format!(
                 "attempt {}: dial lead {} of {} over {} (route try {}), once the intent is on disk",
                 order.attempt,
@@ -277,11 +323,8 @@ impl Names {
             Effect::ReturnLead {
                 lead, gate, next, ..
             } => {
-                format!(
-                    "lead {lead} is held by {}: it {}",
-                    gate.code(),
-                    next_words(next)
-                )
+                let by = gate.map_or("an agent", Gate::code);
+                format!("lead {lead} is held by {by}: it {}", next_words(next))
             }
             Effect::Decided(decision) => {
                 format!("{}: {decision}", self.campaign(decision.campaign))
