@@ -6,11 +6,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tandem::config::{Config, check_report, ratio_milli};
+use tandem::config::{Config, check_report};
 use tandem::core::settings::DialMode;
 use tandem::demo::carrier::CarrierArgs;
 use tandem::ids::AttemptId;
 use tandem::shell::api::client::{ApiClient, campaign_table};
+use tandem::shell::api::{ModeArg, explained, ratio};
 use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
 use tandem::shell::log::LogFormat;
 use tandem::shell::progress_line::{ProgressLine, share_and_rest};
@@ -118,7 +119,7 @@ enum Command {
     /// Agents: add, list, disable
     #[command(subcommand)]
     Agent(AgentCommand),
-    /// Campaigns of the running engine: list, start, pause, change the ratio
+    /// Campaigns of the running engine: list, start, pause, change mode and ratio
     #[command(subcommand)]
     Campaign(CampaignCommand),
     /// Stop all dialling of the running engine at once; conversations go on
@@ -131,6 +132,19 @@ enum Command {
         /// Let dialling go on again
         #[arg(long, conflicts_with = "cancel_ringing")]
         resume: bool,
+    },
+    /// Say why a campaign of the running engine dials as much as it does: its last pacing decisions, a sentence each
+    Explain {
+        /// The campaign's name
+        campaign: String,
+        /// How many decisions, 1 to 600
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=600))]
+        last: u16,
+        /// As JSON, newest first
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigArg,
     },
     /// Read the running engine's configuration anew; calls, conversations and sockets stay (SIGHUP does the same)
     Reload {
@@ -235,30 +249,6 @@ enum CampaignCommand {
         #[command(flatten)]
         mode: ModeArg,
     },
-}
-
-/// Exactly one mode.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct ModeArg {
-    /// As many lines as the forecast of free agents and answers allows
-    #[arg(long)]
-    predictive: bool,
-    /// One line per free agent
-    #[arg(long)]
-    progressive: bool,
-    /// A free agent is shown the next lead and says whether it is dialled
-    #[arg(long)]
-    preview: bool,
-    /// Agents dial for themselves
-    #[arg(long)]
-    manual: bool,
-    /// Lines per agent at work: ready, talking or in wrap-up
-    #[arg(long, value_parser = ratio, value_name = "LINES")]
-    lines_per_agent: Option<u32>,
-    /// Lines per free agent
-    #[arg(long, value_parser = ratio, value_name = "LINES")]
-    lines_per_free_agent: Option<u32>,
 }
 
 #[derive(Subcommand)]
@@ -366,6 +356,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => restore(&load(&config.config)?, &file, hold_hours)?,
         Command::Agent(command) => agent(command)?,
         Command::Campaign(command) => campaign(command)?,
+        Command::Explain {
+            campaign,
+            last,
+            json,
+            config,
+        } => {
+            let decisions = client(&config)?.decisions(&campaign, usize::from(last))?;
+            print!("{}", explained(&decisions, json)?);
+        }
         Command::Stop {
             config,
             cancel_ringing,
@@ -724,23 +723,7 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
             set_mode(&name, &config, mode)?;
         }
         CampaignCommand::Mode { name, config, mode } => {
-            let chosen = match mode {
-                ModeArg {
-                    predictive: true, ..
-                } => DialMode::Predictive,
-                ModeArg { preview: true, .. } => DialMode::Preview,
-                ModeArg { manual: true, .. } => DialMode::Manual,
-                ModeArg {
-                    lines_per_agent: Some(milli),
-                    ..
-                } => DialMode::LinesPerAgent { milli },
-                ModeArg {
-                    lines_per_free_agent: Some(milli),
-                    ..
-                } => DialMode::LinesPerFreeAgent { milli },
-                ModeArg { .. } => DialMode::Progressive,
-            };
-            set_mode(&name, &config, chosen)?;
+            set_mode(&name, &config, mode.into())?;
         }
     }
     Ok(())
@@ -750,13 +733,6 @@ fn set_mode(campaign: &str, config: &ConfigArg, mode: DialMode) -> anyhow::Resul
     client(config)?.set_mode(campaign, mode)?;
     println!("{campaign} dials {mode} from the next decision on.");
     Ok(())
-}
-
-fn ratio(text: &str) -> Result<u32, String> {
-    let ratio: f64 = text
-        .parse()
-        .map_err(|_| "expected a number such as 1.5".to_owned())?;
-    ratio_milli(ratio).ok_or_else(|| "out of range".to_owned())
 }
 
 fn instant(text: &str) -> Result<UnixMs, String> {

@@ -6,6 +6,7 @@ use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::results::SystemResult;
 use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::Cards;
+use crate::shell::decisions::Decider;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;
 use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
@@ -51,6 +52,8 @@ pub struct Router {
     pub caller_ids: CallerIds,
     /// When intents were ordered.
     pub ordered: OrderedAt,
+    /// The last pacing decisions, for those who ask why.
+    pub decisions: Decider,
     /// Where Call-IDs, tags and branches come from.
     pub random: OsRandom,
     /// What follows is the router's own; see [`Router::books`].
@@ -174,9 +177,7 @@ impl Route for Router {
                     });
                 }
             }
-            Effect::Decided(decision) => {
-                tracing::debug!(campaign = %decision.campaign, launched = decision.launched, bound = ?decision.bound, "Pacing.");
-            }
+            Effect::Decided(decision) => self.decisions.keep(now.unix, decision),
             Effect::Show { .. }
             | Effect::Personal(_)
             | Effect::Agent(_)

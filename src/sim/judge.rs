@@ -1,6 +1,8 @@
 //! Watches the orders that leave a floor and holds them against the promises. Keeps its own books; trusts none of the floor's.
 
-use crate::core::effect::{DialOrder, Effect, LeadNext, PreviewOffer};
+use crate::core::effect::{
+    DialOrder, Effect, LeadNext, PersonalNews, PersonalStage, PreviewEnd, PreviewOffer, Refusal,
+};
 use crate::core::results::SystemResult;
 use crate::core::settings::{CampaignState, Edit};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
@@ -22,6 +24,8 @@ struct Case {
     shown: Option<AgentId>,
     ended_talk: bool,
     result: Option<SystemResult>,
+    /// What the agent for whom it was made was told of its end.
+    told_over: Option<SystemResult>,
     outcomes: u32,
 }
 
@@ -36,6 +40,23 @@ pub struct PersonRules {
     pub offset_ms: i64,
     /// Calling window in minutes of the local day.
     pub window_min: (i64, i64),
+}
+
+/// How often agents decided on calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hands {
+    /// Leads shown.
+    pub shown: usize,
+    /// Of those, dialled.
+    pub dialled: usize,
+    /// Of those, skipped by the agent or by their time.
+    pub skipped: usize,
+    /// Of those, taken away by a rule, a pause or a stop.
+    pub withdrawn: usize,
+    /// Calls to leads that agents named.
+    pub by_name: usize,
+    /// Times a rule refused one of their calls.
+    pub held: usize,
 }
 
 /// The judge.
@@ -58,6 +79,7 @@ pub struct Judge {
     stopped: bool,
     /// Leads on screens: agent, lead, and until when.
     previews: BTreeMap<AttemptId, (AgentId, LeadId, UnixMs)>,
+    hands: Hands,
     faults: Vec<String>,
 }
 
@@ -79,6 +101,7 @@ impl Judge {
             blocked_numbers: BTreeSet::new(),
             stopped: false,
             previews: BTreeMap::new(),
+            hands: Hands::default(),
             faults: Vec::new(),
         }
     }
@@ -97,6 +120,11 @@ impl Judge {
             cases.clone().filter(|case| case.shown.is_some()).count(),
             cases.map(|case| case.outcomes as usize).sum(),
         )
+    }
+
+    /// What agents decided so far.
+    pub fn hands(&self) -> Hands {
+        self.hands
     }
 
     /// Results so far, with their counts.
@@ -234,6 +262,7 @@ impl Judge {
                         shown: None,
                         ended_talk: false,
                         result: None,
+                        told_over: None,
                         outcomes: 0,
                     };
                     self.cases.insert(order.attempt, case);
@@ -269,13 +298,23 @@ impl Judge {
                 attempt,
                 agent,
                 lead,
-                ..
+                why,
             } => {
+                match why {
+                    PreviewEnd::Skipped(_) | PreviewEnd::TimedOut => self.hands.skipped += 1,
+                    PreviewEnd::Withdrawn => self.hands.withdrawn += 1,
+                    PreviewEnd::GivenBack => {}
+                }
                 let was = self.previews.remove(attempt);
                 if was.is_none_or(|(of, what, _)| (of, what) != (*agent, *lead)) {
                     self.fault(now, format!("preview {attempt} ended and was not there"));
                 }
             }
+            Effect::Refuse {
+                why: Refusal::Held { .. },
+                ..
+            } => self.hands.held += 1,
+            Effect::Personal(news) => self.see_personal(now, news),
             Effect::Show { attempt, agent, .. } => {
                 if let Some(other) = self.agent_call.insert(*agent, *attempt) {
                     self.fault(
@@ -326,6 +365,17 @@ impl Judge {
                             closed.attempt,
                             closed.result.code(),
                             case.shown
+                        ),
+                    );
+                }
+                if case.told_over.is_some_and(|told| told != closed.result) {
+                    self.fault(
+                        now,
+                        format!(
+                            "attempt {} is {}, its agent heard {:?}",
+                            closed.attempt,
+                            closed.result.code(),
+                            case.told_over
                         ),
                     );
                 }
@@ -394,7 +444,6 @@ impl Judge {
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
             | Effect::FetchLead { .. }
-            | Effect::Personal(_)
             | Effect::Decided(_) => {}
         }
     }
@@ -402,6 +451,7 @@ impl Judge {
     /// A lead appears on a screen: nobody else looks at it or is being called about it, and the agent has nothing else to do.
     fn see_preview(&mut self, now: Now, offer: &PreviewOffer) {
         let id = offer.attempt;
+        self.hands.shown += 1;
         if self.cases.contains_key(&id) {
             self.fault(now, format!("preview {id} has the id of an attempt"));
         }
@@ -440,6 +490,28 @@ impl Judge {
         }
     }
 
+    /// What an agent hears of a call made for him is true: it left, it rings, or it is about to end with this very result.
+    fn see_personal(&mut self, now: Now, news: &PersonalNews) {
+        let id = news.attempt;
+        let Some(case) = self.cases.get_mut(&id) else {
+            return self.fault(now, format!("news of call {id}, which never began"));
+        };
+        let is_true = match news.stage {
+            PersonalStage::Dialling => case.released > 0 && case.result.is_none(),
+            PersonalStage::Ringing => case.rang && case.result.is_none(),
+            PersonalStage::Over(result) => {
+                let is_first = case.told_over.replace(result).is_none();
+                is_first && case.shown.is_none() && case.result.is_none()
+            }
+        };
+        if !is_true {
+            self.fault(
+                now,
+                format!("agent {} hears of call {id}: {:?}", news.agent, news.stage),
+            );
+        }
+    }
+
     /// A lead that is on a screen is dialled from there and from nowhere else.
     fn see_dial_beside_previews(&mut self, now: Now, order: &DialOrder) {
         match self.previews.remove(&order.attempt) {
@@ -447,7 +519,7 @@ impl Judge {
                 now,
                 format!("preview {} became a call to another lead", order.attempt),
             ),
-            Some(_) => {}
+            Some(_) => self.hands.dialled += 1,
             None => {
                 if self
                     .previews

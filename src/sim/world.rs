@@ -5,7 +5,7 @@
 mod edits;
 mod hands;
 
-use super::judge::{Judge, PersonRules};
+use super::judge::{Hands, Judge, PersonRules};
 use super::rng::Rng;
 use crate::core::dispositions::Disposition;
 use crate::core::effect::{AgentState, Effect, LeadNext};
@@ -36,6 +36,8 @@ pub struct Plan {
     pub seconds: u64,
     /// Mishaps (lost sockets, slow disks, stops, dead trunks, duplicate messages) per thousand chances; 0: a calm day.
     pub mishaps: u64,
+    /// Mode switches per thousand chances, every few seconds: campaigns go from any mode to any other.
+    pub switches: u64,
     /// Whether the floor's invariants are checked after every step.
     pub check: bool,
 }
@@ -51,6 +53,8 @@ pub struct Outcome {
     pub totals: (usize, usize, usize, usize),
     /// Results by code.
     pub results: BTreeMap<&'static str, usize>,
+    /// What agents decided on calls.
+    pub hands: Hands,
     /// Broken promises and invariants.
     pub faults: Vec<String>,
 }
@@ -63,6 +67,8 @@ enum Happening {
     Agent(AgentId, Deed),
     /// A mishap, or its end.
     Mishap(u8),
+    /// A supervisor looks at a campaign's mode.
+    Switch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -291,6 +297,9 @@ impl World {
             let wait = Duration::from_millis(self.rng.below(20_000));
             self.send(wait, Input::AgentSeated(seat));
         }
+        if self.plan.switches > 0 {
+            self.later(Duration::from_secs(2), Happening::Switch);
+        }
         if self.plan.mishaps > 0 {
             self.later(Duration::from_secs(5), Happening::Mishap(0));
         }
@@ -384,6 +393,7 @@ impl World {
             }
             Happening::Agent(agent, deed) => self.agent_does(agent, deed),
             Happening::Mishap(kind) => self.mishap(kind),
+            Happening::Switch => self.switch(),
         }
     }
 
@@ -793,17 +803,7 @@ impl World {
                 self.send(away, Input::StoreReady(true));
             }
             7 => {
-                let campaign = CampaignId(self.rng.below(3) as u16);
-                let milli = self.rng.between(800, 3_000) as u32;
-                let mode = *self.rng.pick(&[
-                    DialMode::Progressive,
-                    DialMode::LinesPerAgent { milli },
-                    DialMode::LinesPerFreeAgent { milli },
-                    DialMode::Predictive,
-                    DialMode::Preview,
-                    DialMode::Manual,
-                ]);
-                self.deliver(Input::CampaignMode(campaign, mode));
+                self.switch_mode();
             }
             9 | 10 => self.reload(),
             _ => {
@@ -845,6 +845,7 @@ impl World {
             inputs: self.inputs,
             totals: self.judge.totals(),
             results: self.judge.results(),
+            hands: self.judge.hands(),
             faults,
         }
     }

@@ -1,5 +1,6 @@
 //! The command line's way to a running engine: a small client of the API, on the same machine, with the same token.
 
+use super::explain::DecisionView;
 use super::token::{self, TokenError};
 use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
@@ -121,6 +122,11 @@ impl ApiClient {
         )
     }
 
+    /// The last pacing decisions of a campaign, newest first. `last` is 1 to 600.
+    pub fn decisions(&self, campaign: &str, last: usize) -> Result<Vec<DecisionView>, ClientError> {
+        self.get(&super::explain::path(campaign, last))
+    }
+
     /// Another mode or ratio.
     pub fn set_mode(&self, campaign: &str, mode: DialMode) -> Result<(), ClientError> {
         let path = format!("/v1/campaigns/{}/mode", segment(campaign));
@@ -211,7 +217,7 @@ impl ApiClient {
 }
 
 /// A name as one segment of a path: `a/../b` must not become another path.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     name.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
             out.push(char::from(byte));

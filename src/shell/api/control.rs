@@ -199,9 +199,9 @@ pub(super) async fn method_not_allowed() -> Refused {
 }
 
 /// A campaign's name in the path.
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
-fn campaign(state: &ApiState, name: Name) -> Result<(String, CampaignId), Refused> {
+pub(super) fn campaign(state: &ApiState, name: Name) -> Result<(String, CampaignId), Refused> {
     let Path(name) = name.map_err(|_| {
         Refused::new(
             StatusCode::BAD_REQUEST,

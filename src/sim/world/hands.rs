@@ -1,8 +1,9 @@
-//! Agents who decide on calls themselves: they look at previews, skip, dial, forget about it, and dial by hand.
+//! Supervisors who switch modes, and agents who decide on calls themselves: they look at previews, skip, dial, forget about it, and dial by hand.
 
 use super::{Deed, Happening, World};
 use crate::core::input::{Input, LeadFacts, Wanted};
-use crate::ids::{AgentId, AttemptId, LeadId};
+use crate::core::settings::DialMode;
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId};
 use std::time::Duration;
 
 impl World {
@@ -76,6 +77,43 @@ impl World {
         if self.rng.chance(700) {
             self.works_by_hand(agent);
         }
+    }
+
+    /// Some campaign gets some mode.
+    pub(super) fn switch_mode(&mut self) {
+        let campaign = CampaignId(self.rng.below(3) as u16);
+        let milli = self.rng.between(800, 3_000) as u32;
+        let mode = *self.rng.pick(&[
+            DialMode::Progressive,
+            DialMode::LinesPerAgent { milli },
+            DialMode::LinesPerFreeAgent { milli },
+            DialMode::Predictive,
+            DialMode::Preview,
+            DialMode::Manual,
+        ]);
+        self.deliver(Input::CampaignMode(campaign, mode));
+    }
+
+    /// A supervisor switches, or does not, and some agent wants to dial by hand for a while.
+    pub(super) fn switch(&mut self) {
+        if self.closing {
+            return;
+        }
+        if self.rng.chance(self.plan.switches) {
+            self.switch_mode();
+        }
+        if self.rng.chance(self.plan.switches) {
+            let agent = AgentId(self.rng.below(u64::from(self.plan.agents)) as u32);
+            if !self.lost.contains(&agent) {
+                if self.rng.chance(500) {
+                    self.deliver(Input::AgentWants(agent, Wanted::Manual));
+                } else {
+                    self.by_hand(agent);
+                }
+            }
+        }
+        let wait = Duration::from_millis(self.rng.between(200, 6_000));
+        self.later(wait, Happening::Switch);
     }
 
     /// The store lends one lead, if it is not out.
