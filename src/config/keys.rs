@@ -6,7 +6,8 @@ use super::abandon::{in_percent, window_words};
 use super::{CampaignConfig, Config, Transport, TrunkConfig};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    AbandonDenominator, AbandonStrength, CampaignState, DialMode, Recycle, WrapOverrun,
+    AbandonDenominator, AbandonStrength, CampaignState, DialMode, PreviewTimeout, Recycle,
+    WrapOverrun,
 };
 use crate::pii::Pii;
 use std::fmt::{Display, Write};
@@ -164,6 +165,11 @@ pub const KEYS: &[Key] = &[
         "break_reasons",
         "offered from the next log-in on; a desk that still shows a removed one may use it",
         Engine(|c| list(&c.break_reasons)),
+    ),
+    live(
+        "skip_reasons",
+        "offered from the next log-in on; a desk that still shows a removed one may use it",
+        Engine(|c| list(&c.skip_reasons)),
     ),
     restart("sip.listen", BOUND, Engine(|c| text(c.sip.listen))),
     restart(
@@ -390,11 +396,16 @@ pub const KEYS: &[Key] = &[
         Campaign(|_, c| state(c.settings.state)),
     ),
     live(
+        "campaigns.mode",
+        "only if the file's own value is another than at the last load: what a supervisor set stays; calls in the air go on",
+        Campaign(|_, c| text(c.settings.mode.word())),
+    ),
+    live(
         "campaigns.lines_per_agent",
         "only if the file's own value is another than at the last load: what a supervisor set stays",
         Campaign(|_, c| match c.settings.mode {
             DialMode::LinesPerAgent { milli } => ratio(milli),
-            DialMode::LinesPerFreeAgent { .. } | DialMode::Progressive => absent(),
+            _ => absent(),
         }),
     ),
     live(
@@ -402,7 +413,7 @@ pub const KEYS: &[Key] = &[
         "only if the file's own value is another than at the last load: what a supervisor set stays",
         Campaign(|_, c| match c.settings.mode {
             DialMode::LinesPerFreeAgent { milli } => ratio(milli),
-            DialMode::LinesPerAgent { .. } | DialMode::Progressive => absent(),
+            _ => absent(),
         }),
     ),
     live(
@@ -444,6 +455,37 @@ pub const KEYS: &[Key] = &[
                 WrapOverrun::Hold => "hold",
             })
         }),
+    ),
+    live(
+        "campaigns.preview_timeout_s",
+        "for previews that begin from then on",
+        Campaign(|_, c| seconds(c.settings.preview.timeout)),
+    ),
+    live(
+        "campaigns.preview_on_timeout",
+        "for previews that end from then on",
+        Campaign(|_, c| {
+            text(match c.settings.preview.on_timeout {
+                PreviewTimeout::Dial => "dial",
+                PreviewTimeout::Skip => "skip",
+                PreviewTimeout::Break => "break",
+            })
+        }),
+    ),
+    live(
+        "campaigns.preview_skips_max",
+        "at the next skip",
+        Campaign(|_, c| plain(c.settings.preview.skips_max)),
+    ),
+    live(
+        "campaigns.preview_skip_gap_min",
+        "at the next skip",
+        Campaign(|_, c| plain(c.settings.preview.skip_gap.as_secs() / 60)),
+    ),
+    live(
+        "campaigns.manual_hold_s",
+        "for leads that are taken from then on",
+        Campaign(|_, c| seconds(c.settings.preview.hold)),
     ),
     live(
         "campaigns.trunks",

@@ -88,6 +88,14 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
             .map(str::to_owned)
             .to_vec()
     };
+    let skip_reasons = names(top, sink, "skip_reasons", 255, &[]);
+    let skip_reasons = if skip_reasons.is_empty() {
+        ["not_now", "facts_wrong", "language", "known_person"]
+            .map(str::to_owned)
+            .to_vec()
+    } else {
+        skip_reasons
+    };
     let sip = sip(top.table(sink, "sip"), sink);
     let media = media(
         top.table(sink, "media"),
@@ -116,6 +124,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         floor,
         skills,
         break_reasons,
+        skip_reasons,
         trunks,
         campaigns,
     }

@@ -26,6 +26,8 @@ pub(crate) struct Class {
     leaving: u32,
     /// Ready, reserved, talking or in wrap-up, connected, and not about to leave.
     at_work: u32,
+    /// Connected, and dialling by hand: pacing does not count on them.
+    by_hand: u32,
 }
 
 impl Class {
@@ -60,6 +62,10 @@ impl Class {
     pub(crate) fn at_work(&self) -> u32 {
         self.at_work
     }
+    /// Whether anybody of the class could use a lead: from pacing, or by hand.
+    pub(crate) fn uses_leads(&self) -> bool {
+        self.at_work + self.by_hand > 0
+    }
     /// Campaigns served.
     pub(crate) fn campaigns(&self) -> &[(CampaignId, u16)] {
         &self.campaigns
@@ -77,6 +83,11 @@ pub(crate) enum Place {
     Ready,
     /// The call is his: being joined, or (made for him) still in the air. Ends with the attempt's own deadline.
     Reserved(AttemptId),
+    /// A lead is on his screen; the id is that of the attempt that may come of it. `until` is his time to look.
+    Previewing {
+        attempt: AttemptId,
+        until: Mono,
+    },
     /// Ends with the attempt.
     Talking(AttemptId),
     /// `until` is the end of wrap-up, or, once over it, the end of patience with a missing disposition.
@@ -91,10 +102,23 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn attempt(self) -> Option<AttemptId> {
         match self {
-            Place::Reserved(attempt) | Place::Talking(attempt) | Place::Wrap { attempt, .. } => {
-                Some(attempt)
-            }
+            Place::Reserved(attempt)
+            | Place::Previewing { attempt, .. }
+            | Place::Talking(attempt)
+            | Place::Wrap { attempt, .. } => Some(attempt),
             Place::Offline | Place::Break(_) | Place::Ready | Place::Manual => None,
+        }
+    }
+    /// When the place ends by itself; calls have deadlines of their own.
+    pub(crate) fn until(self) -> Option<Mono> {
+        match self {
+            Place::Previewing { until, .. } | Place::Wrap { until, .. } => Some(until),
+            Place::Offline
+            | Place::Break(_)
+            | Place::Ready
+            | Place::Reserved(_)
+            | Place::Talking(_)
+            | Place::Manual => None,
         }
     }
     fn state(self) -> AgentState {
@@ -102,7 +126,7 @@ impl Place {
             Place::Offline => AgentState::Offline,
             Place::Break(reason) => AgentState::Break(reason),
             Place::Ready => AgentState::Ready,
-            Place::Reserved(_) => AgentState::Reserved,
+            Place::Reserved(_) | Place::Previewing { .. } => AgentState::Reserved,
             Place::Talking(_) => AgentState::Talking,
             Place::Wrap { .. } => AgentState::Wrap,
             Place::Manual => AgentState::Manual,
@@ -111,7 +135,11 @@ impl Place {
     fn is_at_work(self) -> bool {
         matches!(
             self,
-            Place::Ready | Place::Reserved(_) | Place::Talking(_) | Place::Wrap { .. }
+            Place::Ready
+                | Place::Reserved(_)
+                | Place::Previewing { .. }
+                | Place::Talking(_)
+                | Place::Wrap { .. }
         )
     }
     const fn index(self) -> usize {
@@ -119,7 +147,7 @@ impl Place {
             Place::Offline => 0,
             Place::Break(_) => 1,
             Place::Ready => 2,
-            Place::Reserved(_) => 3,
+            Place::Reserved(_) | Place::Previewing { .. } => 3,
             Place::Talking(_) => 4,
             Place::Wrap { .. } => 5,
             Place::Manual => 6,
@@ -316,7 +344,8 @@ impl Agents {
             state: agent.place.state(),
             since: agent.since,
             until: match agent.place {
-                Place::Wrap {
+                Place::Previewing { until, .. }
+                | Place::Wrap {
                     until,
                     overrun: false,
                     ..
@@ -347,6 +376,7 @@ impl Agents {
                 ready: BTreeSet::new(),
                 leaving: 0,
                 at_work: 0,
+                by_hand: 0,
             });
             self.classes.len() - 1
         }))
@@ -360,6 +390,7 @@ impl Agents {
             class.at_work -= 1;
         }
         class.leaving -= u32::from(is_leaving(agent));
+        class.by_hand -= u32::from(dials_by_hand(agent));
         class
             .ready
             .remove(&(agent.idle_since, agent.idle_order, agent.id));
@@ -373,6 +404,7 @@ impl Agents {
             class.at_work += 1;
         }
         class.leaving += u32::from(is_leaving(agent));
+        class.by_hand += u32::from(dials_by_hand(agent));
         if agent.place == Place::Ready && agent.connected {
             class
                 .ready
@@ -439,6 +471,11 @@ impl Agents {
 /// Ready, and to go as soon as no call in the air counts on him.
 fn is_leaving(agent: &Agent) -> bool {
     agent.connected && agent.place == Place::Ready && agent.after_call != AfterCall::Ready
+}
+
+fn dials_by_hand(agent: &Agent) -> bool {
+    let goes_on_so = agent.place.is_at_work() && agent.after_call == AfterCall::Manual;
+    agent.connected && (agent.place == Place::Manual || goes_on_so)
 }
 
 /// Somebody who is about to leave is no support for further lines.

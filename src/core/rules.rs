@@ -4,6 +4,7 @@
 //! home floor, so the caps are exact. Asked twice: when the attempt is reserved, and when its INVITE is released.
 
 use crate::core::Map;
+use crate::core::effect::Refusal;
 use crate::core::settings::{GateSettings, ZoneTable};
 use crate::ids::{AttemptId, NumberId, PersonId, ZoneId};
 use crate::time::{Mono, Now, UnixMs};
@@ -56,6 +57,15 @@ impl Gate {
 pub(crate) struct Held {
     pub(crate) gate: Gate,
     pub(crate) next: Option<UnixMs>,
+}
+
+impl From<Held> for Refusal {
+    fn from(held: Held) -> Self {
+        Refusal::Held {
+            gate: held.gate,
+            next: held.next,
+        }
+    }
 }
 
 /// Whom the gate is asked about.
@@ -282,7 +292,7 @@ impl Rules {
         Ok(())
     }
 
-    /// The attempt is in the air: person and number are taken.
+    /// The attempt is in the air, or its lead on a screen: person and number are taken.
     pub(crate) fn reserve(&mut self, person: PersonId, number: NumberId, attempt: AttemptId) {
         self.persons.entry(person).or_default().in_air = Some(attempt);
         self.numbers_in_air.insert(number, attempt);

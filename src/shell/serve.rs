@@ -12,6 +12,7 @@ use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
 use crate::shell::cards::Cards;
+use crate::shell::decisions::Decisions;
 use crate::shell::desks::{
     self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn, LoginRefused,
 };
@@ -279,8 +280,10 @@ impl Engine {
         .act();
         hangups.each(runtime, Arc::clone(&reload));
         let (stop_tasks, stopping) = tokio::sync::watch::channel(false);
+        let decisions = Decisions::default();
         let state = ApiState {
             floor: lane.clone(),
+            decisions: decisions.clone(),
             picture: Arc::clone(&picture),
             campaigns,
             reload,
@@ -290,7 +293,12 @@ impl Engine {
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts,
         };
-        let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+        let log_of_decisions = decisions
+            .clone()
+            .log(Arc::clone(&picture), stopping.clone());
+        let mut tasks =
+            runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+        tasks.push(runtime.spawn(log_of_decisions));
 
         // Only now: a start that fails for a taken port must not put the last run's log away.
         let log = match config.input_log.as_ref().zip(recorded) {
@@ -314,6 +322,7 @@ impl Engine {
                 leads,
                 caller_ids,
                 ordered,
+                decisions: decisions.decider(),
                 random: OsRandom::new()?,
                 books: Books::default(),
             },

@@ -3,8 +3,9 @@
 //! Everything happens through the floor's own inputs and effects, in virtual time, drawn from one seed.
 
 mod edits;
+mod hands;
 
-use super::judge::{Judge, PersonRules};
+use super::judge::{Hands, Judge, PersonRules};
 use super::rng::Rng;
 use crate::core::dispositions::Disposition;
 use crate::core::effect::{AgentState, Effect, LeadNext};
@@ -13,8 +14,8 @@ use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Want
 use crate::core::results::SystemResult;
 use crate::core::settings::{
     AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
-    FloorSettings, GateSettings, Recycle, Settings, SkillNeed, TrunkSettings, WrapOverrun,
-    ZoneTable,
+    FloorSettings, GateSettings, PreviewSettings, PreviewTimeout, Recycle, Settings, SkillNeed,
+    TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -36,6 +37,8 @@ pub struct Plan {
     pub seconds: u64,
     /// Mishaps (lost sockets, slow disks, stops, dead trunks, duplicate messages) per thousand chances; 0: a calm day.
     pub mishaps: u64,
+    /// Mode switches per thousand chances, every few seconds: campaigns go from any mode to any other.
+    pub switches: u64,
     /// Whether the floor's invariants are checked after every step.
     pub check: bool,
 }
@@ -53,6 +56,8 @@ pub struct Outcome {
     pub results: BTreeMap<&'static str, usize>,
     /// People abandoned by campaigns that guarantee their cap, within the promise.
     pub abandoned_under_guarantee: usize,
+    /// What agents decided on calls.
+    pub hands: Hands,
     /// Broken promises and invariants.
     pub faults: Vec<String>,
 }
@@ -65,6 +70,8 @@ enum Happening {
     Agent(AgentId, Deed),
     /// A mishap, or its end.
     Mishap(u8),
+    /// A supervisor looks at a campaign's mode.
+    Switch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +80,10 @@ enum Deed {
     HangsUp(AttemptId),
     Says(AttemptId),
     ComesBack,
+    /// Says something about the lead on his screen.
+    Decides(AttemptId),
+    /// Takes or dials a lead by hand.
+    ByHand,
 }
 
 /// What the carrier does with one call, and how far it is.
@@ -142,6 +153,17 @@ pub fn settings(campaigns: u16) -> Settings {
             WrapOverrun::Ready
         } else {
             WrapOverrun::Hold
+        },
+        preview: PreviewSettings {
+            timeout: Duration::from_secs(20),
+            on_timeout: [
+                PreviewTimeout::Skip,
+                PreviewTimeout::Dial,
+                PreviewTimeout::Break,
+            ][usize::from(number % 3)],
+            skips_max: 2,
+            skip_gap: Duration::from_secs(90),
+            hold: Duration::from_secs(40),
         },
         trunks: Vec::new(),
         needs: if number + 1 == campaigns && campaigns > 1 {
@@ -308,6 +330,9 @@ impl World {
             let wait = Duration::from_millis(self.rng.below(20_000));
             self.send(wait, Input::AgentSeated(seat));
         }
+        if self.plan.switches > 0 {
+            self.later(Duration::from_secs(2), Happening::Switch);
+        }
         if self.plan.mishaps > 0 {
             self.later(Duration::from_secs(5), Happening::Mishap(0));
         }
@@ -401,6 +426,7 @@ impl World {
             }
             Happening::Agent(agent, deed) => self.agent_does(agent, deed),
             Happening::Mishap(kind) => self.mishap(kind),
+            Happening::Switch => self.switch(),
         }
     }
 
@@ -557,6 +583,8 @@ impl World {
                 if let AgentState::Break(_) = news.state {
                     let wait = Duration::from_millis(self.rng.between(200, 20_000));
                     self.later(wait, Happening::Agent(news.agent, Deed::WantsReady));
+                } else if news.state == AgentState::Manual {
+                    self.works_by_hand(news.agent);
                 } else if news.state == AgentState::Offline && !self.closing {
                     let wait = Duration::from_millis(self.rng.between(1_000, 30_000));
                     self.later(wait, Happening::Agent(news.agent, Deed::ComesBack));
@@ -580,10 +608,18 @@ impl World {
             }
             Effect::ReturnLead { lead, next, .. } => self.lead_next(lead, next),
             Effect::Refill { campaign, want } => self.refill(campaign, want as usize),
-            Effect::Refuse { .. }
-            | Effect::Decided(_)
+            Effect::Preview(offer) => self.looks_at(offer.agent, offer.attempt),
+            Effect::FetchLead {
+                agent,
+                request,
+                lead,
+            } => self.fetch(agent, request, lead),
+            Effect::PreviewOver { .. }
+            | Effect::Personal(_)
+            | Effect::Refuse { .. }
             | Effect::Exposed { .. }
-            | Effect::Ledger { .. } => {}
+            | Effect::Ledger { .. }
+            | Effect::Decided(_) => {}
         }
     }
 
@@ -742,6 +778,8 @@ impl World {
                     self.deliver(Input::AgentWants(agent, Wanted::Ready));
                 }
             }
+            Deed::Decides(attempt) => self.decides(agent, attempt),
+            Deed::ByHand => self.by_hand(agent),
             Deed::ComesBack => {
                 if self.lost.remove(&agent) {
                     self.deliver(Input::AgentBack(agent));
@@ -800,14 +838,7 @@ impl World {
                 self.send(away, Input::StoreReady(true));
             }
             7 => {
-                let campaign = CampaignId(self.rng.below(3) as u16);
-                let milli = self.rng.between(800, 3_000) as u32;
-                let mode = *self.rng.pick(&[
-                    DialMode::Progressive,
-                    DialMode::LinesPerAgent { milli },
-                    DialMode::LinesPerFreeAgent { milli },
-                ]);
-                self.deliver(Input::CampaignMode(campaign, mode));
+                self.switch_mode();
             }
             9 | 10 => self.reload(),
             _ => {
@@ -850,6 +881,7 @@ impl World {
             totals: self.judge.totals(),
             results: self.judge.results(),
             abandoned_under_guarantee: self.judge.abandoned_under_guarantee(),
+            hands: self.judge.hands(),
             faults,
         }
     }

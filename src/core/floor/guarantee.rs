@@ -31,8 +31,10 @@ impl Floor {
                 match settings.mode {
                     DialMode::Progressive => Need::OneEach,
                     DialMode::LinesPerFreeAgent { milli } => Need::Shared { milli },
-                    // Counts on agents who talk: what it may have of the free ones is for its plan to say.
-                    DialMode::LinesPerAgent { .. } => return None,
+                    // Count on agents who talk: what they may have of the free ones is for their plan to say.
+                    DialMode::LinesPerAgent { .. } | DialMode::Predictive => return None,
+                    // One agent for each lead that is shown; by hand, nothing starts by itself.
+                    DialMode::Preview | DialMode::Manual => return None,
                 }
             };
             Some(Claim { campaign, need })

@@ -4,7 +4,9 @@ use super::Floor;
 use super::dialling::next_for;
 use crate::core::agents::Place;
 use crate::core::calls::{Act, CancelWhy, Event, Phase, act};
-use crate::core::effect::{AfterCall, AttemptClosed, DoneWhy, Effect, EndedBy, LeadNext};
+use crate::core::effect::{
+    AfterCall, AttemptClosed, DoneWhy, Effect, EndedBy, LeadNext, PersonalStage,
+};
 use crate::core::input::{LegEvent, LegFailure};
 use crate::core::reading::{self, Reading};
 use crate::core::results::SystemResult;
@@ -66,6 +68,7 @@ impl Floor {
                 attempt.rang = Some(at);
                 let until = on_grid(at + settings.ring_timeout);
                 self.set_phase(id, Phase::Ringing { until });
+                self.tell_progress(id, PersonalStage::Ringing, effects);
             }
             Act::Greet => {
                 attempt.answered = Some(at);
@@ -186,7 +189,7 @@ impl Floor {
         }
     }
 
-    fn is_able(&self, agent: AgentId, stream: crate::core::leads::StreamId) -> bool {
+    pub(super) fn is_able(&self, agent: AgentId, stream: crate::core::leads::StreamId) -> bool {
         let stream = &self.leads.streams()[stream.0];
         self.agents.get(agent).is_some_and(|agent| {
             let class = &self.agents.classes()[agent.class.0];
@@ -288,11 +291,17 @@ impl Floor {
         self.count_result(id, result, now, effects);
         let until = now.mono + self.settings.floor.end_wait;
         self.set_phase(id, Phase::Ending { until, result });
-        self.free_who_waited(id, now, effects);
+        self.free_who_waited(id, result, now, effects);
     }
 
     /// The agent for whom this very call was made is free again, no younger in the queue than before.
-    fn free_who_waited(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+    fn free_who_waited(
+        &mut self,
+        id: AttemptId,
+        result: SystemResult,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(agent) = self.attempts.get(&id).and_then(|attempt| attempt.made_for) else {
             return;
         };
@@ -303,6 +312,12 @@ impl Floor {
         if !waits {
             return;
         }
+        self.tell_progress(id, PersonalStage::Over(result), effects);
+        self.free_again(agent, now, effects);
+    }
+
+    /// An agent whom nothing holds any more: ready, no younger in the queue than before, or what he asked for meanwhile.
+    pub(super) fn free_again(&mut self, agent: AgentId, now: Now, effects: &mut Vec<Effect>) {
         match self.agents.get(agent).map(|waiting| waiting.after_call) {
             Some(AfterCall::Ready) | None => {
                 self.agents.give_back(agent, now);
@@ -378,7 +393,7 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         self.count_result(id, result, now, effects);
-        self.free_who_waited(id, now, effects);
+        self.free_who_waited(id, result, now, effects);
         self.leave_phase(id);
         let Some(attempt) = self.attempts.remove(&id) else {
             return;

@@ -8,22 +8,25 @@ mod guarantee;
 mod ledger;
 mod legs;
 mod people;
+mod previewing;
 mod snapshot;
 
 use crate::core::Map;
 use crate::core::agents::{Agents, Place};
 use crate::core::calls::{Attempts, Event};
-use crate::core::effect::{Bound, Effect};
+use crate::core::effect::{Bound, Effect, Forecast};
 use crate::core::input::Input;
 use crate::core::leads::Leads;
 use crate::core::ledger::{Ledger, NamedEvent};
 use crate::core::pacing::Shares;
 use crate::core::picture::Picture;
+use crate::core::previews::Previews;
+use crate::core::results::SystemResult;
 use crate::core::rules::Rules;
 use crate::core::settings::{CampaignSettings, CampaignState, Settings};
 use crate::core::timers::{Timer, Timers};
 use crate::core::trunks::{Bucket, Trunks};
-use crate::ids::{AttemptId, CampaignId, LeadId, PersonId};
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, PersonId};
 use crate::time::{Mono, Now, UnixMs};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -70,6 +73,33 @@ impl Load {
             bound: Bound::Nothing,
         }
     }
+
+    /// What today's modes can say of themselves: the answers of all calls that are over. A call that nobody answers takes
+    /// longer to be over than one that is answered, so that the share is a little high while many ring; no decision reads it.
+    fn figures_of_the_moment(&self, free_agents: u32) -> Option<Forecast> {
+        /// Fewer say nothing about a share.
+        const ENDED_MIN: u64 = 20;
+        use SystemResult as R;
+        let of = |wanted: &[R]| -> u64 {
+            wanted
+                .iter()
+                .map(|result| self.results[*result as usize])
+                .sum()
+        };
+        let answered = of(&[R::Connected, R::Abandoned, R::CustHangupEarly, R::Machine]);
+        let ended = answered + of(&[R::NoAnswer, R::Busy, R::Rejected, R::Invalid]);
+        if ended < ENDED_MIN {
+            return None;
+        }
+        let ppm = answered * 1_000_000 / ended;
+        Some(Forecast {
+            within_ms: 0,
+            agents_milli: free_agents.saturating_mul(1_000),
+            answers_milli: u32::try_from(u64::from(self.in_air) * ppm / 1_000).unwrap_or(u32::MAX),
+            answer_rate_ppm: ppm as u32,
+            budget_milli: None,
+        })
+    }
 }
 
 /// A set of agents, the campaigns that they serve, and every call between them and the world.
@@ -81,6 +111,9 @@ pub struct Floor {
     rules: Rules,
     trunks: Trunks,
     attempts: Attempts,
+    previews: Previews,
+    /// Leads that are being read for agents who dial by hand: the number of the request, and which.
+    asked: Map<AgentId, (u64, LeadId)>,
     loads: Vec<Load>,
     timers: Timers,
     shares: Shares,
@@ -120,6 +153,8 @@ impl Floor {
             rules: Rules::new(settings.zones.clone()),
             trunks: Trunks::new(&settings.trunks, &settings.floor),
             attempts: Attempts::default(),
+            previews: Previews::default(),
+            asked: Map::default(),
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
@@ -162,15 +197,22 @@ impl Floor {
                 let before = self.unbacked();
                 self.edit(edits, now, effects);
                 self.name_unbacked(&before, NamedEvent::RulesChanged, now, effects);
+                self.withdraw_idle(now, effects);
             }
-            Input::CampaignState(id, state) => self.set_campaign_state(id, state),
+            Input::CampaignState(id, state) => {
+                self.set_campaign_state(id, state);
+                self.withdraw_idle(now, effects);
+            }
             Input::CampaignMode(id, mode) => {
                 if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
                     campaign.mode = mode;
                 }
             }
             Input::TrunkUp(id, up) => self.trunks.set_up(id, up),
-            Input::StopDialling { cancel_ringing } => self.stop(cancel_ringing, now, effects),
+            Input::StopDialling { cancel_ringing } => {
+                self.stop(cancel_ringing, now, effects);
+                self.withdraw_idle(now, effects);
+            }
             Input::ResumeDialling => self.stopped = false,
             Input::StoreReady(ready) => {
                 if ready && !self.store_ready {
@@ -207,6 +249,36 @@ impl Floor {
                     now,
                     effects,
                 );
+            }
+
+            Input::AgentAccepts {
+                agent,
+                attempt,
+                request,
+            } => self.agent_accepts((agent, request), attempt, now, effects),
+            Input::AgentSkips {
+                agent,
+                attempt,
+                request,
+                reason,
+            } => self.agent_skips((agent, request), attempt, reason, now, effects),
+            Input::AgentNext {
+                agent,
+                request,
+                campaign,
+            } => self.agent_next((agent, request), campaign, now, effects),
+            Input::AgentDials {
+                agent,
+                request,
+                lead,
+            } => self.agent_dials((agent, request), lead, now, effects),
+            Input::LeadFetched {
+                agent,
+                request,
+                lead,
+            } => {
+                let found = lead.map(|(campaign, facts)| (campaign, *facts));
+                self.lead_fetched((agent, request), found, now, effects);
             }
 
             Input::Leads {
@@ -318,7 +390,7 @@ impl Floor {
                         .get(id)
                         .is_some_and(|agent| agent.generation == generation)
                     {
-                        self.wrap_over(id, now, effects);
+                        self.agent_deadline(id, now, effects);
                     }
                 }
                 Timer::Grace(id, losses) => {
@@ -370,7 +442,8 @@ impl Floor {
     /// Ticks go on while somebody is at work and a campaign runs; an idle floor sleeps.
     fn arm_tick(&mut self, now: Now) {
         let is_wanted = !self.stopped
-            && self.agents.by_place()[2..=5]
+            // Who dials by hand needs leads as well.
+            && self.agents.by_place()[2..=6]
                 .iter()
                 .any(|agents| *agents > 0)
             && self
@@ -403,7 +476,7 @@ impl Floor {
     ) {
         self.backing_eased |= place == Place::Ready;
         if let Some(generation) = self.agents.move_to(agent, place, now) {
-            if let Place::Wrap { until, .. } = place {
+            if let Some(until) = place.until() {
                 self.timers.set(until, Timer::Agent(agent, generation));
             }
             effects.extend(self.agents.news(agent, now).map(Effect::Agent));
@@ -415,6 +488,7 @@ impl Floor {
         View {
             agents: &self.agents,
             attempts: &self.attempts,
+            previews: &self.previews,
             rules: &self.rules,
             leads: &self.leads,
             trunks: self
@@ -444,6 +518,7 @@ impl Floor {
 pub(crate) struct View<'a> {
     pub(crate) agents: &'a Agents,
     pub(crate) attempts: &'a Attempts,
+    pub(crate) previews: &'a Previews,
     pub(crate) rules: &'a Rules,
     pub(crate) leads: &'a Leads,
     pub(crate) trunks: Vec<u32>,

@@ -1,5 +1,6 @@
 //! The command line's way to a running engine: a small client of the API, on the same machine, with the same token.
 
+use super::explain::DecisionView;
 use super::token::{self, TokenError};
 use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
@@ -122,9 +123,14 @@ impl ApiClient {
         )
     }
 
+    /// The last pacing decisions of a campaign, newest first. `last` is 1 to 600.
+    pub fn decisions(&self, campaign: &str, last: usize) -> Result<Vec<DecisionView>, ClientError> {
+        self.get(&super::explain::path(campaign, last))
+    }
+
     /// Another mode or ratio.
     pub fn set_mode(&self, campaign: &str, mode: DialMode) -> Result<(), ClientError> {
-        let path = format!("/v1/campaigns/{}/ratio", segment(campaign));
+        let path = format!("/v1/campaigns/{}/mode", segment(campaign));
         let url = format!("{}{path}", self.base);
         let request = self.agent.put(&url).header("Authorization", self.bearer());
         let answer = request.send_json(ModeView::from(mode));
@@ -212,7 +218,7 @@ impl ApiClient {
 }
 
 /// A name as one segment of a path: `a/../b` must not become another path.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     name.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
             out.push(char::from(byte));
@@ -308,7 +314,7 @@ fn mode_words(mode: ModeView) -> String {
     match (mode.lines_per_agent, mode.lines_per_free_agent) {
         (Some(ratio), _) => format!("{ratio} per agent"),
         (None, Some(ratio)) => format!("{ratio} per free agent"),
-        (None, None) => "progressive".to_owned(),
+        (None, None) => mode.mode().map_or("?", |mode| mode.word()).to_owned(),
     }
 }
 

@@ -84,7 +84,7 @@ pub struct CampaignView {
     pub held: BTreeMap<String, u64>,
 }
 
-/// How a campaign chooses the number of lines: exactly one of the three. Also the body of a change.
+/// Who starts a campaign's calls, and how many at once: exactly one of these. Also the body of a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModeView {
@@ -97,6 +97,15 @@ pub struct ModeView {
     /// `true`: one line per free agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progressive: Option<bool>,
+    /// `true`: as many lines as the forecast allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictive: Option<bool>,
+    /// `true`: a free agent is shown the next lead and says whether it is dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<bool>,
+    /// `true`: agents dial for themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<bool>,
 }
 
 /// One trunk.
@@ -218,6 +227,18 @@ impl From<DialMode> for ModeView {
                 lines_per_free_agent: ratio(milli),
                 ..none
             },
+            DialMode::Predictive => ModeView {
+                predictive: Some(true),
+                ..none
+            },
+            DialMode::Preview => ModeView {
+                preview: Some(true),
+                ..none
+            },
+            DialMode::Manual => ModeView {
+                manual: Some(true),
+                ..none
+            },
         }
     }
 }
@@ -225,19 +246,23 @@ impl From<DialMode> for ModeView {
 impl ModeView {
     /// The mode, if exactly one is given and within 0.1 to 100 with at most three decimals (the configuration's own check).
     pub fn mode(&self) -> Option<DialMode> {
-        let milli = crate::config::ratio_milli;
-        match (
-            self.lines_per_agent,
-            self.lines_per_free_agent,
-            self.progressive,
-        ) {
-            (Some(ratio), None, None) => {
-                milli(ratio).map(|milli| DialMode::LinesPerAgent { milli })
-            }
-            (None, Some(ratio), None) => {
-                milli(ratio).map(|milli| DialMode::LinesPerFreeAgent { milli })
-            }
-            (None, None, Some(true)) => Some(DialMode::Progressive),
+        let ratio = |lines: f64, mode: fn(u32) -> DialMode| {
+            crate::config::ratio_milli(lines).map(mode).ok_or(())
+        };
+        let word = |is: bool, mode: DialMode| is.then_some(mode).ok_or(());
+        let given = [
+            self.lines_per_agent
+                .map(|lines| ratio(lines, |milli| DialMode::LinesPerAgent { milli })),
+            self.lines_per_free_agent
+                .map(|lines| ratio(lines, |milli| DialMode::LinesPerFreeAgent { milli })),
+            self.progressive.map(|is| word(is, DialMode::Progressive)),
+            self.predictive.map(|is| word(is, DialMode::Predictive)),
+            self.preview.map(|is| word(is, DialMode::Preview)),
+            self.manual.map(|is| word(is, DialMode::Manual)),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(mode), None) => mode.ok(),
             _ => None,
         }
     }

@@ -18,23 +18,10 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What bounds a decision, in the order of [`bound_place`].
-const BOUNDS: [&str; 8] = [
-    "nothing", "agents", "leads", "lines", "cps", "trunks", "stopped", "budget",
-];
-
 /// Place of a bound in its label.
 pub(super) const fn bound_place(bound: Bound) -> usize {
-    match bound {
-        Bound::Nothing => 0,
-        Bound::Agents => 1,
-        Bound::Leads => 2,
-        Bound::Lines => 3,
-        Bound::Cps => 4,
-        Bound::Trunks => 5,
-        Bound::Stopped => 6,
-        Bound::Budget => 7,
-    }
+    // Declared in the order of `Bound::ALL`.
+    bound as usize
 }
 
 /// What the picture shows, kept between scrapes.
@@ -158,8 +145,11 @@ fn bound_now(
     if campaign.state != CampaignState::Running {
         return None;
     }
-    if picture.stopped || !picture.store_ready {
+    if picture.stopped {
         return Some(bound_place(Bound::Stopped));
+    }
+    if !picture.store_ready {
+        return Some(bound_place(Bound::Store));
     }
     if campaign.agents_serving == 0 {
         return Some(bound_place(Bound::Agents));
@@ -229,10 +219,10 @@ const fn gauge(name: GaugeName) -> Head {
 #[derive(Default)]
 struct CampaignFigures {
     gauges: [u64; CAMPAIGN_GAUGES.len()],
-    bounds: [u64; BOUNDS.len()],
     excess: f64,
     hard_excess: f64,
     broken: u64,
+    bounds: [u64; Bound::ALL.len()],
     launched: u64,
     outcomes: u64,
     results: [u64; SystemResult::ALL.len()],
@@ -319,7 +309,7 @@ impl Labelled<CampaignFigures> {
         page.families(
             gauge(GaugeName::CampaignIsBound),
             Label::Bound,
-            BOUNDS,
+            Bound::ALL.map(Bound::word),
             |figures| figures.bounds,
         );
         page.family(gauge(GaugeName::CampaignAbandonExcess), |figures| {

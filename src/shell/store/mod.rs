@@ -264,6 +264,12 @@ pub trait LeadSource: Send {
         query: &DueQuery,
         is_out: &dyn Fn(LeadId) -> bool,
     ) -> Result<DueLeads, StoreError>;
+    /// One lead, due or not; `None`: it is not there, is done, or its campaign, zone or a skill is not in force.
+    fn one(
+        &mut self,
+        lead: LeadId,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
     /// What others wrote since the last call, oldest first; a bounded part of it if it is much.
     fn changes(&mut self) -> Result<Changes, StoreError>;
 }
