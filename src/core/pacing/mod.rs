@@ -295,6 +295,7 @@ mod tests {
                     number: NumberId(number as u64),
                     zone: ZoneId(0),
                     callback: false,
+                    segment: 0,
                     priority: 0,
                     not_before: UnixMs(0),
                     attempts: 0,
