@@ -6,7 +6,7 @@ mod faults;
 mod in_force;
 mod keys;
 mod load;
-mod reader;
+pub(crate) mod reader;
 #[cfg(test)]
 mod reload_tests;
 mod report;

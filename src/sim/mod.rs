@@ -4,4 +4,5 @@
 
 pub mod judge;
 pub mod rng;
+pub mod shift;
 pub mod world;
