@@ -1,11 +1,12 @@
 //! `tandem simulate`: runs shifts of [`crate::sim::shift`] on threads, and tells what came of them on the terminal and in files.
 //!
-//! - [`crew`] runs shifts beside one another; [`table`], [`files`] and [`page`] tell the results
+//! - [`crew`] runs shifts beside one another; [`table`], [`files`] and [`page`] with its [`chart`]s tell the results
 //! - [`staffing`] asks how many agents finish a list; [`calibrate`] makes a scenario out of a recorded day
 //!
 //! Owns words and files; every figure comes from the simulator.
 
 pub mod calibrate;
+pub mod chart;
 pub mod crew;
 pub mod files;
 pub mod page;
