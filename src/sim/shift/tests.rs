@@ -31,7 +31,7 @@ fn erlang_b(servers: u32, erlangs: f64) -> f64 {
 fn poisson_arrivals_are_lost_as_erlang_b_says() {
     // Every lead is dialled when it comes, whoever is free, and everybody answers; who finds nobody is lost at once. Ringing moves
     // each arrival by a time of its own, and leaves them Poisson.
-    for (erlangs, tolerance) in [(5.0, 0.003), (8.0, 0.006)] {
+    for (erlangs, tolerance) in [(5.0, 0.004), (8.0, 0.008)] {
         let per_hour = erlangs * 3_600.0 / 95.0;
         let scenario = scenario(&format!(
             "hours = 24\nfloor = {{ tick_ms = 1000 }}\nanalysis = {{ listens = false }}
@@ -40,7 +40,7 @@ fn poisson_arrivals_are_lost_as_erlang_b_says() {
              answer_limit_s = 0\narrivals_per_hour = {per_hour}"
         ));
         let (mut lost, mut all, mut busy, mut staffed) = (0, 0, 0.0, 0.0);
-        for seed in 1..=4 {
+        for seed in 1..=2 {
             let total = shift(&scenario, seed).total();
             lost += total.abandoned;
             all += total.abandoned + total.connected;
@@ -48,7 +48,7 @@ fn poisson_arrivals_are_lost_as_erlang_b_says() {
             staffed += total.talk_s + total.wrap_s + total.idle_s;
         }
         let (loss, theory) = (f64::from(lost) / f64::from(all), erlang_b(10, erlangs));
-        assert!(all > 15_000, "{all}");
+        assert!(all > 9_000, "{all}");
         assert!(
             (loss - theory).abs() < tolerance,
             "{erlangs} erlangs: lost {loss:.4}, Erlang B says {theory:.4}"
@@ -78,7 +78,7 @@ fn progressive_dialling_keeps_agents_as_busy_as_its_closed_form_says() {
     let mut far = Vec::new();
     for rate in [0.08, 0.2, 0.45] {
         let scenario = scenario(&format!(
-            "hours = 4\nanalysis = {{ person_s = [0.8, 0.8], people_called_machines = 0 }}
+            "hours = 3\nfloor = {{ tick_ms = 100 }}\nanalysis = {{ person_s = [0.8, 0.8], people_called_machines = 0 }}
              agents = [{{ count = 60, over_s = 0, pause_share = 0 }}]
              [[campaigns]]\nname = \"list\"\nmode = \"progressive\"\nanswer_rate = {rate}
              machines = 0\nfast_failures = 0\ntalk = [{{ mean_s = 75, cv = 0.3 }}]"
@@ -87,7 +87,7 @@ fn progressive_dialling_keeps_agents_as_busy_as_its_closed_form_says() {
         // A free agent always has one line out: half a tick until it starts, 2 ms of the store, 2 s of set-up, and then an answer
         // with its analysis, or 24 s in vain (on the ring deadlines' grid) and the end of the CANCEL.
         let vain_s = 24.0 + 0.01 + 0.05;
-        let line_s = 0.025 + 0.002 + 2.0 + rate * (mean_ring_s() + 0.8) + (1.0 - rate) * vain_s;
+        let line_s = 0.05 + 0.002 + 2.0 + rate * (mean_ring_s() + 0.8) + (1.0 - rate) * vain_s;
         let closed = 95.0 / (95.0 + line_s / rate);
         let busy = score.utilisation();
         if (busy - closed).abs() > 0.01 {
@@ -112,7 +112,7 @@ fn the_same_seed_is_the_same_shift() {
 
 #[test]
 fn two_ways_to_dial_meet_the_same_list_and_the_same_work() {
-    let text = "hours = 4\nanalysis = { listens = false }
+    let text = "hours = 4\nfloor = { tick_ms = 200 }\nanalysis = { listens = false }
         agents = [{ count = 20, over_s = 60, pause_share = 0 }]
         [[campaigns]]\nname = \"list\"\nanswer_rate = 0.3\nleads = 1200\nanswer_limit_s = 30\npatience_s = 600
         retry = { no_answer_min = \"never\", busy_min = \"never\", machine_min = \"never\" }\n";
@@ -175,7 +175,7 @@ fn a_higher_answer_rate_answers_all_that_a_lower_one_does() {
 
 #[test]
 fn agents_go_to_lunch_come_back_and_log_out_for_good() {
-    let base = "hours = 2\n[[campaigns]]\nname = \"list\"\nanswer_rate = 0.3\nmode = \"lines_per_free_agent:2\"\n";
+    let base = "hours = 2\nfloor = { tick_ms = 200 }\n[[campaigns]]\nname = \"list\"\nanswer_rate = 0.3\nmode = \"lines_per_free_agent:2\"\n";
     let with = |absences: &str| {
         let agents = format!(
             "[[agents]]\ncount = 20\nover_s = 0\npause_share = 0\nabsences = [{absences}]\n"
