@@ -18,9 +18,9 @@ h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.4rem 0 .6rem}
 p{margin:.2rem 0;max-width:52rem}.soft,figcaption{color:var(--soft)}\
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin:.5rem 0 1rem}\
 th{font-weight:600;color:var(--soft);font-size:.82rem}th,td{text-align:right;padding:.32rem .7rem;border-bottom:1px solid var(--line)}\
-th:first-child,td:first-child{text-align:left}td.over{color:var(--cap);font-weight:600}\
+th:first-child,td:first-child{text-align:left}td{white-space:nowrap}.plane{max-width:46rem}.wide{overflow-x:auto}td.over{color:var(--cap);font-weight:600}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:1rem}\
-figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.8rem .9rem .5rem}\
+figure{margin:0;box-sizing:border-box;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.8rem .9rem .5rem}\
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:var(--soft)}\
 .grid{stroke:var(--line);stroke-width:1}.line{fill:none;stroke-width:2;stroke-linejoin:round}\
 .cap{stroke:var(--cap);stroke-dasharray:5 4;stroke-width:1.3}text.cap{fill:var(--cap);stroke:none}\
@@ -67,7 +67,7 @@ pub fn page(asked: &Asked) -> String {
     let names = if ways.len() > 1 { &ways } else { &places };
     html += "<h2>Busy agents against abandoned people</h2>";
     keys(&mut html, names);
-    html += "<div class=\"charts\">";
+    html += "<div class=\"plane\">";
     plane(&mut html, asked, names, ways.len() > 1);
     html += "</div>";
     for place in &places {
@@ -175,7 +175,7 @@ fn plane(html: &mut String, asked: &Asked, names: &[String], by_way: bool) {
 
 fn comparison(html: &mut String, here: &[&CellResult]) {
     let has_an_end = here.iter().any(|result| result.has_an_end());
-    *html += "<table><tr><th></th><th>utilisation %</th><th>abandoned %</th><th>worst seed</th><th>worst hour</th>\
+    *html += "<div class=\"wide\"><table><tr><th></th><th>utilisation %</th><th>abandoned %</th><th>worst seed</th><th>worst hour</th>\
               <th>shifts above cap</th><th>agent wait s</th><th>p90</th><th>dials per connect</th><th>connects per agent-hour</th>";
     if has_an_end {
         *html += "<th>lists finished</th><th>after h</th>";
@@ -221,7 +221,7 @@ fn comparison(html: &mut String, here: &[&CellResult]) {
         }
         *html += "</tr>";
     }
-    *html += "</table>";
+    *html += "</table></div>";
 }
 
 /// The mean over seeds, in slices of a few minutes.
