@@ -134,6 +134,7 @@ impl Bench {
             number: NumberId(id),
             zone: ZoneId(0),
             callback: false,
+            segment: 0,
             priority: (id % 7) as i32,
             not_before: UnixMs(0),
             attempts: 0,

@@ -65,6 +65,8 @@ enum Command {
     Demo(tandem::demo::run::DemoArgs),
     /// Run a simulated phone network (SIP and RTP on loopback): people, machines, busy lines, failures
     Carrier(CarrierArgs),
+    /// Run whole shifts in virtual time on the shipped floor: modes, caps and staffing side by side
+    Simulate(tandem::simulate::SimulateArgs),
     /// Check a configuration: everything that is wrong with it at once, with its place
     Check {
         /// The configuration file
@@ -320,6 +322,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => run_engine(&config, until_stdin_closes, log_format)?,
         Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
         Command::Carrier(args) => tandem::demo::carrier::run(args)?,
+        Command::Simulate(args) => tandem::simulate::simulate(&args)?,
         Command::Check { file } => {
             let (report, is_sound) = check_report(&file);
             print!("{report}");

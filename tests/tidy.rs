@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 900;
 
 /// The modules of the crate's root.
-const ROOMS: [&str; 10] = [
-    "config", "core", "demo", "ids", "pii", "shell", "sim", "time", "trace", "wire",
+const ROOMS: [&str; 11] = [
+    "config", "core", "demo", "ids", "pii", "shell", "sim", "simulate", "time", "trace", "wire",
 ];
 
 /// What of core the world may see: the contract, and the words in it.
@@ -42,10 +42,13 @@ fn may_name(room: &str) -> Vec<&'static str> {
         "trace" => &[],
         "shell" => &["config", "wire", "trace", "shell"],
         "sim" => &["config", "wire", "trace", "sim"],
-        "demo" | "" => &["config", "wire", "trace", "shell", "sim", "demo"],
+        "demo" | "" => &[
+            "config", "wire", "trace", "shell", "sim", "simulate", "demo",
+        ],
+        "simulate" => &["config", "shell", "sim", "simulate"],
         other => panic!("the room {other} has no law"),
     };
-    let sees_core = matches!(room, "shell" | "sim" | "demo" | "");
+    let sees_core = matches!(room, "shell" | "sim" | "simulate" | "demo" | "");
     let doors = if sees_core { &CORE_DOORS[..] } else { &[] };
     small.iter().chain(own).chain(doors).copied().collect()
 }

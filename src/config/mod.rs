@@ -8,7 +8,7 @@ mod in_force;
 mod keys;
 mod load;
 mod modes;
-mod reader;
+pub(crate) mod reader;
 #[cfg(test)]
 mod reload_tests;
 mod report;

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Where faults are gathered, with the text that places them.
-pub(super) struct Sink<'t> {
+pub(crate) struct Sink<'t> {
     text: &'t str,
     faults: Vec<(usize, Fault)>,
     known: BTreeSet<String>,
@@ -20,7 +20,7 @@ pub(super) struct Sink<'t> {
 
 impl<'t> Sink<'t> {
     /// An empty sink for this text.
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         Sink {
             text,
             faults: Vec::new(),
@@ -30,12 +30,12 @@ impl<'t> Sink<'t> {
     }
 
     /// Notes a fault at a byte offset.
-    pub(super) fn fault(&mut self, at: usize, key: String, what: String, expected: Option<String>) {
+    pub(crate) fn fault(&mut self, at: usize, key: String, what: String, expected: Option<String>) {
         self.guess(at, key, what, expected, None);
     }
 
     /// Notes a fault with the nearest valid word.
-    pub(super) fn guess(
+    pub(crate) fn guess(
         &mut self,
         at: usize,
         key: String,
@@ -58,39 +58,39 @@ impl<'t> Sink<'t> {
     }
 
     /// All faults in the order of the file.
-    pub(super) fn into_faults(mut self) -> Vec<Fault> {
+    pub(crate) fn into_faults(mut self) -> Vec<Fault> {
         self.faults.sort_by_key(|(at, _)| *at);
         self.faults.into_iter().map(|(_, fault)| fault).collect()
     }
 
     /// Whether nothing is wrong so far.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.faults.is_empty()
     }
 
     /// Byte offset of every key that was asked for, by its path with indices; where it is not written, of its table.
-    pub(super) fn into_places(self) -> BTreeMap<String, usize> {
+    pub(crate) fn into_places(self) -> BTreeMap<String, usize> {
         self.places
     }
 
     /// Every key that was asked for, without indices ("trunks.name").
     #[cfg(test)]
-    pub(super) fn known(&self) -> &BTreeSet<String> {
+    pub(crate) fn known(&self) -> &BTreeSet<String> {
         &self.known
     }
 }
 
 /// A value with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Placed<T> {
+pub(crate) struct Placed<T> {
     /// The value.
-    pub(super) value: T,
+    pub(crate) value: T,
     /// Byte offset in the file.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 /// A table that is being read.
-pub(super) struct Section<'t> {
+pub(crate) struct Section<'t> {
     table: Option<&'t DeTable<'t>>,
     at: usize,
     path: String,
@@ -100,7 +100,7 @@ pub(super) struct Section<'t> {
 
 impl<'t> Section<'t> {
     /// The file's own table.
-    pub(super) fn root(table: &'t DeTable<'t>) -> Self {
+    pub(crate) fn root(table: &'t DeTable<'t>) -> Self {
         Section {
             table: Some(table),
             at: 0,
@@ -111,7 +111,7 @@ impl<'t> Section<'t> {
     }
 
     /// The key with its path.
-    pub(super) fn name(&self, key: &str) -> String {
+    pub(crate) fn name(&self, key: &str) -> String {
         join(&self.path, key)
     }
 
@@ -127,25 +127,25 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the key is written here. Does not count as asking for it.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Byte offset of a key's value, or of the table's head where it is absent.
-    pub(super) fn place_of(&self, key: &str) -> usize {
+    pub(crate) fn place_of(&self, key: &str) -> usize {
         self.table
             .and_then(|table| table.get(key))
             .map_or(self.at, |value| value.span().start)
     }
 
     /// Byte offset of a key's value inside a table of this one; `None` where it is not written.
-    pub(super) fn place_inside(&self, room: &str, key: &str) -> Option<usize> {
+    pub(crate) fn place_inside(&self, room: &str, key: &str) -> Option<usize> {
         let inner = self.table?.get(room)?.get_ref().as_table()?;
         Some(inner.get(key)?.span().start)
     }
 
     /// Notes a fault of a key that may be absent.
-    pub(super) fn fault(&self, sink: &mut Sink<'_>, key: &str, what: String, expected: &str) {
+    pub(crate) fn fault(&self, sink: &mut Sink<'_>, key: &str, what: String, expected: &str) {
         sink.fault(
             self.place_of(key),
             self.name(key),
@@ -155,7 +155,7 @@ impl<'t> Section<'t> {
     }
 
     /// A whole number within `range`; `of` is its unit.
-    pub(super) fn whole(
+    pub(crate) fn whole(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -182,7 +182,7 @@ impl<'t> Section<'t> {
     }
 
     /// A number, whole or with decimals, within `range`; `None` where it is absent or wrong.
-    pub(super) fn decimal(
+    pub(crate) fn decimal(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -205,7 +205,7 @@ impl<'t> Section<'t> {
     }
 
     /// A length of time in whole seconds.
-    pub(super) fn seconds(
+    pub(crate) fn seconds(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -216,7 +216,7 @@ impl<'t> Section<'t> {
     }
 
     /// A length of time in whole milliseconds.
-    pub(super) fn millis(
+    pub(crate) fn millis(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -228,7 +228,7 @@ impl<'t> Section<'t> {
     }
 
     /// A length of time in minutes, decimals allowed, or `"never"` (`Some(None)`).
-    pub(super) fn minutes_or_never(
+    pub(crate) fn minutes_or_never(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -252,7 +252,7 @@ impl<'t> Section<'t> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, sink: &mut Sink<'_>, key: &'static str, default: bool) -> bool {
+    pub(crate) fn flag(&mut self, sink: &mut Sink<'_>, key: &'static str, default: bool) -> bool {
         let Some(value) = self.value(sink, key) else {
             return default;
         };
@@ -263,7 +263,7 @@ impl<'t> Section<'t> {
     }
 
     /// A text; empty ones and control characters are faults.
-    pub(super) fn text(
+    pub(crate) fn text(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -284,7 +284,7 @@ impl<'t> Section<'t> {
     }
 
     /// A text that must not be shown, not even where it is wrong.
-    pub(super) fn secret(&mut self, sink: &mut Sink<'_>, key: &'static str) -> Option<&'t str> {
+    pub(crate) fn secret(&mut self, sink: &mut Sink<'_>, key: &'static str) -> Option<&'t str> {
         let value = self.value(sink, key)?;
         let text = value.get_ref().as_str().filter(|text| !text.is_empty());
         if text.is_none() {
@@ -299,7 +299,7 @@ impl<'t> Section<'t> {
     }
 
     /// A text that `parse` understands.
-    pub(super) fn parsed<T>(
+    pub(crate) fn parsed<T>(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -315,7 +315,7 @@ impl<'t> Section<'t> {
     }
 
     /// One of a few words; gives its index.
-    pub(super) fn word(
+    pub(crate) fn word(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -346,7 +346,7 @@ impl<'t> Section<'t> {
     }
 
     /// A list of texts; `None` where the key is absent.
-    pub(super) fn texts(
+    pub(crate) fn texts(
         &mut self,
         sink: &mut Sink<'_>,
         key: &'static str,
@@ -379,8 +379,47 @@ impl<'t> Section<'t> {
         Some(list)
     }
 
+    /// A list of numbers within `range`, as many as `count` says; `None` where the key is absent or wrong.
+    pub(crate) fn decimals(
+        &mut self,
+        sink: &mut Sink<'_>,
+        key: &'static str,
+        count: RangeInclusive<usize>,
+        range: RangeInclusive<f64>,
+        of: &str,
+    ) -> Option<Vec<f64>> {
+        let value = self.value(sink, key)?;
+        let (least, most) = (range.start(), range.end());
+        let length = match (count.start(), count.end()) {
+            (least, most) if least == most => format!("{least}"),
+            (least, most) => format!("{least} to {most}"),
+        };
+        let expected = format!("a list of {length} numbers of {of}, each {least} to {most}");
+        let items = value
+            .get_ref()
+            .as_array()
+            .filter(|items| count.contains(&items.len()));
+        let Some(items) = items else {
+            self.fault(sink, key, describe(value.get_ref()), &expected);
+            return None;
+        };
+        let mut numbers = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match number_of(item.get_ref()).filter(|number| range.contains(number)) {
+                Some(number) => numbers.push(number),
+                None => sink.fault(
+                    item.span().start,
+                    format!("{}[{index}]", self.name(key)),
+                    describe(item.get_ref()),
+                    Some(expected.clone()),
+                ),
+            }
+        }
+        (numbers.len() == items.len()).then_some(numbers)
+    }
+
     /// A table of its own; an empty one where it is absent, so that all defaults come from one place.
-    pub(super) fn table(&mut self, sink: &mut Sink<'_>, key: &'static str) -> Section<'t> {
+    pub(crate) fn table(&mut self, sink: &mut Sink<'_>, key: &'static str) -> Section<'t> {
         let value = self.value(sink, key);
         let table = value.and_then(|value| value.get_ref().as_table());
         if let (Some(value), None) = (value, table) {
@@ -397,7 +436,7 @@ impl<'t> Section<'t> {
     }
 
     /// A list of tables.
-    pub(super) fn tables(&mut self, sink: &mut Sink<'_>, key: &'static str) -> Vec<Section<'t>> {
+    pub(crate) fn tables(&mut self, sink: &mut Sink<'_>, key: &'static str) -> Vec<Section<'t>> {
         let Some(value) = self.value(sink, key) else {
             return Vec::new();
         };
@@ -429,7 +468,7 @@ impl<'t> Section<'t> {
     }
 
     /// What nobody asked for is unknown: a misspelt key that is silently ignored costs a shift.
-    pub(super) fn finish(self, sink: &mut Sink<'_>) {
+    pub(crate) fn finish(self, sink: &mut Sink<'_>) {
         for key in self.table.into_iter().flat_map(|table| table.keys()) {
             let written: &str = key.get_ref();
             if !self.asked.contains(&written) {
@@ -446,7 +485,7 @@ impl<'t> Section<'t> {
 }
 
 /// Byte offset of a toml error, for a fault of syntax.
-pub(super) fn syntax_place(span: Option<Range<usize>>) -> usize {
+pub(crate) fn syntax_place(span: Option<Range<usize>>) -> usize {
     span.map_or(0, |span| span.start)
 }
 

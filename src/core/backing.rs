@@ -451,6 +451,7 @@ mod tests {
                 };
                 let facts = LeadFacts {
                     lead: LeadId(id),
+                    segment: 0,
                     person: PersonId(id),
                     number: NumberId(id),
                     zone: ZoneId(0),

@@ -20,6 +20,8 @@ pub(crate) enum Phase {
     Ringing { until: Mono },
     /// CANCEL is out. A 200 may still cross it on the wire (RFC 3261 s.9.1).
     Cancelling { until: Mono, why: CancelWhy },
+    /// Something picked up; answer analysis listens. A person is kept waiting by it no longer than `until`.
+    Screening { until: Mono },
     /// A person said hello and nobody of ours is there yet. `until` is the abandon limit.
     Answered { since: Mono, until: Mono },
     /// The call is this agent's; the media plane joins the legs.
@@ -75,8 +77,12 @@ pub(crate) enum Act {
     Heard,
     /// It rings: note it, and wait for the ring timeout.
     Rings,
+    /// Picked up: wait for what answer analysis finds.
+    Screen,
     /// A live person. Match, or wait for an agent until the limit.
     Greet,
+    /// A machine: nobody of ours is needed, hang up.
+    Machine,
     /// Answered although a rule had cancelled it: hang up at once.
     Unwanted,
     /// The INVITE failed; read why.
@@ -128,12 +134,26 @@ pub(crate) fn act(phase: Phase, event: Event) -> Option<Act> {
                 why: CancelWhy::Rule,
                 ..
             },
-            Event::Leg(L::Answered),
+            Event::Leg(L::Answered | L::PickedUp),
         ) => Act::Unwanted,
         (
             Phase::Dialing { .. } | Phase::Ringing { .. } | Phase::Cancelling { .. },
+            Event::Leg(L::PickedUp),
+        ) => Act::Screen,
+        (
+            Phase::Dialing { .. }
+            | Phase::Ringing { .. }
+            | Phase::Cancelling { .. }
+            | Phase::Screening { .. },
             Event::Leg(L::Answered),
         ) => Act::Greet,
+        // Analysis that cannot make up its mind keeps nobody waiting: taken for a person.
+        (Phase::Screening { .. }, Event::Deadline) => Act::Greet,
+        (Phase::Screening { .. }, Event::Leg(L::Ended)) => {
+            Act::Close(SystemResult::CustHangupEarly)
+        }
+        // Also behind the deadline: found late, it still spares an agent the machine.
+        (Phase::Screening { .. } | Phase::Answered { .. }, Event::Leg(L::Machine)) => Act::Machine,
         (Phase::Cancelling { why, .. }, Event::Leg(L::Failed(_) | L::Ended)) => {
             Act::Close(why.result())
         }
@@ -157,6 +177,7 @@ pub(crate) fn act(phase: Phase, event: Event) -> Option<Act> {
             | Phase::Dialing { .. }
             | Phase::Ringing { .. }
             | Phase::Cancelling { .. }
+            | Phase::Screening { .. }
             | Phase::Answered { .. }
             | Phase::Joining { .. }
             | Phase::Talking { .. }
@@ -174,6 +195,7 @@ impl Phase {
             | Phase::Dialing { until, .. }
             | Phase::Ringing { until }
             | Phase::Cancelling { until, .. }
+            | Phase::Screening { until }
             | Phase::Answered { until, .. }
             | Phase::Joining { until, .. }
             | Phase::Talking { until, .. }
@@ -188,6 +210,7 @@ impl Phase {
                 | Phase::Dialing { .. }
                 | Phase::Ringing { .. }
                 | Phase::Cancelling { .. }
+                | Phase::Screening { .. }
                 | Phase::Answered { .. }
         )
     }
@@ -229,6 +252,8 @@ pub(crate) struct Attempt {
     pub(crate) decided: Now,
     pub(crate) released: Option<Mono>,
     pub(crate) rang: Option<Mono>,
+    /// When something picked up, if answer analysis listened.
+    pub(crate) picked_up: Option<Mono>,
     pub(crate) answered: Option<Mono>,
     pub(crate) matched: Option<Mono>,
     pub(crate) talk_ended: Option<Mono>,
@@ -283,6 +308,7 @@ mod tests {
                     why: CancelWhy::Rule,
                 },
             ),
+            ("Screening", Phase::Screening { until: AT }),
             (
                 "Answered",
                 Phase::Answered {
@@ -318,7 +344,9 @@ mod tests {
         vec![
             ("Trying", Event::Leg(LegEvent::Trying)),
             ("Ringing", Event::Leg(LegEvent::Ringing)),
+            ("PickedUp", Event::Leg(LegEvent::PickedUp)),
             ("Answered", Event::Leg(LegEvent::Answered)),
+            ("Machine", Event::Leg(LegEvent::Machine)),
             ("Failed", Event::Leg(LegEvent::Failed(failure))),
             ("Ended", Event::Leg(LegEvent::Ended)),
             ("Silent", Event::Leg(LegEvent::Silent)),
@@ -335,7 +363,7 @@ mod tests {
             .map(|(name, _)| *name)
             .collect::<Vec<_>>()
             .join(" | ");
-        text += " |\n|---|---|---|---|---|---|---|---|---|\n";
+        text += " |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
         for (name, phase) in phases() {
             text += &format!("| {name} |");
             for (_, event) in events() {

@@ -193,13 +193,13 @@ pub struct AttemptClosed {
     pub released_at: Option<UnixMs>,
     /// When it rang.
     pub rang_at: Option<UnixMs>,
-    /// When it was answered.
+    /// When it was answered: by a person, where answer analysis listened and found one; else when it was picked up.
     pub answered_at: Option<UnixMs>,
     /// When it was joined to the agent.
     pub matched_at: Option<UnixMs>,
     /// When it ended.
     pub ended_at: UnixMs,
-    /// Milliseconds from the INVITE's release to the answer or the end.
+    /// Milliseconds from the INVITE's release to when it was picked up, or to the end.
     pub ring_ms: Option<u64>,
     /// Milliseconds of conversation.
     pub talk_ms: Option<u64>,

@@ -156,8 +156,14 @@ pub enum LegEvent {
     Trying,
     /// 180, 181, 182, 183: it rings (183 may carry music or an announcement: never an answer).
     Ringing,
-    /// 200 to the INVITE.
+    /// Something picked up, and answer analysis listens whether it is a person. The SIP side does not say this yet: until media
+    /// analyses answers, every 200 is [`LegEvent::Answered`] at once.
+    PickedUp,
+    /// A person is on the line: a 200 to the INVITE, or what answer analysis found after [`LegEvent::PickedUp`]. The answer
+    /// limit runs from here.
     Answered,
+    /// Answer analysis found a machine. Not said by the SIP side yet, as [`LegEvent::PickedUp`].
+    Machine,
     /// A final failure.
     Failed(LegFailure),
     /// The far end ended an answered call, or our BYE or CANCEL was done.
@@ -214,6 +220,9 @@ pub struct LeadFacts {
     pub zone: ZoneId,
     /// Asked to be called back at `not_before`: goes before leads of any priority.
     pub callback: bool,
+    /// Which part of the list it belongs to, for estimates of who answers: leads of one segment answer alike. Default 0.
+    #[serde(default)]
+    pub segment: u16,
     /// Higher is dialled first.
     pub priority: i32,
     /// Not before this time.

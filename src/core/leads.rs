@@ -328,6 +328,7 @@ mod tests {
             number: NumberId(id),
             zone: ZoneId(0),
             callback: false,
+            segment: 0,
             priority,
             not_before: UnixMs(not_before),
             attempts: 0,

@@ -5,4 +5,5 @@
 pub mod judge;
 mod promises;
 pub mod rng;
+pub mod shift;
 pub mod world;

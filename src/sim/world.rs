@@ -90,6 +90,8 @@ enum Deed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phone {
     Calling,
+    /// Picked up; answer analysis listens.
+    Screened,
     Answered,
     Over,
 }
@@ -265,6 +267,7 @@ impl World {
                 number: NumberId(person.0 + if rng.chance(100) { 1_000_000 } else { 0 }),
                 zone: ZoneId(0),
                 callback: rng.chance(20),
+                segment: rng.below(3) as u16,
                 priority: rng.below(10) as i32,
                 not_before: UnixMs(
                     start
@@ -441,11 +444,37 @@ impl World {
             } => self.judge.rang(*attempt),
             Input::Leg {
                 attempt,
+                route_try,
+                event: LegEvent::PickedUp,
+                ..
+            } => {
+                if self.phones.get(attempt) != Some(&Phone::Calling) {
+                    return;
+                }
+                self.phones.insert(*attempt, Phone::Screened);
+                let (attempt, route_try) = (*attempt, *route_try);
+                let found = match self.rng.below(10) {
+                    0..=5 => Some(LegEvent::Answered),
+                    6 | 7 => Some(LegEvent::Machine),
+                    8 => Some(LegEvent::Ended),
+                    // Analysis never says.
+                    _ => None,
+                };
+                if let Some(found) = found {
+                    let listens = self.rng.between(200, 6_000);
+                    self.leg(listens, attempt, route_try, found);
+                }
+            }
+            Input::Leg {
+                attempt,
                 event: LegEvent::Answered,
                 ..
             } => {
                 // A phone that was cancelled in time never answers.
-                if self.phones.get(attempt) != Some(&Phone::Calling) {
+                if !matches!(
+                    self.phones.get(attempt),
+                    Some(Phone::Calling | Phone::Screened)
+                ) {
                     return;
                 }
                 self.phones.insert(*attempt, Phone::Answered);
@@ -466,7 +495,10 @@ impl World {
                 event: LegEvent::Failed(_),
                 ..
             } => {
-                if self.phones.get(attempt) == Some(&Phone::Answered) {
+                if matches!(
+                    self.phones.get(attempt),
+                    Some(Phone::Screened | Phone::Answered)
+                ) {
                     return;
                 }
                 self.phones.insert(*attempt, Phone::Over);
@@ -726,7 +758,13 @@ impl World {
             230..=249 => self.leg(ends_at, attempt, route_try, failed(603, None)),
             250..=649 => {
                 let answer_at = if skips_ringing { 300 } else { ends_at };
-                self.leg(answer_at, attempt, route_try, LegEvent::Answered);
+                let is_screened = self.rng.chance(300);
+                let event = if is_screened {
+                    LegEvent::PickedUp
+                } else {
+                    LegEvent::Answered
+                };
+                self.leg(answer_at, attempt, route_try, event);
                 if self.rng.chance(self.plan.mishaps) {
                     self.leg(answer_at + 1, attempt, route_try, LegEvent::Answered);
                     self.leg(answer_at + 2, attempt, route_try, LegEvent::Ringing);

@@ -72,6 +72,7 @@ fn lead(id: u64, person: u64, number: u64) -> LeadFacts {
         number: NumberId(number),
         zone: ZoneId(0),
         callback: false,
+        segment: 0,
         priority: 0,
         not_before: UnixMs(START - 1000),
         attempts: 0,
@@ -512,6 +513,72 @@ fn an_answer_that_is_heard_of_after_its_limit_is_an_abandon_at_once() {
     w.leg(1, LegEvent::Ended);
     let closed = closes(&w.all);
     assert_eq!(closed[0].result, SystemResult::Abandoned, "{closed:?}");
+}
+
+/// One agent is free, one phone was picked up at 300 ms, and answer analysis listens.
+fn picked_up() -> W {
+    let mut w = W::new();
+    w.agent(1, &[0]);
+    w.leads(0, vec![lead(1, 1, 1)]);
+    w.to(200);
+    w.put(Input::IntentDurable(AttemptId(1), 1));
+    w.leg(1, LegEvent::Ringing);
+    w.to(300);
+    w.leg(1, LegEvent::PickedUp);
+    w
+}
+fn is_shown(e: &[Effect]) -> bool {
+    e.iter().any(|e| matches!(e, Effect::Show { .. }))
+}
+
+#[test]
+fn a_machine_that_picks_up_takes_no_agent() {
+    let mut w = picked_up();
+    w.to(2_800);
+    w.leg(1, LegEvent::Machine);
+    w.leg(1, LegEvent::Ended);
+    let closed = closes(&w.all);
+    assert_eq!(closed[0].result, SystemResult::Machine, "{closed:?}");
+    assert!(closed[0].counts, "a phone that was answered was called");
+    assert_eq!(closed[0].answered_at, Some(at(300).unix));
+    assert!(!is_shown(&w.all));
+}
+
+#[test]
+fn a_person_found_by_answer_analysis_waits_from_then_on() {
+    let mut w = picked_up();
+    w.put(Input::AgentWants(AgentId(1), Wanted::Break(0)));
+    w.to(1_500);
+    w.leg(1, LegEvent::Answered);
+    w.to(3_450);
+    assert!(!w.all.iter().any(|e| matches!(e, Effect::HangUp { .. })));
+    w.to(3_550);
+    w.leg(1, LegEvent::Ended);
+    assert_eq!(closes(&w.all)[0].result, SystemResult::Abandoned);
+}
+
+#[test]
+fn answer_analysis_that_never_decides_keeps_nobody_waiting() {
+    let mut w = picked_up();
+    assert!(!is_shown(&w.to(5_250)));
+    assert!(is_shown(&w.to(5_350)), "taken for a person after 5 s");
+    // Whatever it finds now, the agent is there.
+    w.leg(1, LegEvent::Machine);
+    assert!(closes(&w.all).is_empty());
+}
+
+#[test]
+fn whoever_picks_up_behind_our_cancel_is_listened_to() {
+    let mut w = W::new();
+    w.agent(1, &[0]);
+    w.leads(0, vec![lead(1, 1, 1)]);
+    w.to(200);
+    w.put(Input::IntentDurable(AttemptId(1), 1));
+    w.leg(1, LegEvent::Ringing);
+    let e = w.to(25_300);
+    assert!(e.iter().any(|e| matches!(e, Effect::Cancel { .. })));
+    w.leg(1, LegEvent::PickedUp);
+    assert!(is_shown(&w.leg(1, LegEvent::Answered)));
 }
 
 #[path = "edits.rs"]

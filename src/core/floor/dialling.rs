@@ -369,6 +369,7 @@ impl Floor {
                 decided: now,
                 released: None,
                 rang: None,
+                picked_up: None,
                 answered: None,
                 matched: None,
                 talk_ended: None,

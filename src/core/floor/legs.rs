@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Least wait of a lead whose attempt ended nobody knows how (design.md section 5), as after a crash.
 const INTERRUPTED_GAP: Duration = Duration::from_secs(7_200);
 
+/// Longest that answer analysis may keep a person waiting. A machine's greeting is told from a person's within 4 s, or never.
+const SCREENING_MAX: Duration = Duration::from_secs(5);
+
 /// Ring deadlines lie on a grid of 20 ms: phones that were dialled together are given up together, in one turn, instead of
 /// waking everybody once for each. A phone may ring that much longer.
 fn on_grid(deadline: Mono) -> Mono {
@@ -70,6 +73,13 @@ impl Floor {
                 self.set_phase(id, Phase::Ringing { until });
                 self.tell_progress(id, PersonalStage::Ringing, effects);
             }
+            Act::Screen => {
+                attempt.picked_up = Some(at);
+                self.trunks.worked(attempt.trunk);
+                let until = at + SCREENING_MAX;
+                self.set_phase(id, Phase::Screening { until });
+            }
+            Act::Machine => self.hang_up(id, SystemResult::Machine, now, effects),
             Act::Greet => {
                 attempt.answered = Some(at);
                 let until = at + settings.answer_limit;
@@ -79,7 +89,7 @@ impl Floor {
                 self.match_answered(id, now, effects);
             }
             Act::Unwanted => {
-                attempt.answered = Some(at);
+                attempt.picked_up = Some(at);
                 self.hang_up(id, SystemResult::Cancelled, now, effects);
             }
             Act::Read(failure) => self.read_failure(id, failure, now, effects),
@@ -399,7 +409,8 @@ impl Floor {
             return;
         };
         self.trunks.release(attempt.trunk);
-        let rang = attempt.rang.is_some() || attempt.answered.is_some();
+        let picked_up = attempt.picked_up.or(attempt.answered);
+        let rang = attempt.rang.is_some() || picked_up.is_some();
         let counts = result.counts_as_attempt(rang);
         let made_at = attempt.released.map(|at| now.unix_of(at));
         // Dated as the store dates it, or one attempt would be two when the store's list is read.
@@ -472,7 +483,7 @@ impl Floor {
         self.forget_lead(attempt.lead, now);
 
         let unix = |at: Option<Mono>| at.map(|at| now.unix_of(at));
-        let ring_end = attempt.answered.unwrap_or(now.mono);
+        let ring_end = picked_up.unwrap_or(now.mono);
         effects.push(Effect::Close(Box::new(AttemptClosed {
             attempt: id,
             campaign: attempt.campaign,
@@ -488,7 +499,7 @@ impl Floor {
             decided_at: attempt.decided.unix,
             released_at: made_at,
             rang_at: unix(attempt.rang),
-            answered_at: unix(attempt.answered),
+            answered_at: unix(attempt.answered.or(attempt.picked_up)),
             matched_at: unix(attempt.matched),
             ended_at: now.unix,
             ring_ms: attempt

@@ -5,6 +5,7 @@
 //! 1/1.2 of a free agent, a progressive line spends one. Told all figures; owns only the fair shares; never dials.
 
 mod flow;
+pub mod predict;
 
 use crate::core::Map;
 use crate::core::agents::Class;
@@ -319,6 +320,7 @@ mod tests {
                     number: NumberId(number as u64),
                     zone: ZoneId(0),
                     callback: false,
+                    segment: 0,
                     priority: 0,
                     not_before: UnixMs(0),
                     attempts: 0,

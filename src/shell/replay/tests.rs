@@ -39,6 +39,7 @@ fn record(dir: &Path) -> PathBuf {
         number: NumberId(13),
         zone: ZoneId(0),
         callback: false,
+        segment: 0,
         priority: 0,
         not_before: UnixMs(0),
         attempts: 0,

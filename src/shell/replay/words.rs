@@ -124,7 +124,11 @@ impl Names {
             } => match event {
                 LegEvent::Sent | LegEvent::Trying => return None,
                 LegEvent::Ringing => format!("attempt {attempt}: it rings"),
+                LegEvent::PickedUp => {
+                    format!("attempt {attempt}: picked up, by whom is not known yet")
+                }
                 LegEvent::Answered => format!("attempt {attempt}: answered"),
+                LegEvent::Machine => format!("attempt {attempt}: a machine"),
                 LegEvent::Ended => format!("attempt {attempt}: the far end is gone"),
                 LegEvent::Silent => {
                     format!("attempt {attempt}: nobody said anything (route try {route_try})")

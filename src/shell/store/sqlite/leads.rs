@@ -272,6 +272,7 @@ fn read_lead(
             number,
             zone,
             callback: row.get(12)?,
+            segment: 0,
             priority: row.get(3)?,
             not_before: UnixMs(row.get(4)?),
             attempts: row.get(5)?,

@@ -18,6 +18,7 @@ mod line;
 mod list;
 mod names;
 pub(super) mod orders;
+mod recorded_day;
 mod recovery;
 mod restore;
 mod schema;
@@ -28,6 +29,7 @@ pub use backup::backup;
 pub use export::{ExportFilter, NumbersShown, StoreTotals};
 pub use health::{StoreHealth, Wholeness, store_health, store_zones};
 pub use leads::SqliteLeads;
+pub use recorded_day::{RecordedAttempt, recorded_day};
 pub use restore::restore;
 
 use self::checkpoint::{Checkpointer, Work};
