@@ -325,7 +325,10 @@ impl Session {
             .enumerate()
             .map(|(segment, share)| share / all * self.predictor.answer_rate(segment))
             .sum();
-        let most = view.channels_free.unwrap_or(u32::MAX).min(20 * self.agents.len() as u32 + 20);
+        let most = view
+            .channels_free
+            .unwrap_or(u32::MAX)
+            .min(20 * self.agents.len() as u32 + 20);
         let streams: Vec<StreamNow> = (0..self.made_of.len())
             .map(|segment| StreamNow {
                 campaign: 0,
@@ -356,7 +359,10 @@ impl Session {
         });
         let mut cancel = Vec::new();
         if let (true, Some(least)) = (decision.cancel[next], self.config.min_ring_s) {
-            let old = self.lines.iter().filter(|(_, (_, dialled))| at_s - dialled >= least);
+            let old = self
+                .lines
+                .iter()
+                .filter(|(_, (_, dialled))| at_s - dialled >= least);
             cancel.extend(old.map(|(id, _)| *id).take(CANCELS_MAX));
         }
         Answer {
@@ -416,7 +422,9 @@ fn check(config: &Config) -> Result<(), String> {
         return Err(format!("agents is {agents}; expected 1 to {AGENTS_MAX}"));
     }
     if !(1..=SEGMENTS_MAX).contains(segments) {
-        return Err(format!("segments is {segments}; expected 1 to {SEGMENTS_MAX}"));
+        return Err(format!(
+            "segments is {segments}; expected 1 to {SEGMENTS_MAX}"
+        ));
     }
     if !(0.0..=1.0).contains(abandon_cap) {
         return Err(format!("abandon_cap is {abandon_cap}; expected 0 to 1"));

@@ -30,6 +30,7 @@ fn campaign(name: &str) -> CampaignSettings {
         wrap: Duration::from_secs(25),
         wrap_overrun: WrapOverrun::Ready,
         preview: PreviewSettings::default(),
+        cancel_ringing: None,
         trunks: vec![],
         needs: vec![],
         gate: GateSettings {

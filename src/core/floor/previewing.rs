@@ -11,7 +11,7 @@ use crate::core::effect::{
     Refusal,
 };
 use crate::core::input::{LeadFacts, Wanted};
-use crate::core::leads::StreamId;
+use crate::core::leads::{Rank, StreamId};
 use crate::core::previews::Preview;
 use crate::core::settings::{CampaignState, DialMode, PreviewTimeout};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId};
@@ -293,7 +293,7 @@ impl Floor {
             self.put_back_as_it_was(lead, now);
         }
         while !is_shown && held_left > 0 {
-            let mut best: Option<(i32, std::cmp::Reverse<usize>)> = None;
+            let mut best: Option<(Rank, std::cmp::Reverse<usize>)> = None;
             for stream in 0..self.leads.streams().len() {
                 let campaign = self.leads.streams()[stream].campaign;
                 if only.is_some_and(|only| only != campaign)
@@ -302,8 +302,8 @@ impl Floor {
                 {
                     continue;
                 }
-                if let Some(priority) = self.leads.head(StreamId(stream), now.unix) {
-                    best = best.max(Some((priority, std::cmp::Reverse(stream))));
+                if let Some(rank) = self.leads.head(StreamId(stream), now.unix) {
+                    best = best.max(Some((rank, std::cmp::Reverse(stream))));
                 }
             }
             let Some((_, std::cmp::Reverse(stream))) = best else {

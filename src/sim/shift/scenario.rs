@@ -471,6 +471,7 @@ impl Campaign {
             attempts_max: u16::MAX,
             recycle: self.recycle.clone(),
             preview: PreviewSettings::default(),
+            cancel_ringing: None,
             // What pacing steers at; the floor stops over-dialling only where that is missed by a fifth, as with its own defaults
             // (2.5 % and 3 %).
             abandon: AbandonSettings {
