@@ -302,6 +302,31 @@ fn killed_at_any_instant_it_loses_no_outcome_dials_nobody_twice_and_leaves_no_ca
     let mut engine = site.serve();
     let crowd = crowd.unwrap();
     std::thread::sleep(Duration::from_secs(2));
+    // The abandon ledger of a quiet floor is the same after one kill more, to the call.
+    let ledger = |site: &Site| site.client().campaigns().unwrap().remove(0).ledger;
+    site.client().stop(false).unwrap();
+    wait_until("all is kept", || {
+        let seen = site.client().picture().unwrap();
+        let talking = seen.agents["talking"] + seen.agents["reserved"];
+        (seen.attempts_alive, seen.lanes.store, talking) == (0, 0, 0)
+    });
+    // A commit is under way for some milliseconds after the lane is empty.
+    let kept = |site: &Site| {
+        let db = rusqlite::Connection::open(store_path(&site.config)).unwrap();
+        let sums = "SELECT sum(served), sum(abandoned), sum(served + abandoned + left_early + machines) FROM ledger";
+        db.query_row(sums, [], |row| {
+            Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?])
+        })
+        .unwrap()
+    };
+    let before = ledger(&site);
+    let told = [before.served, before.abandoned, before.exposed].map(|calls| calls as i64);
+    wait_until("the ledger is on disk", || kept(&site) == told);
+    assert!(before.served > kills, "{before:?}");
+    engine.signal("-KILL");
+    drop(engine);
+    engine = site.serve();
+    assert_eq!(ledger(&site), before, "killed and started again");
     engine.signal("-TERM");
     let mut saved = BTreeSet::new();
     wait_until("the drain is over", || {

@@ -1,6 +1,7 @@
 //! The shipped floor in seeded worlds: every promise is held against a judge that keeps its own books.
 
 mod cases;
+mod guarantee;
 
 use tandem::sim::judge::Hands;
 use tandem::sim::world::{Outcome, Plan, run};
