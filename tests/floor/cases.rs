@@ -515,3 +515,5 @@ fn an_answer_that_is_heard_of_after_its_limit_is_an_abandon_at_once() {
 
 #[path = "edits.rs"]
 mod edits;
+#[path = "hands.rs"]
+mod hands;
