@@ -557,6 +557,9 @@ fn a_campaign_goes_through_all_modes_while_people_talk_and_no_call_is_dropped() 
     wait_until("leads are shown", || crowd.figures().previews >= 12);
     saved_more("calls that were shown first");
     switch(&["--manual"]);
+    wait_until("the switch is in force", || {
+        told(&["explain", "TEST", "--config", &path]).contains("TEST is in manual mode")
+    });
     wait_until("what was in the air and on screens is over", || {
         let picture = site.client().picture().unwrap();
         picture.attempts_alive == 0 && picture.agents["reserved"] == 0

@@ -463,6 +463,32 @@ fn a_lead_that_is_not_here_is_fetched_and_dialled_and_goes_back_if_it_must_not_b
     assert_eq!(refusals(&w.put(fetched(None))), [], "nobody asked any more");
     dial(&mut w, 1, 78);
     assert_eq!(refusals(&w.put(fetched(None))), [Refusal::NoSuchLead]);
+    // A rule that ends before the lead's own time does not make it due earlier.
+    dial(&mut w, 1, 80);
+    let e = w.put(fetched(Some((
+        0,
+        LeadFacts {
+            lead: LeadId(80),
+            person_attempts: vec![UnixMs(START - 1_000)],
+            ..lead(80, 8, 8)
+        },
+    ))));
+    assert!(matches!(refusals(&e)[..], [Refusal::Held { .. }]), "{e:?}");
+    dial(&mut w, 1, 81);
+    let e = w.put(fetched(Some((
+        0,
+        LeadFacts {
+            lead: LeadId(81),
+            person: PersonId(8),
+            ..tomorrow.clone()
+        },
+    ))));
+    assert!(matches!(refusals(&e)[..], [Refusal::Held { .. }]), "{e:?}");
+    assert!(e.iter().any(|e| matches!(
+        e,
+        Effect::ReturnLead { lead: LeadId(81), next: LeadNext::Again { not_before, .. }, .. }
+            if *not_before == UnixMs(START + 86_400_000)
+    )));
     // Another list's lead, which this agent does not serve: refused, and back to the store with its own time.
     dial(&mut w, 1, 79);
     let e = w.put(fetched(Some((
