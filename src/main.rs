@@ -372,8 +372,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             json,
             config,
         } => {
-            let decisions = client(&config)?.decisions(&campaign, usize::from(last))?;
-            print!("{}", explained(&decisions, json)?);
+            let client = client(&config)?;
+            let decisions = client.decisions(&campaign, usize::from(last))?;
+            let all = client.campaigns()?;
+            let now = all.iter().find(|now| now.name == campaign);
+            print!("{}", explained(&decisions, now, json)?);
         }
         Command::Stop {
             config,

@@ -584,3 +584,5 @@ fn whoever_picks_up_behind_our_cancel_is_listened_to() {
 
 #[path = "edits.rs"]
 mod edits;
+#[path = "hands.rs"]
+mod hands;

@@ -457,6 +457,12 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         self.load(campaign).held[held.gate as usize] += 1;
+        // An agent who dials by hand may ask for a lead before its own time: that time stays.
+        let own = self.leads.facts(lead).map(|(facts, _)| facts.not_before);
+        let held = Held {
+            next: held.next.max(held.next.and(own)),
+            ..held
+        };
         match held.next {
             Some(next) if next <= now.unix + STAYS_WITHIN => {
                 self.leads.put_back(lead, next, now.unix)

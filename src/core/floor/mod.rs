@@ -2,6 +2,7 @@
 //!
 //! `handle` never waits, never fails and never allocates without bound. Same settings and inputs, same effects.
 
+mod by_hand;
 mod dialling;
 mod edits;
 mod guarantee;
