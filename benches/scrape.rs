@@ -30,6 +30,7 @@ fn picture(campaigns: usize, trunks: usize) -> Picture {
         results: [1_000; 12],
         outcomes: 900,
         hot_leads: 2_000,
+        ledger: Default::default(),
         held: [10; 6],
     };
     let trunk = |number: usize| TrunkPicture {

@@ -6,11 +6,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tandem::config::{Config, check_report, ratio_milli};
+use tandem::config::{Config, check_report};
 use tandem::core::settings::DialMode;
 use tandem::demo::carrier::CarrierArgs;
 use tandem::ids::AttemptId;
-use tandem::shell::api::client::{ApiClient, campaign_table};
+use tandem::shell::api::client::{ApiClient, campaign_lines, campaign_table};
+use tandem::shell::api::{ModeArg, explained, ratio};
 use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
 use tandem::shell::log::LogFormat;
 use tandem::shell::progress_line::{ProgressLine, share_and_rest};
@@ -120,7 +121,7 @@ enum Command {
     /// Agents: add, list, disable
     #[command(subcommand)]
     Agent(AgentCommand),
-    /// Campaigns of the running engine: list, start, pause, change the ratio
+    /// Campaigns of the running engine: list, start, pause, change mode and ratio
     #[command(subcommand)]
     Campaign(CampaignCommand),
     /// Stop all dialling of the running engine at once; conversations go on
@@ -133,6 +134,19 @@ enum Command {
         /// Let dialling go on again
         #[arg(long, conflicts_with = "cancel_ringing")]
         resume: bool,
+    },
+    /// Say why a campaign of the running engine dials as much as it does: its last pacing decisions, a sentence each
+    Explain {
+        /// The campaign's name
+        campaign: String,
+        /// How many decisions, 1 to 600
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=600))]
+        last: u16,
+        /// As JSON, newest first
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigArg,
     },
     /// Read the running engine's configuration anew; calls, conversations and sockets stay (SIGHUP does the same)
     Reload {
@@ -198,6 +212,13 @@ enum CampaignCommand {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Show one campaign's abandon ledger: served, abandoned, cap, window, what is left
+    Show {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Start dialling
     Start {
         /// Its name
@@ -227,6 +248,15 @@ enum CampaignCommand {
         /// One line per free agent
         #[arg(long, conflicts_with_all = ["ratio", "per_agent"])]
         progressive: bool,
+    },
+    /// Change who starts its calls; in force at the next decision, and no call is dropped
+    Mode {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+        #[command(flatten)]
+        mode: ModeArg,
     },
 }
 
@@ -336,6 +366,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => restore(&load(&config.config)?, &file, hold_hours)?,
         Command::Agent(command) => agent(command)?,
         Command::Campaign(command) => campaign(command)?,
+        Command::Explain {
+            campaign,
+            last,
+            json,
+            config,
+        } => {
+            let decisions = client(&config)?.decisions(&campaign, usize::from(last))?;
+            print!("{}", explained(&decisions, json)?);
+        }
         Command::Stop {
             config,
             cancel_ringing,
@@ -671,6 +710,9 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
         CampaignCommand::List { config } => {
             print!("{}", campaign_table(&client(&config)?.campaigns()?))
         }
+        CampaignCommand::Show { name, config } => {
+            print!("{}", campaign_lines(&client(&config)?.campaigns()?, &name)?)
+        }
         CampaignCommand::Start { name, config } => {
             client(&config)?.start(&name)?;
             println!("{name} dials.");
@@ -686,31 +728,24 @@ fn campaign(command: CampaignCommand) -> anyhow::Result<()> {
             per_agent,
             progressive,
         } => {
-            let (mode, words) = match (ratio, progressive) {
-                (None, _) | (_, true) => {
-                    (DialMode::Progressive, "one line per free agent".to_owned())
-                }
-                (Some(milli), _) if per_agent => (
-                    DialMode::LinesPerAgent { milli },
-                    format!("{} lines per agent", f64::from(milli) / 1e3),
-                ),
-                (Some(milli), _) => (
-                    DialMode::LinesPerFreeAgent { milli },
-                    format!("{} lines per free agent", f64::from(milli) / 1e3),
-                ),
+            let mode = match (ratio, progressive) {
+                (None, _) | (_, true) => DialMode::Progressive,
+                (Some(milli), _) if per_agent => DialMode::LinesPerAgent { milli },
+                (Some(milli), _) => DialMode::LinesPerFreeAgent { milli },
             };
-            client(&config)?.set_mode(&name, mode)?;
-            println!("{name} dials {words} from the next decision on.");
+            set_mode(&name, &config, mode)?;
+        }
+        CampaignCommand::Mode { name, config, mode } => {
+            set_mode(&name, &config, mode.into())?;
         }
     }
     Ok(())
 }
 
-fn ratio(text: &str) -> Result<u32, String> {
-    let ratio: f64 = text
-        .parse()
-        .map_err(|_| "expected a number such as 1.5".to_owned())?;
-    ratio_milli(ratio).ok_or_else(|| "out of range".to_owned())
+fn set_mode(campaign: &str, config: &ConfigArg, mode: DialMode) -> anyhow::Result<()> {
+    client(config)?.set_mode(campaign, mode)?;
+    println!("{campaign} dials {mode} from the next decision on.");
+    Ok(())
 }
 
 fn instant(text: &str) -> Result<UnixMs, String> {

@@ -8,12 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tandem::config::{ApiConfig, Loaded};
+use tandem::core::effect::{Bound, PacingDecision};
 use tandem::core::input::Input;
 use tandem::core::picture::{CampaignPicture, Picture, TrunkPicture};
 use tandem::core::settings::{CampaignState, DialMode};
 use tandem::ids::CampaignId;
 use tandem::shell::api::client::{ApiClient, ClientError, campaign_table};
 use tandem::shell::api::{AdminToken, AllowedHosts, ApiState, Readiness, bind, serve};
+use tandem::shell::decisions::Decisions;
 use tandem::shell::lanes::{Clock, FloorInbox, floor_lanes};
 use tandem::shell::metrics::{Backlogs, Metrics, TimingName};
 use tandem::shell::reload::{Problem, ReloadRefused};
@@ -28,6 +30,7 @@ struct House {
     picture: Arc<ArcSwap<Picture>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    decisions: Decisions,
     clock: Clock,
     token: String,
     data_dir: tempfile::TempDir,
@@ -46,7 +49,9 @@ fn house(urgent: usize) -> House {
     let readiness = Arc::new(Readiness::new(clock));
     let listen = "127.0.0.1:0".parse().expect("an address");
     let names = ["PL-B2-HCM", "CARDS"];
+    let decisions = Decisions::default();
     let state = ApiState {
+        decisions: decisions.clone(),
         floor,
         picture: picture.clone(),
         campaigns: Arc::new(ArcSwap::from_pointee(
@@ -97,6 +102,7 @@ fn house(urgent: usize) -> House {
         picture,
         metrics,
         readiness,
+        decisions,
         clock,
         token: text.trim().to_owned(),
         data_dir,
@@ -183,6 +189,7 @@ fn a_picture() -> Picture {
             results: [97, 3, 0, 700, 0, 0, 0, 0, 0, 0, 0, 0],
             outcomes: 95,
             hot_leads: 1_900,
+            ledger: Default::default(),
             held: [1, 0, 2, 0, 0, 0],
         }],
         trunks: vec![TrunkPicture {
@@ -296,6 +303,9 @@ fn what_a_supervisor_does_reaches_the_floor_in_order() {
         .set_mode("PL-B2-HCM", DialMode::LinesPerFreeAgent { milli: 7_500 })
         .unwrap();
     client.set_mode("PL-B2-HCM", DialMode::Progressive).unwrap();
+    for mode in [DialMode::Predictive, DialMode::Preview, DialMode::Manual] {
+        client.set_mode("PL-B2-HCM", mode).unwrap();
+    }
     client.stop(true).unwrap();
     client.resume().unwrap();
     client.leads_changed(Some("CARDS")).unwrap();
@@ -315,6 +325,9 @@ fn what_a_supervisor_does_reaches_the_floor_in_order() {
             Input::CampaignMode(pl, DialMode::LinesPerAgent { milli: 2_000 }),
             Input::CampaignMode(pl, DialMode::LinesPerFreeAgent { milli: 7_500 }),
             Input::CampaignMode(pl, DialMode::Progressive),
+            Input::CampaignMode(pl, DialMode::Predictive),
+            Input::CampaignMode(pl, DialMode::Preview),
+            Input::CampaignMode(pl, DialMode::Manual),
             Input::StopDialling {
                 cancel_ringing: true
             },
@@ -361,7 +374,8 @@ fn a_wrong_request_is_told_why_and_changes_nothing() {
     let house = house(8);
     let ratio = "/v1/campaigns/CARDS/ratio";
     let long = "x".repeat(5_000);
-    let both = "{\"lines_per_agent\": 1, \"lines_per_free_agent\": 1}";
+    let both = "{\"lines_per_agent\": 1, \"predictive\": true}";
+    let decisions = "/v1/campaigns/CARDS/decisions";
     for (method, path, body, want) in [
         ("PUT", ratio, "", (400, "bad_body")),
         ("PUT", ratio, "{", (400, "bad_body")),
@@ -382,6 +396,30 @@ fn a_wrong_request_is_told_why_and_changes_nothing() {
             (422, "bad_ratio"),
         ),
         ("PUT", ratio, both, (422, "bad_ratio")),
+        (
+            "GET",
+            &format!("{decisions}?last=0"),
+            "",
+            (422, "bad_query"),
+        ),
+        (
+            "GET",
+            &format!("{decisions}?last=601"),
+            "",
+            (422, "bad_query"),
+        ),
+        (
+            "GET",
+            &format!("{decisions}?first=1"),
+            "",
+            (422, "bad_query"),
+        ),
+        (
+            "GET",
+            "/v1/campaigns/CARD/decisions",
+            "",
+            (404, "no_such_campaign"),
+        ),
         ("PUT", ratio, &long, (413, "body_too_large")),
         ("POST", ratio, "{}", (405, "wrong_method")),
         ("POST", "/v1/stop", "{\"cancel\": true}", (400, "bad_body")),
@@ -519,4 +557,41 @@ fn a_stop_ends_the_server() {
     house.server.take().unwrap().join().unwrap();
     let error = client.resume().unwrap_err();
     assert!(matches!(error, ClientError::NotRunning { .. }), "{error}");
+}
+
+#[test]
+fn a_supervisor_asks_why_and_hears_the_last_decisions_newest_first() {
+    let house = house(8);
+    let client = house.client();
+    assert_eq!(client.decisions("CARDS", 5).unwrap(), []);
+    let mut decider = house.decisions.decider();
+    for launched in [3, 0] {
+        let decision = PacingDecision {
+            campaign: CampaignId(1),
+            mode: DialMode::Progressive,
+            launched,
+            free_agents: 3,
+            at_work: 4,
+            in_air: 3 - launched,
+            wanted: launched,
+            bound: Bound::Agents,
+            why: None,
+        };
+        decider.keep(tandem::time::UnixMs(1_000), decision);
+    }
+    let told = client.decisions("CARDS", 5).unwrap();
+    let sentences: Vec<&str> = told.iter().map(|told| told.sentence.as_str()).collect();
+    assert_eq!(
+        sentences,
+        [
+            "0 lines started: all 3 free agents have a line in the air.",
+            "3 lines started: 3 agents free, 0 lines in the air before."
+        ]
+    );
+    assert_eq!(
+        (told[0].bound.as_str(), told[0].agents_at_work),
+        ("agents", 4)
+    );
+    assert_eq!(client.decisions("CARDS", 1).unwrap(), told[..1]);
+    assert_eq!(client.decisions("PL-B2-HCM", 5).unwrap(), []);
 }

@@ -19,13 +19,14 @@ const ROOMS: [&str; 11] = [
 ];
 
 /// What of core the world may see: the contract, and the words in it.
-const CORE_DOORS: [&str; 8] = [
+const CORE_DOORS: [&str; 9] = [
     "core::floor",
     "core::input",
     "core::effect",
     "core::picture",
     "core::settings",
     "core::results",
+    "core::ledger",
     "core::dispositions",
     "core::rules",
 ];

@@ -3,10 +3,10 @@
 
 use super::load::{own_name, required};
 use super::reader::{Section, Sink};
-use super::{CampaignConfig, TrunkConfig, nearest};
+use super::{CampaignConfig, TrunkConfig, modes, nearest};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, DialMode, GateSettings, Recycle, SkillNeed, WrapOverrun,
+    CampaignSettings, CampaignState, GateSettings, Recycle, SkillNeed, WrapOverrun,
 };
 use crate::ids::{SkillId, TrunkId};
 use std::collections::BTreeMap;
@@ -15,10 +15,6 @@ use std::time::Duration;
 
 /// Most campaigns of one engine.
 const CAMPAIGNS_MAX: usize = 1_000;
-
-/// What a pacing ratio may be, in lines per agent. No built-in maximum of 3: at 8 % answers a good one needs 7 to 30
-/// lines per free agent.
-const RATIO: RangeInclusive<f64> = 0.1..=100.0;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -47,19 +43,13 @@ const RECYCLE: [(SystemResult, &str, RangeInclusive<f64>); 11] = [
     (SystemResult::TrunkFail, "trunk_fail_min", 0.1..=525_600.0),
 ];
 
-/// A pacing ratio in thousandths. `None` outside 0.1..=100 or with more than three decimals.
-pub fn ratio_milli(ratio: f64) -> Option<u32> {
-    let milli = (ratio * 1_000.0).round();
-    let exact = (ratio * 1_000.0 - milli).abs() < 1e-6;
-    (RATIO.contains(&ratio) && exact).then_some(milli as u32)
-}
-
 /// Reads all campaigns.
 pub(super) fn read(
     top: &mut Section<'_>,
     sink: &mut Sink<'_>,
     trunks: &[TrunkConfig],
     skills: &[String],
+    zone: &str,
 ) -> Vec<CampaignConfig> {
     let sections = top.tables(sink, "campaigns");
     if sections.is_empty() && !top.has("campaigns") {
@@ -73,7 +63,7 @@ pub(super) fn read(
     let mut taken = BTreeMap::new();
     sections
         .into_iter()
-        .map(|section| campaign(section, sink, trunks, skills, &mut taken))
+        .map(|section| campaign(section, sink, trunks, skills, zone, &mut taken))
         .collect()
 }
 
@@ -82,6 +72,7 @@ fn campaign(
     sink: &mut Sink<'_>,
     trunks: &[TrunkConfig],
     skills: &[String],
+    zone: &str,
     taken: &mut BTreeMap<String, usize>,
 ) -> CampaignConfig {
     let read = &mut section;
@@ -97,7 +88,7 @@ fn campaign(
     let settings = CampaignSettings {
         name,
         state,
-        mode: mode(read, sink),
+        mode: modes::mode(read, sink),
         weight: read.whole(sink, "weight", 1..=100, "shares", 10) as u16,
         lines_max: read.whole(sink, "lines_max", 1..=20_000, "lines", 500) as u32,
         cps_max: read.whole(sink, "cps_max", 1..=1_000, "calls per second", 10) as u32,
@@ -105,10 +96,12 @@ fn campaign(
         answer_limit: read.millis(sink, "answer_limit_ms", 0..=10_000, Duration::from_secs(2)),
         wrap: read.seconds(sink, "wrap_s", 0..=3_600, Duration::from_secs(25)),
         wrap_overrun,
+        preview: modes::preview(read, sink),
         trunks: own_trunks(read, sink, trunks),
         needs: needs(read, sink, skills),
         gate: gate(read, sink),
         attempts_max: read.whole(sink, "attempts_max", 1..=1_000, "attempts per lead", 10) as u16,
+        abandon: super::abandon::read(read.table(sink, "abandon"), sink, zone),
         recycle: recycle(read.table(sink, "recycle"), sink),
     };
     section.finish(sink);
@@ -137,37 +130,6 @@ fn caller_id(section: &mut Section<'_>, sink: &mut Sink<'_>) -> String {
         );
     }
     text.value.to_owned()
-}
-
-/// `lines_per_agent` or `lines_per_free_agent`, never both: they differ by the share of agents who are free.
-fn mode(section: &mut Section<'_>, sink: &mut Sink<'_>) -> DialMode {
-    let per_agent = ratio(section, sink, "lines_per_agent");
-    let per_free = ratio(section, sink, "lines_per_free_agent");
-    if section.has("lines_per_agent") && section.has("lines_per_free_agent") {
-        let expected = "one of the two, or neither (one line per free agent)";
-        let what = "stands beside lines_per_agent".to_owned();
-        section.fault(sink, "lines_per_free_agent", what, expected);
-    }
-    match (per_agent, per_free) {
-        (Some(milli), _) => DialMode::LinesPerAgent { milli },
-        (None, Some(milli)) => DialMode::LinesPerFreeAgent { milli },
-        (None, None) => DialMode::Progressive,
-    }
-}
-
-fn ratio(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> Option<u32> {
-    let number = section.decimal(sink, key, RATIO, "lines per agent")?;
-    let milli = ratio_milli(number.value);
-    if milli.is_none() {
-        let what = format!("is {}", number.value);
-        sink.fault(
-            number.at,
-            section.name(key),
-            what,
-            Some("at most three decimals".into()),
-        );
-    }
-    milli
 }
 
 fn own_trunks(

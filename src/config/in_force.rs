@@ -20,7 +20,7 @@ const REASON_PLACES: usize = 255;
     "this run has had {most} {what} already, those that were removed included: start again to make room"
 )]
 pub struct TableFull {
-    /// "campaigns", "trunks", "skills", "break reasons".
+    /// "campaigns", "trunks", "skills", "break reasons", "skip reasons".
     pub what: &'static str,
     /// How many there can be.
     pub most: usize,
@@ -60,6 +60,7 @@ impl InForce {
         let mut tables = file.clone();
         tables.skills = grown(&self.tables.skills, &file.skills);
         tables.break_reasons = grown(&self.tables.break_reasons, &file.break_reasons);
+        tables.skip_reasons = grown(&self.tables.skip_reasons, &file.skip_reasons);
         tables.trunks = self.tables.trunks.clone();
         let mut closed_trunks = vec![true; tables.trunks.len()];
         for trunk in &file.trunks {
@@ -92,6 +93,7 @@ impl InForce {
             ("trunks", TRUNK_PLACES, tables.trunks.len()),
             ("skills", SKILL_PLACES, tables.skills.len()),
             ("break reasons", REASON_PLACES, tables.break_reasons.len()),
+            ("skip reasons", REASON_PLACES, tables.skip_reasons.len()),
         ] {
             if have > most {
                 return Err(TableFull { what, most });

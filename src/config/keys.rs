@@ -2,9 +2,13 @@
 //!
 //! Every key that the loader reads stands here once; a test holds the two together, so that a new key needs a decision.
 
+use super::abandon::{in_percent, window_words};
 use super::{CampaignConfig, Config, Transport, TrunkConfig};
 use crate::core::results::SystemResult;
-use crate::core::settings::{CampaignState, DialMode, Recycle, WrapOverrun};
+use crate::core::settings::{
+    AbandonDenominator, AbandonStrength, CampaignState, DialMode, PreviewTimeout, Recycle,
+    WrapOverrun,
+};
 use crate::pii::Pii;
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -92,6 +96,8 @@ const NEXT_CALL: &str = "from the next call on";
 const NEXT_DECISION: &str = "at the next decision";
 const NEXT_WAIT: &str = "for waits that begin from then on";
 const ASKED_AGAIN: &str = "asked at the next decision, and again before each INVITE leaves";
+const COUNTED_ON: &str = "the calls of the window are weighed anew, none is forgotten; under a guarantee a stricter rule is a named event while \
+     calls are in the air";
 const LEAD_RETURNS: &str =
     "for attempts that end from then on; leads that were put back keep their time";
 
@@ -159,6 +165,11 @@ pub const KEYS: &[Key] = &[
         "break_reasons",
         "offered from the next log-in on; a desk that still shows a removed one may use it",
         Engine(|c| list(&c.break_reasons)),
+    ),
+    live(
+        "skip_reasons",
+        "offered from the next log-in on; a desk that still shows a removed one may use it",
+        Engine(|c| list(&c.skip_reasons)),
     ),
     restart("sip.listen", BOUND, Engine(|c| text(c.sip.listen))),
     restart(
@@ -385,11 +396,16 @@ pub const KEYS: &[Key] = &[
         Campaign(|_, c| state(c.settings.state)),
     ),
     live(
+        "campaigns.mode",
+        "only if the file's own value is another than at the last load: what a supervisor set stays; calls in the air go on",
+        Campaign(|_, c| text(c.settings.mode.word())),
+    ),
+    live(
         "campaigns.lines_per_agent",
         "only if the file's own value is another than at the last load: what a supervisor set stays",
         Campaign(|_, c| match c.settings.mode {
             DialMode::LinesPerAgent { milli } => ratio(milli),
-            DialMode::LinesPerFreeAgent { .. } | DialMode::Progressive => absent(),
+            _ => absent(),
         }),
     ),
     live(
@@ -397,7 +413,7 @@ pub const KEYS: &[Key] = &[
         "only if the file's own value is another than at the last load: what a supervisor set stays",
         Campaign(|_, c| match c.settings.mode {
             DialMode::LinesPerFreeAgent { milli } => ratio(milli),
-            DialMode::LinesPerAgent { .. } | DialMode::Progressive => absent(),
+            _ => absent(),
         }),
     ),
     live(
@@ -439,6 +455,37 @@ pub const KEYS: &[Key] = &[
                 WrapOverrun::Hold => "hold",
             })
         }),
+    ),
+    live(
+        "campaigns.preview_timeout_s",
+        "for previews that begin from then on",
+        Campaign(|_, c| seconds(c.settings.preview.timeout)),
+    ),
+    live(
+        "campaigns.preview_on_timeout",
+        "for previews that end from then on",
+        Campaign(|_, c| {
+            text(match c.settings.preview.on_timeout {
+                PreviewTimeout::Dial => "dial",
+                PreviewTimeout::Skip => "skip",
+                PreviewTimeout::Break => "break",
+            })
+        }),
+    ),
+    live(
+        "campaigns.preview_skips_max",
+        "at the next skip",
+        Campaign(|_, c| plain(c.settings.preview.skips_max)),
+    ),
+    live(
+        "campaigns.preview_skip_gap_min",
+        "at the next skip",
+        Campaign(|_, c| plain(c.settings.preview.skip_gap.as_secs() / 60)),
+    ),
+    live(
+        "campaigns.manual_hold_s",
+        "for leads that are taken from then on",
+        Campaign(|_, c| seconds(c.settings.preview.hold)),
     ),
     live(
         "campaigns.trunks",
@@ -503,6 +550,56 @@ pub const KEYS: &[Key] = &[
         "campaigns.attempts_max",
         ASKED_AGAIN,
         Campaign(|_, c| plain(c.settings.attempts_max)),
+    ),
+    live(
+        "campaigns.abandon.strength",
+        COUNTED_ON,
+        Campaign(|_, c| {
+            text(match c.settings.abandon.strength {
+                AbandonStrength::Target => "target",
+                AbandonStrength::Guarantee => "guarantee",
+            })
+        }),
+    ),
+    live(
+        "campaigns.abandon.target_percent",
+        NEXT_DECISION,
+        Campaign(|_, c| plain(in_percent(c.settings.abandon.target_ppm))),
+    ),
+    live(
+        "campaigns.abandon.cap_percent",
+        COUNTED_ON,
+        Campaign(|_, c| plain(in_percent(c.settings.abandon.cap_ppm))),
+    ),
+    live(
+        "campaigns.abandon.window",
+        COUNTED_ON,
+        Campaign(|config, c| {
+            text(window_words(
+                &c.settings.abandon.window,
+                &config.default_zone,
+            ))
+        }),
+    ),
+    live(
+        "campaigns.abandon.denominator",
+        COUNTED_ON,
+        Campaign(|_, c| {
+            text(match c.settings.abandon.denominator {
+                AbandonDenominator::LiveAnswers => "people",
+                AbandonDenominator::AllAnswers => "all_answers",
+            })
+        }),
+    ),
+    live(
+        "campaigns.abandon.connect_within_ms",
+        "for people who are joined from then on; what was counted stays",
+        Campaign(|_, c| millis(c.settings.abandon.connect_within)),
+    ),
+    live(
+        "campaigns.abandon.machine_false_positive_percent",
+        COUNTED_ON,
+        Campaign(|_, c| plain(in_percent(c.settings.abandon.machine_false_positive_ppm))),
     ),
     live(
         "campaigns.recycle.connected_min",

@@ -88,6 +88,14 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
             .map(str::to_owned)
             .to_vec()
     };
+    let skip_reasons = names(top, sink, "skip_reasons", 255, &[]);
+    let skip_reasons = if skip_reasons.is_empty() {
+        ["not_now", "facts_wrong", "language", "known_person"]
+            .map(str::to_owned)
+            .to_vec()
+    } else {
+        skip_reasons
+    };
     let sip = sip(top.table(sink, "sip"), sink);
     let media = media(
         top.table(sink, "media"),
@@ -100,7 +108,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
     let trunks = trunks::read(top, sink, sources, &sip);
-    let campaigns = campaigns::read(top, sink, &trunks, &skills);
+    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone);
     section.finish(sink);
     Config {
         data_dir,
@@ -116,6 +124,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         floor,
         skills,
         break_reasons,
+        skip_reasons,
         trunks,
         campaigns,
     }

@@ -1,11 +1,13 @@
 //! Settings as written -> checked settings. All faults at once, each with line, reason and what was expected; unknown keys are faults.
 
+mod abandon;
 mod campaigns;
 mod compare;
 mod faults;
 mod in_force;
 mod keys;
 mod load;
+mod modes;
 pub(crate) mod reader;
 #[cfg(test)]
 mod reload_tests;
@@ -16,11 +18,11 @@ mod settings;
 mod tests;
 mod trunks;
 
-pub use campaigns::ratio_milli;
 pub use compare::{KeyChange, Loaded};
 pub use faults::{Fault, Faults, nearest};
 pub use in_force::{InForce, TableFull};
 pub use keys::{Change, KEYS, Key, key_table};
+pub use modes::ratio_milli;
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
 pub use settings::{ServeRefused, UnknownZone, zone_table};
@@ -61,6 +63,8 @@ pub struct Config {
     pub skills: Vec<String>,
     /// Break reasons; index 0 is "login".
     pub break_reasons: Vec<String>,
+    /// Reasons for skipping a preview.
+    pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
     /// Campaigns; a `CampaignId` is an index.

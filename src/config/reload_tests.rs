@@ -121,16 +121,32 @@ const OTHER: &[(&str, &str)] = &[
     ("campaigns.caller_id", "caller_id = \"+842873000001\""),
     ("campaigns.why", "why = \"Another reason\""),
     ("campaigns.state", "state = \"running\""),
+    ("campaigns.mode", "mode = \"progressive\""),
     ("campaigns.lines_per_agent", "lines_per_agent = 1.3"),
     (
         "campaigns.lines_per_free_agent",
         "lines_per_free_agent = 2.5",
     ),
+    ("skip_reasons", "skip_reasons = [\"not_now\", \"other\"]"),
     ("campaigns.wrap_overrun", "wrap_overrun = \"hold\""),
+    (
+        "campaigns.preview_on_timeout",
+        "preview_on_timeout = \"dial\"",
+    ),
     ("campaigns.trunks", "trunks = []"),
     ("campaigns.window_from", "window_from = \"09:00\""),
     ("campaigns.window_until", "window_until = \"21:00\""),
     ("campaigns.weekdays", "weekdays = [\"mon\"]"),
+    ("campaigns.abandon.strength", "strength = \"guarantee\""),
+    ("campaigns.abandon.target_percent", "target_percent = 2.25"),
+    (
+        "campaigns.abandon.window",
+        "window = \"30d from 2026-11-01\"",
+    ),
+    (
+        "campaigns.abandon.denominator",
+        "denominator = \"all_answers\"",
+    ),
     ("campaigns.recycle.invalid_min", "invalid_min = 7"),
 ];
 
@@ -199,6 +215,7 @@ fn another_value_of_any_key_is_seen_by_its_name_at_its_place() {
         for (excluded, by) in [
             ("password = ", "trunks.password_"),
             ("lines_per_agent = ", "campaigns.lines_per_free_agent"),
+            ("lines_per_agent = ", "campaigns.mode"),
         ] {
             if name.starts_with(by) {
                 let line = edited
@@ -220,10 +237,11 @@ fn another_value_of_any_key_is_seen_by_its_name_at_its_place() {
             .filter(|change| change.rule.name != shown)
             .map(|change| change.rule.name)
             .collect();
-        let may_follow = if name == "campaigns.lines_per_free_agent" {
-            vec!["campaigns.lines_per_agent"]
-        } else {
-            vec![]
+        let may_follow = match name.as_str() {
+            "campaigns.lines_per_free_agent" | "campaigns.mode" => {
+                vec!["campaigns.lines_per_agent"]
+            }
+            _ => vec![],
         };
         assert_eq!(others, may_follow, "{name} changes nothing else");
         assert_eq!(found[0].line, index + 1, "{name}: {:?}", found[0]);
@@ -453,7 +471,7 @@ impl Shadow {
                 }
                 Edit::CampaignState(id, state) => self.campaigns[usize::from(id.0)].state = state,
                 Edit::CampaignMode(id, mode) => self.campaigns[usize::from(id.0)].mode = mode,
-                Edit::Floor(_) | Edit::Zone(..) | Edit::Agent(_) => {}
+                Edit::Floor(_) | Edit::Zone(..) | Edit::Agent(_) | Edit::Ledger(..) => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `tandem check FILE`: everything that is wrong at once, or what the file means.
 
 use super::Config;
-use crate::core::settings::{CampaignState, DialMode};
+use crate::core::settings::CampaignState;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -55,15 +55,7 @@ fn describe(text: &mut String, config: &Config) {
     for campaign in &config.campaigns {
         let settings = &campaign.settings;
         let gate = &settings.gate;
-        let mode = match settings.mode {
-            DialMode::Progressive => "one line per free agent".to_owned(),
-            DialMode::LinesPerAgent { milli } => {
-                format!("{} lines per agent", f64::from(milli) / 1_000.0)
-            }
-            DialMode::LinesPerFreeAgent { milli } => {
-                format!("{} lines per free agent", f64::from(milli) / 1_000.0)
-            }
-        };
+        let mode = settings.mode;
         let state = match settings.state {
             CampaignState::Running => "running",
             CampaignState::Paused => "paused",

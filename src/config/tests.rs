@@ -225,6 +225,21 @@ fn values_out_of_line_are_faults() {
     );
     check_line(
         "campaign",
+        "mode = \"predictive\"\nlines_per_agent = 1.2",
+        "campaigns[0].lines_per_agent: stands beside mode = \"predictive\"; expected mode = \"ratio\", or no ratio",
+    );
+    check_line(
+        "campaign",
+        "mode = \"ratio\"",
+        "campaigns[0].mode: is \"ratio\" without a ratio; expected lines_per_agent or lines_per_free_agent beside it",
+    );
+    check_line(
+        "campaign",
+        "mode = \"preveiw\"",
+        "campaigns[0].mode: is \"preveiw\"; expected \"manual\" or \"preview\" or \"progressive\" or \"ratio\" or \"predictive\"; did you mean `preview`?",
+    );
+    check_line(
+        "campaign",
         "state = \"runing\"",
         "campaigns[0].state: is \"runing\"; expected \"paused\" or \"running\"; did you mean `running`?",
     );
@@ -490,6 +505,28 @@ fn a_ratio_is_kept_in_thousandths() {
         free.campaigns[0].settings.mode,
         DialMode::LinesPerFreeAgent { milli: 7_000 }
     );
+}
+
+#[test]
+fn a_mode_is_a_word_and_a_ratio_alone_means_ratio() {
+    for (lines, want) in [
+        ("mode = \"manual\"", DialMode::Manual),
+        ("mode = \"preview\"", DialMode::Preview),
+        ("mode = \"progressive\"", DialMode::Progressive),
+        ("mode = \"predictive\"", DialMode::Predictive),
+        (
+            "mode = \"ratio\"\nlines_per_agent = 1.5",
+            DialMode::LinesPerAgent { milli: 1_500 },
+        ),
+        (
+            "lines_per_free_agent = 2",
+            DialMode::LinesPerFreeAgent { milli: 2_000 },
+        ),
+        ("", DialMode::Progressive),
+    ] {
+        let config = load(&format!("{SMALL}{lines}\n")).unwrap();
+        assert_eq!(config.campaigns[0].settings.mode, want, "{lines}");
+    }
 }
 
 #[test]

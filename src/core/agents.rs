@@ -22,8 +22,12 @@ pub(crate) struct Class {
     skills: Vec<(SkillId, u8)>,
     /// Longest idle first; the number breaks ties in the order of becoming ready.
     ready: BTreeSet<(Mono, u64, AgentId)>,
+    /// How many of these wait to leave.
+    leaving: u32,
     /// Ready, reserved, talking or in wrap-up, connected, and not about to leave.
     at_work: u32,
+    /// Connected, and dialling by hand: pacing does not count on them.
+    by_hand: u32,
 }
 
 impl Class {
@@ -42,13 +46,25 @@ impl Class {
                 .any(|(skill, level)| *skill == need.skill && *level >= need.level)
         })
     }
-    /// Agents ready.
+    /// Agents ready whom a new line may count on: those who wait to leave are not among them.
     pub(crate) fn free(&self) -> u32 {
+        self.ready() - self.leaving.min(self.ready())
+    }
+    /// Agents who could take a call this instant.
+    pub(crate) fn ready(&self) -> u32 {
         self.ready.len() as u32
+    }
+    /// Of those, agents who leave as soon as no call in the air counts on them.
+    pub(crate) fn leaving(&self) -> u32 {
+        self.leaving
     }
     /// Agents ready, reserved, talking or in wrap-up.
     pub(crate) fn at_work(&self) -> u32 {
         self.at_work
+    }
+    /// Whether anybody of the class could use a lead: from pacing, or by hand.
+    pub(crate) fn uses_leads(&self) -> bool {
+        self.at_work + self.by_hand > 0
     }
     /// Campaigns served.
     pub(crate) fn campaigns(&self) -> &[(CampaignId, u16)] {
@@ -67,6 +83,11 @@ pub(crate) enum Place {
     Ready,
     /// The call is his: being joined, or (made for him) still in the air. Ends with the attempt's own deadline.
     Reserved(AttemptId),
+    /// A lead is on his screen; the id is that of the attempt that may come of it. `until` is his time to look.
+    Previewing {
+        attempt: AttemptId,
+        until: Mono,
+    },
     /// Ends with the attempt.
     Talking(AttemptId),
     /// `until` is the end of wrap-up, or, once over it, the end of patience with a missing disposition.
@@ -81,10 +102,23 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn attempt(self) -> Option<AttemptId> {
         match self {
-            Place::Reserved(attempt) | Place::Talking(attempt) | Place::Wrap { attempt, .. } => {
-                Some(attempt)
-            }
+            Place::Reserved(attempt)
+            | Place::Previewing { attempt, .. }
+            | Place::Talking(attempt)
+            | Place::Wrap { attempt, .. } => Some(attempt),
             Place::Offline | Place::Break(_) | Place::Ready | Place::Manual => None,
+        }
+    }
+    /// When the place ends by itself; calls have deadlines of their own.
+    pub(crate) fn until(self) -> Option<Mono> {
+        match self {
+            Place::Previewing { until, .. } | Place::Wrap { until, .. } => Some(until),
+            Place::Offline
+            | Place::Break(_)
+            | Place::Ready
+            | Place::Reserved(_)
+            | Place::Talking(_)
+            | Place::Manual => None,
         }
     }
     fn state(self) -> AgentState {
@@ -92,7 +126,7 @@ impl Place {
             Place::Offline => AgentState::Offline,
             Place::Break(reason) => AgentState::Break(reason),
             Place::Ready => AgentState::Ready,
-            Place::Reserved(_) => AgentState::Reserved,
+            Place::Reserved(_) | Place::Previewing { .. } => AgentState::Reserved,
             Place::Talking(_) => AgentState::Talking,
             Place::Wrap { .. } => AgentState::Wrap,
             Place::Manual => AgentState::Manual,
@@ -101,7 +135,11 @@ impl Place {
     fn is_at_work(self) -> bool {
         matches!(
             self,
-            Place::Ready | Place::Reserved(_) | Place::Talking(_) | Place::Wrap { .. }
+            Place::Ready
+                | Place::Reserved(_)
+                | Place::Previewing { .. }
+                | Place::Talking(_)
+                | Place::Wrap { .. }
         )
     }
     const fn index(self) -> usize {
@@ -109,7 +147,7 @@ impl Place {
             Place::Offline => 0,
             Place::Break(_) => 1,
             Place::Ready => 2,
-            Place::Reserved(_) => 3,
+            Place::Reserved(_) | Place::Previewing { .. } => 3,
             Place::Talking(_) => 4,
             Place::Wrap { .. } => 5,
             Place::Manual => 6,
@@ -306,7 +344,8 @@ impl Agents {
             state: agent.place.state(),
             since: agent.since,
             until: match agent.place {
-                Place::Wrap {
+                Place::Previewing { until, .. }
+                | Place::Wrap {
                     until,
                     overrun: false,
                     ..
@@ -335,7 +374,9 @@ impl Agents {
                 campaigns,
                 skills,
                 ready: BTreeSet::new(),
+                leaving: 0,
                 at_work: 0,
+                by_hand: 0,
             });
             self.classes.len() - 1
         }))
@@ -348,6 +389,8 @@ impl Agents {
         if counts_as_at_work(agent) {
             class.at_work -= 1;
         }
+        class.leaving -= u32::from(is_leaving(agent));
+        class.by_hand -= u32::from(dials_by_hand(agent));
         class
             .ready
             .remove(&(agent.idle_since, agent.idle_order, agent.id));
@@ -360,6 +403,8 @@ impl Agents {
         if counts_as_at_work(agent) {
             class.at_work += 1;
         }
+        class.leaving += u32::from(is_leaving(agent));
+        class.by_hand += u32::from(dials_by_hand(agent));
         if agent.place == Place::Ready && agent.connected {
             class
                 .ready
@@ -371,6 +416,7 @@ impl Agents {
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut ready = 0;
         let mut at_work = vec![0u32; self.classes.len()];
+        let mut leaving = vec![0u32; self.classes.len()];
         let mut by_place = [0u32; 7];
         for agent in &self.slots {
             by_place[agent.place.index()] += 1;
@@ -388,6 +434,7 @@ impl Agents {
             }
             ready += usize::from(is_ready);
             at_work[agent.class.0] += u32::from(counts_as_at_work(agent));
+            leaving[agent.class.0] += u32::from(is_leaving(agent));
         }
         let indexed: usize = self.classes.iter().map(|class| class.ready.len()).sum();
         if indexed != ready {
@@ -402,6 +449,14 @@ impl Agents {
             ));
         }
         if let Some(class) =
+            (0..leaving.len()).find(|class| leaving[*class] != self.classes[*class].leaving)
+        {
+            return Err(format!(
+                "class {class} counts {} about to leave, has {}",
+                self.classes[class].leaving, leaving[class]
+            ));
+        }
+        if let Some(class) =
             (0..at_work.len()).find(|class| at_work[*class] != self.classes[*class].at_work)
         {
             return Err(format!(
@@ -411,6 +466,16 @@ impl Agents {
         }
         Ok(())
     }
+}
+
+/// Ready, and to go as soon as no call in the air counts on him.
+fn is_leaving(agent: &Agent) -> bool {
+    agent.connected && agent.place == Place::Ready && agent.after_call != AfterCall::Ready
+}
+
+fn dials_by_hand(agent: &Agent) -> bool {
+    let goes_on_so = agent.place.is_at_work() && agent.after_call == AfterCall::Manual;
+    agent.connected && (agent.place == Place::Manual || goes_on_so)
 }
 
 /// Somebody who is about to leave is no support for further lines.

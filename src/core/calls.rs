@@ -257,6 +257,8 @@ pub(crate) struct Attempt {
     pub(crate) answered: Option<Mono>,
     pub(crate) matched: Option<Mono>,
     pub(crate) talk_ended: Option<Mono>,
+    /// Whether the ledger knows what became of its answer.
+    pub(crate) is_counted: bool,
     /// Who had the conversation.
     pub(crate) agent: Option<AgentId>,
     pub(crate) wire: Option<(u16, Option<u8>)>,

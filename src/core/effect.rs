@@ -1,8 +1,10 @@
 //! Every order that may leave the floor. Orders are data: the shells carry them out and report back as inputs.
 
 use crate::core::dispositions::Disposition;
+use crate::core::ledger::{Exposure, LedgerNews};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
+use crate::core::settings::{DialMode, PreviewTimeout};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
 use crate::time::{Mono, UnixMs};
 
@@ -51,6 +53,30 @@ pub enum Effect {
         /// When the person answered.
         answered: Mono,
     },
+    /// Push the lead's card to the agent, who says whether it is dialled.
+    Preview(PreviewOffer),
+    /// The agent does not look at this lead any more, and it was not dialled.
+    PreviewOver {
+        /// The preview's id.
+        attempt: AttemptId,
+        /// The agent.
+        agent: AgentId,
+        /// The lead.
+        lead: LeadId,
+        /// Why.
+        why: PreviewEnd,
+    },
+    /// How far a call is that was made for one agent.
+    Personal(PersonalNews),
+    /// Lend this lead for a call by hand; answered by `Input::LeadFetched`.
+    FetchLead {
+        /// Who asked.
+        agent: AgentId,
+        /// The number of his request.
+        request: u64,
+        /// Which.
+        lead: LeadId,
+    },
     /// The agent's state changed.
     Agent(AgentNews),
     /// The conversation is over; wrap-up begins.
@@ -90,13 +116,31 @@ pub enum Effect {
         lead: LeadId,
         /// Of which campaign.
         campaign: CampaignId,
-        /// What holds it.
-        gate: Gate,
+        /// What holds it; `None`: an agent laid it down.
+        gate: Option<Gate>,
         /// When it may be tried again, with what else it brought; or never.
         next: LeadNext,
     },
     /// What pacing decided, with the figures it saw.
     Decided(PacingDecision),
+    /// Keep what became of an answered call, for the ledger of the next run.
+    Exposed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Whose list.
+        campaign: CampaignId,
+        /// What became of it.
+        exposure: Exposure,
+        /// When that was clear.
+        at: UnixMs,
+    },
+    /// Something happened in a campaign's abandon ledger.
+    Ledger {
+        /// The campaign.
+        campaign: CampaignId,
+        /// What.
+        news: LedgerNews,
+    },
 }
 
 /// An attempt to be made.
@@ -161,6 +205,60 @@ pub struct AttemptClosed {
     pub talk_ms: Option<u64>,
     /// The lead's future.
     pub next: LeadNext,
+}
+
+/// A lead on an agent's screen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PreviewOffer {
+    /// The id of the attempt that may come of it.
+    pub attempt: AttemptId,
+    /// The agent.
+    pub agent: AgentId,
+    /// Whose list.
+    pub campaign: CampaignId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// Until when the agent may look.
+    pub until: UnixMs,
+    /// What happens then; `None`: he asked for it himself, and it goes back.
+    pub on_timeout: Option<PreviewTimeout>,
+    /// How many previews he may still skip in a row, this one included; `None`: as many as he likes.
+    pub skips_left: Option<u8>,
+}
+
+/// Why a preview ended without a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PreviewEnd {
+    /// The agent skipped it; the number is the reason, an index into the configured ones.
+    Skipped(u8),
+    /// Its time was over, and it counts as skipped.
+    TimedOut,
+    /// It must not, or cannot, be dialled any more: a payment, an opt-out, a rule, a campaign that was paused.
+    Withdrawn,
+    /// The agent left it, or was gone.
+    GivenBack,
+}
+
+/// News of a call that was made for one agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PersonalNews {
+    /// The call.
+    pub attempt: AttemptId,
+    /// The agent who waits for it.
+    pub agent: AgentId,
+    /// How far it is.
+    pub stage: PersonalStage,
+}
+
+/// How far a call is that was made for one agent. An answer is told by `Effect::Show`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PersonalStage {
+    /// Its INVITE leaves.
+    Dialling,
+    /// It rings.
+    Ringing,
+    /// It did not come to a conversation.
+    Over(SystemResult),
 }
 
 /// What becomes of a lead.
@@ -245,7 +343,7 @@ pub enum AgentState {
     Break(u8),
     /// Waiting for a call.
     Ready,
-    /// A call is his; the legs are being joined, or the call made for him is in the air.
+    /// A lead is on his screen, a call made for him is in the air, or the legs are being joined.
     Reserved,
     /// In a conversation.
     Talking,
@@ -295,9 +393,36 @@ pub enum Refusal {
     WrongState,
     /// The disposition comes first.
     OutcomeFirst,
+    /// A rule holds the person, until `next` where that is known.
+    Held {
+        /// Which.
+        gate: Gate,
+        /// The next lawful instant.
+        next: Option<UnixMs>,
+    },
+    /// So many previews in a row cannot be skipped: dial, or take a break.
+    SkipsUsedUp,
+    /// No lead is due that the agent may have.
+    NoLead,
+    /// The lead is not there, is done, or is in use.
+    NoSuchLead,
+    /// The lead is another agent's, or of a campaign that the agent does not serve.
+    NotYourLead,
+    /// The campaign does not run.
+    NotRunning,
+    /// No line is to be had now.
+    NoLine(Bound),
+    /// Nothing is dialled now.
+    Stopped,
 }
 
 impl Refusal {
+    /// Somebody else's call to this person is in the air.
+    pub(crate) const IN_AIR: Refusal = Refusal::Held {
+        gate: Gate::InAir,
+        next: None,
+    };
+
     /// Stable code for clients.
     pub const fn code(self) -> &'static str {
         match self {
@@ -307,25 +432,54 @@ impl Refusal {
             Self::FollowUpMissing => "follow_up_missing",
             Self::WrongState => "not_possible_in_this_state",
             Self::OutcomeFirst => "outcome_first",
+            Self::Held { .. } => "held_by_rule",
+            Self::SkipsUsedUp => "skips_used_up",
+            Self::NoLead => "no_lead",
+            Self::NoSuchLead => "no_such_lead",
+            Self::NotYourLead => "not_your_lead",
+            Self::NotRunning => "campaign_not_running",
+            Self::NoLine(_) => "no_line_free",
+            Self::Stopped => "dialling_stopped",
         }
     }
 }
 
-/// One campaign's share of a pacing decision that started lines, or that was newly bound.
+/// One campaign's share of a pacing decision that started lines, or that was newly bound. Displayed, it is one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PacingDecision {
     /// The campaign.
     pub campaign: CampaignId,
+    /// How it dials.
+    pub mode: DialMode,
     /// Lines started.
     pub launched: u32,
     /// Agents free for it at the tick.
     pub free_agents: u32,
+    /// Agents at work who serve it: ready, reserved, talking or in wrap-up.
+    pub at_work: u32,
     /// Lines in the air before (intents included).
     pub in_air: u32,
     /// Lines its mode asks for beyond those in the air, before limits.
     pub wanted: u32,
     /// What stopped it from starting more.
     pub bound: Bound,
+    /// What it reckoned with; `None` before the campaign has enough calls behind it.
+    pub why: Option<Forecast>,
+}
+
+/// What a decision reckoned with. Whole numbers, so that a replay says the same everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Forecast {
+    /// How far ahead it looked, in milliseconds; 0: no forecast, the figures of the moment.
+    pub within_ms: u32,
+    /// Agents expected to be free by then, in thousandths.
+    pub agents_milli: u32,
+    /// Answers expected by then of the lines in the air, those just started included, in thousandths.
+    pub answers_milli: u32,
+    /// Share of calls that a person answers, in millionths.
+    pub answer_rate_ppm: u32,
+    /// Abandoned calls that the campaign may still have in its window, in thousandths; below 0: overdrawn. `None`: without a cap.
+    pub budget_milli: Option<i32>,
 }
 
 /// What bounds a decision.
@@ -343,6 +497,28 @@ pub enum Bound {
     Cps,
     /// No trunk is up with a free channel.
     Trunks,
-    /// Dialling is stopped, or the store does not keep up.
+    /// Dialling is stopped by hand.
     Stopped,
+    /// The abandon ledger: no further line without a free agent of its own.
+    Budget,
+    /// Its calling hours, everywhere.
+    Window,
+    /// The store does not keep up.
+    Store,
+}
+
+impl Bound {
+    /// All bounds, in the order of their metric label.
+    pub const ALL: [Bound; 10] = [
+        Self::Nothing,
+        Self::Agents,
+        Self::Leads,
+        Self::Lines,
+        Self::Cps,
+        Self::Trunks,
+        Self::Stopped,
+        Self::Budget,
+        Self::Window,
+        Self::Store,
+    ];
 }

@@ -56,7 +56,55 @@ pub enum Input {
         follow_up: Option<UnixMs>,
     },
 
+    /// The agent wants the lead that he looks at dialled.
+    AgentAccepts {
+        /// Who.
+        agent: AgentId,
+        /// The preview's id, which will be the call's.
+        attempt: AttemptId,
+        /// The client's own number of this request.
+        request: u64,
+    },
+    /// The agent does not want it.
+    AgentSkips {
+        /// Who.
+        agent: AgentId,
+        /// The preview's id.
+        attempt: AttemptId,
+        /// The client's own number of this request.
+        request: u64,
+        /// An index into the configured reasons.
+        reason: u8,
+    },
+    /// The agent dials by hand and asks for a lead to work on.
+    AgentNext {
+        /// Who.
+        agent: AgentId,
+        /// The client's own number of this request.
+        request: u64,
+        /// Only of this campaign; `None`: of any that he serves.
+        campaign: Option<CampaignId>,
+    },
+    /// The agent dials a lead by hand: one that he has found, or the person of the call that just ended.
+    AgentDials {
+        /// Who.
+        agent: AgentId,
+        /// The client's own number of this request.
+        request: u64,
+        /// Whom.
+        lead: LeadId,
+    },
+
     // -- leads
+    /// A lead for a call by hand, answering an `Effect::FetchLead`; `None`: it is not there, done, or out already.
+    LeadFetched {
+        /// Who asked.
+        agent: AgentId,
+        /// The number of his request.
+        request: u64,
+        /// The lead and its campaign.
+        lead: Option<(CampaignId, Box<LeadFacts>)>,
+    },
     /// Leads for the hot window, answering an `Effect::Refill`.
     Leads {
         /// Of which campaign.

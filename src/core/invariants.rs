@@ -32,6 +32,18 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
                     ));
                 }
             }
+            Place::Previewing { attempt, until } => {
+                let shown = view.previews.get(attempt);
+                if shown.is_none_or(|preview| preview.agent != agent.id) {
+                    return Err(format!(
+                        "agent {} looks at preview {attempt}, which is not his",
+                        agent.id
+                    ));
+                }
+                if until + Duration::from_secs(1) < view.latest {
+                    return Err(format!("preview {attempt} outlived its deadline"));
+                }
+            }
             Place::Wrap { attempt, .. } => {
                 if !agent.outcome_kept && !view.unspoken.contains(&attempt) {
                     return Err(format!(
@@ -41,6 +53,24 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
                 }
             }
             Place::Offline | Place::Break(_) | Place::Ready | Place::Manual => {}
+        }
+    }
+    for preview in view.previews.all(|_| true) {
+        let id = preview.attempt;
+        let place = view.agents.get(preview.agent).map(|agent| agent.place);
+        if !matches!(place, Some(Place::Previewing { attempt, .. }) if attempt == id) {
+            return Err(format!(
+                "preview {id} is with agent {}, who is {place:?}",
+                preview.agent
+            ));
+        }
+        if !view.rules.holds(preview.person, preview.number, id) {
+            return Err(format!("preview {id} does not hold its person and number"));
+        }
+        if !view.leads.is_out(preview.lead) || view.attempts.contains_key(&id) {
+            return Err(format!(
+                "the lead of preview {id} is not out, or dialled already"
+            ));
         }
     }
     let mut trunk_use = vec![0u32; view.trunks.len()];
@@ -123,10 +153,10 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
             view.waiting
         ));
     }
-    let alive = view.attempts.len();
+    let alive = view.attempts.len() + view.previews.len();
     if view.rules.in_air() != (alive, alive) || view.leads.out() != alive {
         return Err(format!(
-            "{alive} attempts alive, {:?} persons and numbers held, {} leads out",
+            "{alive} attempts and previews alive, {:?} persons and numbers held, {} leads out",
             view.rules.in_air(),
             view.leads.out()
         ));

@@ -185,6 +185,7 @@ impl Leads {
     pub(crate) fn head(&mut self, stream: StreamId, now: UnixMs) -> Option<i32> {
         let queue = &mut self.streams[stream.0].queue;
         ripen(queue, &self.hot, now);
+        drop_stale(queue, &self.hot);
         queue.due.peek().map(|(_, priority, _, _)| *priority)
     }
 
@@ -192,8 +193,15 @@ impl Leads {
     pub(crate) fn take(&mut self, stream: StreamId, now: UnixMs) -> Option<LeadId> {
         let queue = &mut self.streams[stream.0].queue;
         ripen(queue, &self.hot, now);
+        drop_stale(queue, &self.hot);
         let (_, _, _, Reverse(lead)) = queue.due.pop()?;
         self.mark_out(lead)
+    }
+
+    /// Takes this very lead, wherever it waits and whatever its time; `false`: it is not here, or in the air. Its place in the
+    /// queue goes stale.
+    pub(crate) fn take_this(&mut self, lead: LeadId) -> bool {
+        self.hot.get(&lead).is_some_and(|hot| !hot.out) && self.mark_out(lead).is_some()
     }
 
     /// Agents for whom a call of their own is due.
@@ -203,6 +211,7 @@ impl Leads {
             .iter_mut()
             .filter_map(|(agent, queue)| {
                 ripen(queue, hot, now);
+                drop_stale(queue, hot);
                 (!queue.due.is_empty()).then_some(*agent)
             })
             .collect()
@@ -212,6 +221,7 @@ impl Leads {
     pub(crate) fn take_personal(&mut self, agent: AgentId, now: UnixMs) -> Option<LeadId> {
         let queue = self.personal.get_mut(&agent)?;
         ripen(queue, &self.hot, now);
+        drop_stale(queue, &self.hot);
         let (_, _, _, Reverse(lead)) = queue.due.pop()?;
         self.mark_out(lead)
     }
@@ -282,9 +292,27 @@ fn ripen(queue: &mut Queue, hot: &Map<LeadId, Hot>, now: UnixMs) {
             return;
         }
         queue.later.pop();
-        if let Some(hot) = hot.get(&lead) {
+        // One that was taken, and put back for another time, waits under that one.
+        if let Some(hot) = hot.get(&lead)
+            && !hot.out
+            && hot.facts.not_before == not_before
+        {
             queue.due.push(rank(&hot.facts));
         }
+    }
+}
+
+/// A lead that was taken out of the middle left its place behind.
+fn drop_stale(queue: &mut Queue, hot: &Map<LeadId, Hot>) {
+    while let Some(first) = queue.due.peek() {
+        let Reverse(lead) = first.3;
+        let stands = hot
+            .get(&lead)
+            .is_some_and(|hot| !hot.out && rank(&hot.facts) == *first);
+        if stands {
+            return;
+        }
+        queue.due.pop();
     }
 }
 
@@ -337,6 +365,29 @@ mod tests {
             !leads.admit(CampaignId(0), lead(5, 1, 1), &[], UnixMs(0)),
             "still here while in the air"
         );
+    }
+
+    #[test]
+    fn a_lead_taken_out_of_the_middle_is_not_taken_again_by_its_old_place() {
+        let mut leads = Leads::default();
+        let now = UnixMs(50);
+        for (id, not_before) in [(1, 0), (2, 0), (3, 100)] {
+            leads.admit(CampaignId(0), lead(id, 1, not_before), &[], now);
+        }
+        assert!(leads.take_this(LeadId(1)) && !leads.take_this(LeadId(1)));
+        assert!(leads.take_this(LeadId(3)) && !leads.take_this(LeadId(9)));
+        assert_eq!(leads.take(StreamId(0), now), Some(LeadId(2)));
+        assert_eq!(leads.take(StreamId(0), now), None);
+        leads.put_back(LeadId(1), UnixMs(200), now);
+        leads.put_back(LeadId(3), UnixMs(300), now);
+        assert_eq!(
+            leads.head(StreamId(0), UnixMs(199)),
+            None,
+            "their old times are no more"
+        );
+        assert_eq!(leads.take(StreamId(0), UnixMs(200)), Some(LeadId(1)));
+        assert_eq!(leads.take(StreamId(0), UnixMs(300)), Some(LeadId(3)));
+        assert_eq!(leads.take(StreamId(0), UnixMs(900)), None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Plain numbers and names of campaigns and trunks; never a person. The floor fills it once per publication and hands it
 //! out whole: a reader sees one instant, never half of two.
 
-use crate::core::settings::{CampaignState, DialMode};
+use crate::core::ledger::Standing;
+use crate::core::settings::{AbandonDenominator, AbandonWindow, CampaignState, DialMode};
 
 /// The floor at one instant.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,8 +61,25 @@ pub struct CampaignPicture {
     pub outcomes: u64,
     /// Leads in the hot window.
     pub hot_leads: u32,
+    /// Its abandon ledger.
+    pub ledger: LedgerPicture,
     /// Times a gate held a lead back, in the order of [`crate::core::rules::Gate::ALL`], since the start.
     pub held: [u64; 6],
+}
+
+/// One campaign's abandon ledger.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LedgerPicture {
+    /// Where it stands with its cap.
+    pub standing: Standing,
+    /// Over which time.
+    pub window: AbandonWindow,
+    /// What abandoned calls are divided by.
+    pub denominator: AbandonDenominator,
+    /// Events that may have cost a guarantee, in the order of [`crate::core::ledger::NamedEvent::ALL`], since the start.
+    pub named: [u64; 6],
+    /// Abandonments that broke a guarantee, since the start.
+    pub broken: u64,
 }
 
 /// One trunk.

@@ -4,6 +4,7 @@
 //! home floor, so the caps are exact. Asked twice: when the attempt is reserved, and when its INVITE is released.
 
 use crate::core::Map;
+use crate::core::effect::Refusal;
 use crate::core::settings::{GateSettings, ZoneTable};
 use crate::ids::{AttemptId, NumberId, PersonId, ZoneId};
 use crate::time::{Mono, Now, UnixMs};
@@ -56,6 +57,15 @@ impl Gate {
 pub(crate) struct Held {
     pub(crate) gate: Gate,
     pub(crate) next: Option<UnixMs>,
+}
+
+impl From<Held> for Refusal {
+    fn from(held: Held) -> Self {
+        Refusal::Held {
+            gate: held.gate,
+            next: held.next,
+        }
+    }
 }
 
 /// Whom the gate is asked about.
@@ -282,7 +292,7 @@ impl Rules {
         Ok(())
     }
 
-    /// The attempt is in the air: person and number are taken.
+    /// The attempt is in the air, or its lead on a screen: person and number are taken.
     pub(crate) fn reserve(&mut self, person: PersonId, number: NumberId, attempt: AttemptId) {
         self.persons.entry(person).or_default().in_air = Some(attempt);
         self.numbers_in_air.insert(number, attempt);
@@ -348,8 +358,34 @@ fn local_day(zone: &ZoneTable, at: UnixMs) -> i64 {
     local_ms(zone, at).div_euclid(DAY_MS)
 }
 
+/// The local day at `at`, its number in its month (1..=31), and how many days that month has.
+///
+/// Days to dates after Howard Hinnant's "chrono-compatible low-level date algorithms": years begin in March, so that the leap day
+/// is their last.
+pub(crate) fn local_civil(zone: &ZoneTable, at: UnixMs) -> (i64, u32, u32) {
+    let day = local_day(zone, at);
+    let since = day + 719_468;
+    let era = since.div_euclid(146_097);
+    let of_era = since.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * from_march + 2) / 5 + 1;
+    // January and February belong to the civil year after.
+    let year = year_of_era + era * 400 + i64::from(from_march >= 10);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match from_march {
+        // March, May, July, August, October, December, January
+        0 | 2 | 4 | 5 | 7 | 9 | 10 => 31,
+        11 if is_leap => 29,
+        11 => 28,
+        _ => 30,
+    };
+    (day, of_month as u32, days)
+}
+
 /// The instant at which a local day begins; where a clock change makes it ambiguous, the later one.
-fn start_of_local_day(zone: &ZoneTable, day: i64, near: UnixMs) -> UnixMs {
+pub(crate) fn start_of_local_day(zone: &ZoneTable, day: i64, near: UnixMs) -> UnixMs {
     let guess = UnixMs(day * DAY_MS - offset_s(zone, near) * 1_000);
     UnixMs(day * DAY_MS - offset_s(zone, guess) * 1_000).max(guess)
 }

@@ -1,10 +1,16 @@
 //! What the floor is told to obey. Checked before it arrives: `config` fills it, the floor never doubts it.
 
+mod abandon;
+
+pub use abandon::{AbandonDenominator, AbandonSettings, AbandonStrength, AbandonWindow};
+
 use crate::core::input::AgentSeat;
+use crate::core::ledger::LedgerHistory;
 use crate::core::results::SystemResult;
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// Everything a floor starts with.
@@ -91,9 +97,13 @@ pub struct TrunkSettings {
     pub failover_on_silence: bool,
 }
 
-/// How a campaign chooses the number of lines.
+/// Who starts a campaign's calls, and how many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DialMode {
+    /// Nobody but the agents: each dials for himself.
+    Manual,
+    /// A free agent is shown the next lead and says whether it is dialled.
+    Preview,
     /// One line per free agent.
     Progressive,
     /// Lines per agent at work (ready, talking or in wrap-up), in thousandths; calls with agents count as lines.
@@ -106,6 +116,47 @@ pub enum DialMode {
         /// 1,200 is 1.2 lines per free agent.
         milli: u32,
     },
+    /// As many lines as the forecast of free agents and answers allows.
+    Predictive,
+}
+
+impl DialMode {
+    /// Whether pacing starts lines in this mode; in the others an agent asks for each call.
+    pub const fn starts_lines(self) -> bool {
+        match self {
+            Self::Manual | Self::Preview => false,
+            Self::Progressive
+            | Self::LinesPerAgent { .. }
+            | Self::LinesPerFreeAgent { .. }
+            | Self::Predictive => true,
+        }
+    }
+
+    /// The word in configuration, API and metrics labels. Both ratios are "ratio".
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Preview => "preview",
+            Self::Progressive => "progressive",
+            Self::LinesPerAgent { .. } | Self::LinesPerFreeAgent { .. } => "ratio",
+            Self::Predictive => "predictive",
+        }
+    }
+}
+
+/// As a supervisor says it: "1.2 lines per free agent".
+impl fmt::Display for DialMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ratio = |milli: u32| f64::from(milli) / 1_000.0;
+        match *self {
+            Self::Manual => f.write_str("by hand, each agent for himself"),
+            Self::Preview => f.write_str("what agents accept after a preview"),
+            Self::Progressive => f.write_str("one line per free agent"),
+            Self::LinesPerAgent { milli } => write!(f, "{} lines per agent", ratio(milli)),
+            Self::LinesPerFreeAgent { milli } => write!(f, "{} lines per free agent", ratio(milli)),
+            Self::Predictive => f.write_str("as many lines as its forecast allows"),
+        }
+    }
 }
 
 /// Whether a campaign dials.
@@ -135,6 +186,44 @@ pub struct SkillNeed {
     pub skill: SkillId,
     /// Least level, 1..=10.
     pub level: u8,
+}
+
+/// What happens when an agent says nothing about the lead that he is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PreviewTimeout {
+    /// It is dialled.
+    Dial,
+    /// It counts as skipped; whoever may not skip any more goes on break.
+    Skip,
+    /// The agent goes on break, the lead goes back.
+    Break,
+}
+
+/// How leads are shown before they are dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PreviewSettings {
+    /// How long an agent may look. Default 30 s.
+    pub timeout: Duration,
+    /// What happens then. Default [`PreviewTimeout::Skip`].
+    pub on_timeout: PreviewTimeout,
+    /// Previews that an agent may skip in a row; then he dials, or goes on break. Default 3.
+    pub skips_max: u8,
+    /// How long a skipped lead stays away. Default 1 h.
+    pub skip_gap: Duration,
+    /// How long an agent who dials by hand may hold a lead that he asked for. Default 5 min.
+    pub hold: Duration,
+}
+
+impl Default for PreviewSettings {
+    fn default() -> Self {
+        PreviewSettings {
+            timeout: Duration::from_secs(30),
+            on_timeout: PreviewTimeout::Skip,
+            skips_max: 3,
+            skip_gap: Duration::from_secs(3_600),
+            hold: Duration::from_secs(300),
+        }
+    }
 }
 
 /// The rules that hold before any dial of a campaign.
@@ -184,6 +273,9 @@ pub struct CampaignSettings {
     pub wrap: Duration,
     /// What happens when it is over.
     pub wrap_overrun: WrapOverrun,
+    /// How leads are shown before they are dialled.
+    #[serde(default)]
+    pub preview: PreviewSettings,
     /// Trunks in order of preference within equal trunk priority; empty: all.
     pub trunks: Vec<TrunkId>,
     /// Skills that every call of the campaign needs.
@@ -192,6 +284,8 @@ pub struct CampaignSettings {
     pub gate: GateSettings,
     /// Attempts after which a lead is done, over all days.
     pub attempts_max: u16,
+    /// What is promised about people who answer and find nobody.
+    pub abandon: AbandonSettings,
     /// When a lead returns, by result; results that are absent use [`SystemResult::default_recycle`].
     pub recycle: Vec<(SystemResult, Recycle)>,
 }
@@ -229,6 +323,8 @@ pub enum Edit {
     CampaignMode(CampaignId, DialMode),
     /// What an agent serves and can do now, if he is logged in: campaigns and skills may be new.
     Agent(AgentSeat),
+    /// What earlier runs left in a campaign's abandon ledger. Comes once, before the campaign dials.
+    Ledger(CampaignId, LedgerHistory),
 }
 
 impl Settings {

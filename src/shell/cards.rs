@@ -108,12 +108,13 @@ impl Cards {
     /// Builds the card of an attempt in the `CallBook`, or builds it anew after its facts changed. Never waits; a full queue is
     /// counted and makes the card late.
     pub fn stage(&self, attempt: AttemptId) {
-        self.order(&self.ordinary, attempt);
+        let _ = self.order(&self.ordinary, attempt);
     }
 
     /// The same, ahead of all others: somebody is on the line already.
-    pub fn stage_now(&self, attempt: AttemptId) {
-        self.order(&self.urgent, attempt);
+    /// `false`: the queue is full.
+    pub fn stage_now(&self, attempt: AttemptId) -> bool {
+        self.order(&self.urgent, attempt)
     }
 
     /// The attempt is over: its staged bytes are overwritten. Call it before the entry leaves the `CallBook`.
@@ -157,13 +158,21 @@ impl Cards {
         )
     }
 
-    fn order(&self, lane: &Option<Sender<AttemptId>>, attempt: AttemptId) {
+    /// The campaign of this name.
+    pub fn campaign_named(&self, name: &str) -> Option<CampaignId> {
+        let board = self.shared.board.load();
+        let place = board.iter().position(|context| context.campaign == name)?;
+        u16::try_from(place).ok().map(CampaignId)
+    }
+
+    fn order(&self, lane: &Option<Sender<AttemptId>>, attempt: AttemptId) -> bool {
         let taken = lane
             .as_ref()
             .is_some_and(|lane| lane.try_send(attempt).is_ok());
         if !taken {
             self.shared.add(CardCount::Refused);
         }
+        taken
     }
 }
 

@@ -32,6 +32,7 @@ pub use names::{
 pub use timing::{Latency, Timing};
 
 use crate::core::effect::Bound;
+use crate::core::ledger::NamedEvent;
 use crate::core::picture::Picture;
 use crate::ids::CampaignId;
 use crate::shell::store::writer::StoreStats;
@@ -274,6 +275,11 @@ impl Metrics {
             .absolute(picture.wrap_overruns);
         self.counter(CounterName::FloorInvariantFaults, &[])
             .absolute(picture.invariant_faults);
+        for (place, event) in NamedEvent::ALL.iter().enumerate() {
+            let ledgers = picture.campaigns.iter().map(|campaign| &campaign.ledger);
+            self.counter(CounterName::FloorNamedEvents, &[event.code()])
+                .absolute(ledgers.map(|ledger| ledger.named[place]).sum());
+        }
         locked(&self.shown).take(self, picture, &locked(&self.trunks));
         self.observe_process();
     }

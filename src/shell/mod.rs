@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod cards;
+pub mod decisions;
 pub mod desks;
 pub mod doctor;
 pub mod floor_thread;

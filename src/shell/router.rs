@@ -1,18 +1,20 @@
 //! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
 //! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
 
-use crate::core::effect::{Effect, LeadNext};
+use crate::core::effect::{Effect, LeadNext, PreviewEnd, PreviewOffer};
 use crate::core::input::{Input, LegEvent, LegFailure};
+use crate::core::ledger::LedgerNews;
 use crate::core::results::SystemResult;
-use crate::ids::{AgentId, AttemptId};
+use crate::ids::{AgentId, AttemptId, CampaignId};
 use crate::shell::cards::Cards;
+use crate::shell::decisions::Decider;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;
 use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
 use crate::shell::media::MediaPlane;
 use crate::shell::sip::{self, OsRandom, SipLane};
-use crate::shell::store::StoreOrder;
 use crate::shell::store::hopper::Hopper;
+use crate::shell::store::{CallIdentity, LeadRecord, StoreOrder};
 use crate::time::{Mono, Now};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -51,6 +53,8 @@ pub struct Router {
     pub caller_ids: CallerIds,
     /// When intents were ordered.
     pub ordered: OrderedAt,
+    /// The last pacing decisions, for those who ask why.
+    pub decisions: Decider,
     /// Where Call-IDs, tags and branches come from.
     pub random: OsRandom,
     /// What follows is the router's own; see [`Router::books`].
@@ -148,10 +152,46 @@ impl Route for Router {
                 };
                 self.keep(StoreOrder::LeadReturned { lead, next });
             }
-            Effect::Decided(decision) => {
-                tracing::debug!(campaign = %decision.campaign, launched = decision.launched, bound = ?decision.bound, "Pacing.");
+            Effect::Exposed {
+                campaign,
+                exposure,
+                at,
+                ..
+            } => self.keep(StoreOrder::Exposed {
+                campaign,
+                exposure,
+                at,
+            }),
+            Effect::Ledger { campaign, news } => tell_ledger(campaign, news),
+            Effect::Preview(offer) => self.preview(&offer),
+            Effect::PreviewOver {
+                attempt,
+                agent,
+                lead,
+                why,
+            } => {
+                self.desks.preview_over(attempt, agent, why);
+                if let PreviewEnd::Skipped(reason) = why {
+                    tracing::info!(%agent, %lead, reason, "An agent skipped a lead.");
+                }
+                self.forget(attempt);
             }
+            Effect::FetchLead {
+                agent,
+                request,
+                lead,
+            } => {
+                if self.hopper.fetch(agent, request, lead).is_err() {
+                    self.tell(Input::LeadFetched {
+                        agent,
+                        request,
+                        lead: None,
+                    });
+                }
+            }
+            Effect::Decided(decision) => self.decisions.keep(now.unix, decision),
             Effect::Show { .. }
+            | Effect::Personal(_)
             | Effect::Agent(_)
             | Effect::CallEnded { .. }
             | Effect::Refuse { .. } => {}
@@ -186,7 +226,64 @@ impl Route for Router {
     }
 }
 
+/// What happens in an abandon ledger is rare, and somebody should hear of it.
+fn tell_ledger(campaign: CampaignId, news: LedgerNews) {
+    match news {
+        LedgerNews::OverCap => tracing::warn!(
+            %campaign,
+            "The campaign passed its abandon cap: no line starts without a free agent until it is kept again."
+        ),
+        LedgerNews::UnderCap => {
+            tracing::info!(%campaign, "The campaign keeps its abandon cap again.");
+        }
+        LedgerNews::Named(event) => tracing::warn!(
+            %campaign,
+            event = event.code(),
+            "An event may cost the campaign its abandon guarantee."
+        ),
+        LedgerNews::Broken { named: true } => {
+            tracing::warn!(%campaign, "An abandoned call broke the guarantee, by an event that was named.");
+        }
+        LedgerNews::Broken { named: false } => {
+            tracing::error!(%campaign, "An abandoned call broke the guarantee, and no event explains it.");
+        }
+        LedgerNews::WindowClosed { counts, kept } => tracing::info!(
+            %campaign,
+            served = counts.served,
+            abandoned = counts.abandoned,
+            left_early = counts.left_early,
+            machines = counts.machines,
+            kept,
+            "A window of the abandon ledger closed."
+        ),
+    }
+}
+
 impl Router {
+    /// The lead's card is made and shown; the call that may come of it is in the book already.
+    fn preview(&mut self, offer: &PreviewOffer) {
+        match self.leads.get(&offer.lead).map(|lead| Arc::clone(&lead)) {
+            Some(lead) => {
+                let identity = sip::new_identity(&mut self.random);
+                self.open_call(offer.attempt, identity, lead);
+            }
+            None => {
+                tracing::error!(lead = %offer.lead, "A lead of the hot window is not in the address book.");
+            }
+        }
+        self.desks.preview(offer);
+    }
+
+    fn open_call(&self, attempt: AttemptId, identity: CallIdentity, lead: Arc<LeadRecord>) {
+        let entry = CallEntry {
+            identity,
+            number: lead.e164.clone(),
+            lead,
+            card: None,
+        };
+        self.calls.insert(attempt, entry);
+    }
+
     /// The intent goes to the disk, and meanwhile the card is made.
     fn dial(&mut self, order: crate::core::effect::DialOrder, now: Now) {
         let (attempt, route_try) = (order.attempt, order.route_try);
@@ -195,17 +292,16 @@ impl Router {
             return self.tell(Input::IntentFailed(attempt, route_try));
         };
         let identity = sip::new_identity(&mut self.random);
-        if route_try == 1 {
-            let entry = CallEntry {
-                identity: identity.clone(),
-                number: lead.e164.clone(),
-                lead,
-                card: None,
-            };
-            self.calls.insert(attempt, entry);
-            self.cards.stage(attempt);
-        } else if let Some(mut entry) = self.calls.get_mut(&attempt) {
+        // A later route try, or a call that was shown before it was dialled, has its card already.
+        let known = self.calls.get_mut(&attempt).map(|mut entry| {
             entry.identity = identity.clone();
+            entry.card.is_some()
+        });
+        if known.is_none() && route_try == 1 {
+            self.open_call(attempt, identity.clone(), lead);
+        }
+        if route_try == 1 && known != Some(true) {
+            self.cards.stage(attempt);
         }
         self.ordered.insert(attempt, now.mono);
         if self

@@ -7,10 +7,12 @@ use crate::config::{Config, InForce, ServeRefused, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
+use crate::core::settings::Edit;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
 use crate::shell::cards::Cards;
+use crate::shell::decisions::Decisions;
 use crate::shell::desks::{
     self, AgentDirectory, DeskParts, DeskSettings, DeskTimes, Desks, LoggedIn, LoginRefused,
 };
@@ -128,6 +130,17 @@ pub fn serve(
     engine.run(&stop_signals, &runtime, &service)
 }
 
+/// The first fact that the floor learns: what earlier runs left in the abandon ledgers. Nobody may be dialled before.
+fn remember_ledgers(lane: &FloorLane, recovery: &Recovery) -> Result<(), ServeError> {
+    let ledgers = recovery.ledgers.iter().cloned();
+    let edits: Vec<Edit> = ledgers.map(|(id, kept)| Edit::Ledger(id, kept)).collect();
+    if edits.is_empty() {
+        return Ok(());
+    }
+    lane.urgent(Input::Edits(edits))
+        .map_err(|_| io("the floor's lane")(std::io::ErrorKind::WouldBlock.into()))
+}
+
 /// Everything that is open.
 struct Engine {
     recovery: Recovery,
@@ -167,6 +180,7 @@ impl Engine {
         let store = store.follow(names.clone());
 
         let (lane, inbox) = floor_lanes(URGENT_LANE, BULK_LANE);
+        remember_ledgers(&lane, &recovery)?;
         let calls: CallBook = Arc::default();
         let leads: LeadBook = Arc::default();
         let ordered: OrderedAt = Arc::default();
@@ -266,8 +280,10 @@ impl Engine {
         .act();
         hangups.each(runtime, Arc::clone(&reload));
         let (stop_tasks, stopping) = tokio::sync::watch::channel(false);
+        let decisions = Decisions::default();
         let state = ApiState {
             floor: lane.clone(),
+            decisions: decisions.clone(),
             picture: Arc::clone(&picture),
             campaigns,
             reload,
@@ -277,7 +293,12 @@ impl Engine {
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts,
         };
-        let tasks = runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+        let log_of_decisions = decisions
+            .clone()
+            .log(Arc::clone(&picture), stopping.clone());
+        let mut tasks =
+            runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+        tasks.push(runtime.spawn(log_of_decisions));
 
         // Only now: a start that fails for a taken port must not put the last run's log away.
         let log = match config.input_log.as_ref().zip(recorded) {
@@ -301,6 +322,7 @@ impl Engine {
                 leads,
                 caller_ids,
                 ordered,
+                decisions: decisions.decider(),
                 random: OsRandom::new()?,
                 books: Books::default(),
             },

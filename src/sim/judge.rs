@@ -1,9 +1,12 @@
 //! Watches the orders that leave a floor and holds them against the promises. Keeps its own books; trusts none of the floor's.
 
-use crate::core::effect::{Effect, LeadNext};
+use crate::core::effect::{
+    DialOrder, Effect, LeadNext, PersonalNews, PersonalStage, PreviewEnd, PreviewOffer, Refusal,
+};
 use crate::core::results::SystemResult;
-use crate::core::settings::{CampaignState, Edit};
+use crate::core::settings::{CampaignState, Edit, Settings};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+use crate::sim::promises::Promises;
 use crate::time::{Mono, Now, UnixMs};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -22,6 +25,8 @@ struct Case {
     shown: Option<AgentId>,
     ended_talk: bool,
     result: Option<SystemResult>,
+    /// What the agent for whom it was made was told of its end.
+    told_over: Option<SystemResult>,
     outcomes: u32,
 }
 
@@ -36,6 +41,23 @@ pub struct PersonRules {
     pub offset_ms: i64,
     /// Calling window in minutes of the local day.
     pub window_min: (i64, i64),
+}
+
+/// How often agents decided on calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hands {
+    /// Leads shown.
+    pub shown: usize,
+    /// Of those, dialled.
+    pub dialled: usize,
+    /// Of those, skipped by the agent or by their time.
+    pub skipped: usize,
+    /// Of those, taken away by a rule, a pause or a stop.
+    pub withdrawn: usize,
+    /// Calls to leads that agents named.
+    pub by_name: usize,
+    /// Times a rule refused one of their calls.
+    pub held: usize,
 }
 
 /// The judge.
@@ -56,14 +78,22 @@ pub struct Judge {
     blocked_persons: BTreeSet<PersonId>,
     blocked_numbers: BTreeSet<NumberId>,
     stopped: bool,
-    last_attempt: u64,
+    promises: Promises,
+    /// Leads on screens: agent, lead, and until when.
+    previews: BTreeMap<AttemptId, (AgentId, LeadId, UnixMs)>,
+    hands: Hands,
     faults: Vec<String>,
 }
 
 impl Judge {
-    /// A judge for these rules.
-    pub fn new(rules: PersonRules) -> Self {
+    /// A judge for these rules, of a floor with these settings.
+    pub fn new(rules: PersonRules, settings: &Settings) -> Self {
+        let mut promises = Promises::default();
+        for (number, campaign) in settings.campaigns.iter().enumerate() {
+            promises.promise(CampaignId(number as u16), &campaign.abandon);
+        }
         Judge {
+            promises,
             rules,
             rules_of: BTreeMap::new(),
             rates: BTreeMap::new(),
@@ -77,7 +107,8 @@ impl Judge {
             blocked_persons: BTreeSet::new(),
             blocked_numbers: BTreeSet::new(),
             stopped: false,
-            last_attempt: 0,
+            previews: BTreeMap::new(),
+            hands: Hands::default(),
             faults: Vec::new(),
         }
     }
@@ -96,6 +127,16 @@ impl Judge {
             cases.clone().filter(|case| case.shown.is_some()).count(),
             cases.map(|case| case.outcomes as usize).sum(),
         )
+    }
+
+    /// People abandoned by campaigns that guarantee their cap.
+    pub fn abandoned_under_guarantee(&self) -> usize {
+        self.promises.abandoned()
+    }
+
+    /// What agents decided so far.
+    pub fn hands(&self) -> Hands {
+        self.hands
     }
 
     /// Results so far, with their counts.
@@ -138,6 +179,7 @@ impl Judge {
 
     /// The world gave the floor a new configuration.
     pub fn edits(&mut self, edits: &[Edit]) {
+        self.promises.edits(edits);
         for edit in edits {
             match edit {
                 Edit::Campaign(id, settings) => {
@@ -160,7 +202,11 @@ impl Judge {
                 Edit::TrunkClosed(id) => {
                     self.closed_trunks.insert(*id);
                 }
-                Edit::Floor(_) | Edit::Zone(..) | Edit::CampaignMode(..) | Edit::Agent(_) => {}
+                Edit::Floor(_)
+                | Edit::Zone(..)
+                | Edit::CampaignMode(..)
+                | Edit::Agent(_)
+                | Edit::Ledger(..) => {}
             }
         }
     }
@@ -195,13 +241,16 @@ impl Judge {
 
     /// Holds one order against the promises.
     pub fn see(&mut self, now: Now, effect: &Effect) {
+        if let Some(what) = self.promises.see(now, effect) {
+            self.fault(now, what);
+        }
         match effect {
             Effect::Dial(order) => {
                 if order.route_try == 1 {
-                    if order.attempt.0 <= self.last_attempt {
+                    if self.cases.contains_key(&order.attempt) {
                         self.fault(now, format!("attempt id {} is not new", order.attempt));
                     }
-                    self.last_attempt = order.attempt.0;
+                    self.see_dial_beside_previews(now, order);
                     if let Some(other) = self.persons_in_air.insert(order.person, order.attempt) {
                         self.fault(
                             now,
@@ -233,6 +282,7 @@ impl Judge {
                         shown: None,
                         ended_talk: false,
                         result: None,
+                        told_over: None,
                         outcomes: 0,
                     };
                     self.cases.insert(order.attempt, case);
@@ -263,6 +313,28 @@ impl Judge {
                 }
                 self.see_release(now, *attempt, *route_try);
             }
+            Effect::Preview(offer) => self.see_preview(now, offer),
+            Effect::PreviewOver {
+                attempt,
+                agent,
+                lead,
+                why,
+            } => {
+                match why {
+                    PreviewEnd::Skipped(_) | PreviewEnd::TimedOut => self.hands.skipped += 1,
+                    PreviewEnd::Withdrawn => self.hands.withdrawn += 1,
+                    PreviewEnd::GivenBack => {}
+                }
+                let was = self.previews.remove(attempt);
+                if was.is_none_or(|(of, what, _)| (of, what) != (*agent, *lead)) {
+                    self.fault(now, format!("preview {attempt} ended and was not there"));
+                }
+            }
+            Effect::Refuse {
+                why: Refusal::Held { .. },
+                ..
+            } => self.hands.held += 1,
+            Effect::Personal(news) => self.see_personal(now, news),
             Effect::Show { attempt, agent, .. } => {
                 if let Some(other) = self.agent_call.insert(*agent, *attempt) {
                     self.fault(
@@ -313,6 +385,17 @@ impl Judge {
                             closed.attempt,
                             closed.result.code(),
                             case.shown
+                        ),
+                    );
+                }
+                if case.told_over.is_some_and(|told| told != closed.result) {
+                    self.fault(
+                        now,
+                        format!(
+                            "attempt {} is {}, its agent heard {:?}",
+                            closed.attempt,
+                            closed.result.code(),
+                            case.told_over
                         ),
                     );
                 }
@@ -380,7 +463,97 @@ impl Judge {
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
+            | Effect::Exposed { .. }
+            | Effect::Ledger { .. }
+            | Effect::FetchLead { .. }
             | Effect::Decided(_) => {}
+        }
+    }
+
+    /// A lead appears on a screen: nobody else looks at it or is being called about it, and the agent has nothing else to do.
+    fn see_preview(&mut self, now: Now, offer: &PreviewOffer) {
+        let id = offer.attempt;
+        self.hands.shown += 1;
+        if self.cases.contains_key(&id) {
+            self.fault(now, format!("preview {id} has the id of an attempt"));
+        }
+        if offer.until < now.unix {
+            self.fault(now, format!("preview {id} is over before it begins"));
+        }
+        if self.agent_call.contains_key(&offer.agent) {
+            self.fault(now, format!("preview {id} for an agent who talks"));
+        }
+        if self.stopped
+            || !matches!(
+                self.states.get(&offer.campaign),
+                None | Some(CampaignState::Running)
+            )
+        {
+            self.fault(now, format!("preview {id} although nothing is dialled"));
+        }
+        for (other, (agent, lead, _)) in self.previews.clone() {
+            if agent == offer.agent || lead == offer.lead {
+                self.fault(
+                    now,
+                    format!("previews {other} and {id} share an agent or a lead"),
+                );
+            }
+        }
+        self.previews
+            .insert(id, (offer.agent, offer.lead, offer.until));
+        let late: Vec<AttemptId> = self
+            .previews
+            .iter()
+            .filter(|(_, (_, _, until))| now.unix.0 > until.0 + 1_000)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            self.fault(now, format!("preview {id} outlived its deadline"));
+        }
+    }
+
+    /// What an agent hears of a call made for him is true: it left, it rings, or it is about to end with this very result.
+    fn see_personal(&mut self, now: Now, news: &PersonalNews) {
+        let id = news.attempt;
+        let Some(case) = self.cases.get_mut(&id) else {
+            return self.fault(now, format!("news of call {id}, which never began"));
+        };
+        let is_true = match news.stage {
+            PersonalStage::Dialling => case.released > 0 && case.result.is_none(),
+            PersonalStage::Ringing => case.rang && case.result.is_none(),
+            PersonalStage::Over(result) => {
+                let is_first = case.told_over.replace(result).is_none();
+                is_first && case.shown.is_none() && case.result.is_none()
+            }
+        };
+        if !is_true {
+            self.fault(
+                now,
+                format!("agent {} hears of call {id}: {:?}", news.agent, news.stage),
+            );
+        }
+    }
+
+    /// A lead that is on a screen is dialled from there and from nowhere else.
+    fn see_dial_beside_previews(&mut self, now: Now, order: &DialOrder) {
+        match self.previews.remove(&order.attempt) {
+            Some((_, lead, _)) if lead != order.lead => self.fault(
+                now,
+                format!("preview {} became a call to another lead", order.attempt),
+            ),
+            Some(_) => self.hands.dialled += 1,
+            None => {
+                if self
+                    .previews
+                    .values()
+                    .any(|(_, lead, _)| *lead == order.lead)
+                {
+                    self.fault(
+                        now,
+                        format!("lead {} was dialled while on a screen", order.lead),
+                    );
+                }
+            }
         }
     }
 
@@ -478,6 +651,9 @@ impl Judge {
             .collect();
         for what in open {
             self.fault(now, what);
+        }
+        if let Some(id) = self.previews.keys().next().copied() {
+            self.fault(now, format!("preview {id} is still on a screen"));
         }
         if let Some((agent, attempt)) = self.agent_call.iter().next() {
             let what = format!("agent {agent} still has attempt {attempt}");

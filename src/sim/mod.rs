@@ -3,6 +3,7 @@
 //! It is a simulator and says so. It opens no socket and reads no clock: a seed is a run, and a run has one trace hash.
 
 pub mod judge;
+mod promises;
 pub mod rng;
 pub mod shift;
 pub mod world;

@@ -3,8 +3,10 @@
 //! Everything happens through the floor's own inputs and effects, in virtual time, drawn from one seed.
 
 mod edits;
+mod hands;
+mod phones;
 
-use super::judge::{Judge, PersonRules};
+use super::judge::{Hands, Judge, PersonRules};
 use super::rng::Rng;
 use crate::core::dispositions::Disposition;
 use crate::core::effect::{AgentState, Effect, LeadNext};
@@ -12,8 +14,9 @@ use crate::core::floor::Floor;
 use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings, Recycle, Settings,
-    SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
+    AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
+    FloorSettings, GateSettings, PreviewSettings, PreviewTimeout, Recycle, Settings, SkillNeed,
+    TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -35,6 +38,8 @@ pub struct Plan {
     pub seconds: u64,
     /// Mishaps (lost sockets, slow disks, stops, dead trunks, duplicate messages) per thousand chances; 0: a calm day.
     pub mishaps: u64,
+    /// Mode switches per thousand chances, every few seconds: campaigns go from any mode to any other.
+    pub switches: u64,
     /// Whether the floor's invariants are checked after every step.
     pub check: bool,
 }
@@ -50,6 +55,10 @@ pub struct Outcome {
     pub totals: (usize, usize, usize, usize),
     /// Results by code.
     pub results: BTreeMap<&'static str, usize>,
+    /// People abandoned by campaigns that guarantee their cap, within the promise.
+    pub abandoned_under_guarantee: usize,
+    /// What agents decided on calls.
+    pub hands: Hands,
     /// Broken promises and invariants.
     pub faults: Vec<String>,
 }
@@ -62,6 +71,8 @@ enum Happening {
     Agent(AgentId, Deed),
     /// A mishap, or its end.
     Mishap(u8),
+    /// A supervisor looks at a campaign's mode.
+    Switch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +81,10 @@ enum Deed {
     HangsUp(AttemptId),
     Says(AttemptId),
     ComesBack,
+    /// Says something about the lead on his screen.
+    Decides(AttemptId),
+    /// Takes or dials a lead by hand.
+    ByHand,
 }
 
 /// What the carrier does with one call, and how far it is.
@@ -142,6 +157,17 @@ pub fn settings(campaigns: u16) -> Settings {
         } else {
             WrapOverrun::Hold
         },
+        preview: PreviewSettings {
+            timeout: Duration::from_secs(20),
+            on_timeout: [
+                PreviewTimeout::Skip,
+                PreviewTimeout::Dial,
+                PreviewTimeout::Break,
+            ][usize::from(number % 3)],
+            skips_max: 2,
+            skip_gap: Duration::from_secs(90),
+            hold: Duration::from_secs(40),
+        },
         trunks: Vec::new(),
         needs: if number + 1 == campaigns && campaigns > 1 {
             vec![SkillNeed {
@@ -159,6 +185,7 @@ pub fn settings(campaigns: u16) -> Settings {
             gap_min: Duration::from_millis(RULES.gap_ms as u64),
         },
         attempts_max: 5,
+        abandon: AbandonSettings::default(),
         recycle: vec![
             (
                 SystemResult::NoAnswer,
@@ -194,13 +221,41 @@ pub fn settings(campaigns: u16) -> Settings {
     }
 }
 
+/// Two of three worlds guarantee their abandon cap for all or some of their campaigns; in some of these the window closes during
+/// the shift.
+fn promised(mut settings: Settings, seed: u64, start: UnixMs) -> Settings {
+    let strength = AbandonStrength::Guarantee;
+    for (number, campaign) in settings.campaigns.iter_mut().enumerate() {
+        let cap_ppm = [300_000, 150_000, 50_000][number];
+        let window = if seed % 5 == 1 {
+            let quarter = 15 * 60_000;
+            let from = UnixMs((start.0 / quarter + 1) * quarter);
+            AbandonWindow::Days30 { from }
+        } else {
+            AbandonWindow::RollingHours(1)
+        };
+        if seed % 3 == 1 || (seed % 3 == 2 && number == 0) {
+            campaign.abandon = AbandonSettings {
+                strength,
+                cap_ppm,
+                window,
+                ..AbandonSettings::default()
+            };
+        }
+        if seed % 3 == 1 {
+            campaign.mode = DialMode::LinesPerFreeAgent { milli: 2_500 };
+        }
+    }
+    settings
+}
+
 impl World {
     fn new(seed: u64, plan: Plan) -> Self {
-        // Monday 2026-11-23, 09:00 in Ho Chi Minh City, or twenty minutes before the window closes.
+        // Monday 2026-11-23, 08:55 in Ho Chi Minh City, or twenty minutes before the window closes.
         let start = if seed % 4 == 3 {
             1_795_392_000_000 + (12 * 60 + 40) * 60_000
         } else {
-            1_795_392_000_000 + 2 * 3_600_000
+            1_795_392_000_000 + 2 * 3_600_000 - 300_000
         };
         let campaigns = 3;
         let mut rng = Rng::new(seed);
@@ -239,6 +294,7 @@ impl World {
                 (CampaignId((number / plan.leads) as u16), facts),
             );
         }
+        let told = promised(settings(campaigns), seed, UnixMs(start));
         World {
             plan,
             rng,
@@ -247,9 +303,9 @@ impl World {
                 mono: Mono(0),
                 unix: UnixMs(start),
             },
-            floor: Floor::new(settings(campaigns)),
-            told: settings(campaigns),
-            judge: Judge::new(RULES),
+            floor: Floor::new(told.clone()),
+            judge: Judge::new(RULES, &told),
+            told,
             trace: Trace::default(),
             heap: BinaryHeap::new(),
             mail: Vec::new(),
@@ -277,6 +333,9 @@ impl World {
             let seat = self.seat(AgentId(id));
             let wait = Duration::from_millis(self.rng.below(20_000));
             self.send(wait, Input::AgentSeated(seat));
+        }
+        if self.plan.switches > 0 {
+            self.later(Duration::from_secs(2), Happening::Switch);
         }
         if self.plan.mishaps > 0 {
             self.later(Duration::from_secs(5), Happening::Mishap(0));
@@ -371,6 +430,7 @@ impl World {
             }
             Happening::Agent(agent, deed) => self.agent_does(agent, deed),
             Happening::Mishap(kind) => self.mishap(kind),
+            Happening::Switch => self.switch(),
         }
     }
 
@@ -393,18 +453,7 @@ impl World {
                     return;
                 }
                 self.phones.insert(*attempt, Phone::Screened);
-                let (attempt, route_try) = (*attempt, *route_try);
-                let found = match self.rng.below(10) {
-                    0..=5 => Some(LegEvent::Answered),
-                    6 | 7 => Some(LegEvent::Machine),
-                    8 => Some(LegEvent::Ended),
-                    // Analysis never says.
-                    _ => None,
-                };
-                if let Some(found) = found {
-                    let listens = self.rng.between(200, 6_000);
-                    self.leg(listens, attempt, route_try, found);
-                }
+                self.listen(*attempt, *route_try);
             }
             Input::Leg {
                 attempt,
@@ -556,6 +605,8 @@ impl World {
                 if let AgentState::Break(_) = news.state {
                     let wait = Duration::from_millis(self.rng.between(200, 20_000));
                     self.later(wait, Happening::Agent(news.agent, Deed::WantsReady));
+                } else if news.state == AgentState::Manual {
+                    self.works_by_hand(news.agent);
                 } else if news.state == AgentState::Offline && !self.closing {
                     let wait = Duration::from_millis(self.rng.between(1_000, 30_000));
                     self.later(wait, Happening::Agent(news.agent, Deed::ComesBack));
@@ -579,7 +630,18 @@ impl World {
             }
             Effect::ReturnLead { lead, next, .. } => self.lead_next(lead, next),
             Effect::Refill { campaign, want } => self.refill(campaign, want as usize),
-            Effect::Refuse { .. } | Effect::Decided(_) => {}
+            Effect::Preview(offer) => self.looks_at(offer.agent, offer.attempt),
+            Effect::FetchLead {
+                agent,
+                request,
+                lead,
+            } => self.fetch(agent, request, lead),
+            Effect::PreviewOver { .. }
+            | Effect::Personal(_)
+            | Effect::Refuse { .. }
+            | Effect::Exposed { .. }
+            | Effect::Ledger { .. }
+            | Effect::Decided(_) => {}
         }
     }
 
@@ -648,61 +710,6 @@ impl World {
         );
     }
 
-    /// What the carrier and the person make of an INVITE.
-    fn ring(&mut self, attempt: AttemptId, route_try: u8, trunk: TrunkId) {
-        self.phones.insert(attempt, Phone::Calling);
-        let failed = |status, q850| {
-            LegEvent::Failed(LegFailure {
-                status,
-                q850,
-                retry_after_s: None,
-            })
-        };
-        self.leg(1, attempt, route_try, LegEvent::Sent);
-        if self.rng.chance(self.plan.mishaps / 2) {
-            let event = if self.rng.chance(500) {
-                LegEvent::Silent
-            } else {
-                failed(503, None)
-            };
-            return self.leg(4_000, attempt, route_try, event);
-        }
-        let fate = self.rng.below(1_000) + if trunk.0 == 0 { 0 } else { 20 };
-        let ring_at = self.rng.between(300, 2_500);
-        let ends_at = ring_at + self.rng.between(500, 28_000);
-        let skips_ringing = self.rng.chance(self.plan.mishaps);
-        if fate >= 60 && !skips_ringing {
-            self.leg(ring_at, attempt, route_try, LegEvent::Ringing);
-        }
-        if self.rng.chance(self.plan.mishaps) {
-            self.leg(ring_at + 100, attempt, route_try, LegEvent::Ringing);
-        }
-        match fate {
-            0..=19 => self.leg(200, attempt, route_try, failed(503, None)),
-            20..=39 => self.leg(200, attempt, route_try, failed(404, None)),
-            40..=59 => self.leg(200, attempt, route_try, failed(404, Some(1))),
-            60..=179 => self.leg(ends_at, attempt, route_try, failed(486, None)),
-            180..=229 => self.leg(ends_at, attempt, route_try, failed(480, None)),
-            230..=249 => self.leg(ends_at, attempt, route_try, failed(603, None)),
-            250..=649 => {
-                let answer_at = if skips_ringing { 300 } else { ends_at };
-                let is_screened = self.rng.chance(300);
-                let event = if is_screened {
-                    LegEvent::PickedUp
-                } else {
-                    LegEvent::Answered
-                };
-                self.leg(answer_at, attempt, route_try, event);
-                if self.rng.chance(self.plan.mishaps) {
-                    self.leg(answer_at + 1, attempt, route_try, LegEvent::Answered);
-                    self.leg(answer_at + 2, attempt, route_try, LegEvent::Ringing);
-                }
-            }
-            // Rings until we give up.
-            _ => {}
-        }
-    }
-
     fn agent_does(&mut self, agent: AgentId, deed: Deed) {
         if self.lost.contains(&agent) && deed != Deed::ComesBack {
             return;
@@ -744,6 +751,8 @@ impl World {
                     self.deliver(Input::AgentWants(agent, Wanted::Ready));
                 }
             }
+            Deed::Decides(attempt) => self.decides(agent, attempt),
+            Deed::ByHand => self.by_hand(agent),
             Deed::ComesBack => {
                 if self.lost.remove(&agent) {
                     self.deliver(Input::AgentBack(agent));
@@ -802,14 +811,7 @@ impl World {
                 self.send(away, Input::StoreReady(true));
             }
             7 => {
-                let campaign = CampaignId(self.rng.below(3) as u16);
-                let milli = self.rng.between(800, 3_000) as u32;
-                let mode = *self.rng.pick(&[
-                    DialMode::Progressive,
-                    DialMode::LinesPerAgent { milli },
-                    DialMode::LinesPerFreeAgent { milli },
-                ]);
-                self.deliver(Input::CampaignMode(campaign, mode));
+                self.switch_mode();
             }
             9 | 10 => self.reload(),
             _ => {
@@ -851,6 +853,8 @@ impl World {
             inputs: self.inputs,
             totals: self.judge.totals(),
             results: self.judge.results(),
+            abandoned_under_guarantee: self.judge.abandoned_under_guarantee(),
+            hands: self.judge.hands(),
             faults,
         }
     }

@@ -109,6 +109,8 @@ impl Floor {
             },
             break_reasons: vec!["login".into(), "lunch".into()],
             reasons_offered: vec!["login".into(), "lunch".into()],
+            skip_reasons: vec!["not_now".into(), "language".into()],
+            skips_offered: vec!["not_now".into()],
             zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(7)),
             outcome_set: outcome_set(),
             strangers_max: 1_024,

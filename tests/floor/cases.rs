@@ -29,6 +29,7 @@ fn campaign(name: &str) -> CampaignSettings {
         answer_limit: Duration::from_secs(2),
         wrap: Duration::from_secs(25),
         wrap_overrun: WrapOverrun::Ready,
+        preview: PreviewSettings::default(),
         trunks: vec![],
         needs: vec![],
         gate: GateSettings {
@@ -39,6 +40,7 @@ fn campaign(name: &str) -> CampaignSettings {
             gap_min: Duration::from_secs(7200),
         },
         attempts_max: 10,
+        abandon: AbandonSettings::default(),
         recycle: vec![],
     }
 }

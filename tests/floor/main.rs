@@ -2,7 +2,8 @@
 
 mod cases;
 
-use tandem::sim::world::{Plan, run};
+use tandem::sim::judge::Hands;
+use tandem::sim::world::{Outcome, Plan, run};
 
 /// Seeds per test: a handful by default, as many as `TANDEM_SIM_SEEDS` says for a soak.
 fn seeds(default: u64) -> u64 {
@@ -18,11 +19,12 @@ fn plan(mishaps: u64) -> Plan {
         leads: 150,
         seconds: 600,
         mishaps,
+        switches: 0,
         check: true,
     }
 }
 
-fn check(seed: u64, plan: Plan) {
+fn check(seed: u64, plan: Plan) -> Outcome {
     let outcome = run(seed, plan);
     assert!(
         outcome.faults.is_empty(),
@@ -43,6 +45,7 @@ fn check(seed: u64, plan: Plan) {
         shown, outcomes,
         "seed {seed}: every conversation has one disposition"
     );
+    outcome
 }
 
 #[test]
@@ -57,6 +60,52 @@ fn a_floor_full_of_mishaps_keeps_every_promise() {
     for seed in 100..100 + seeds(30) {
         check(seed, plan(20 + seed % 60));
     }
+}
+
+#[test]
+fn a_guaranteed_cap_is_kept_at_every_abandonment_and_still_lines_start_without_an_agent() {
+    let mut abandoned = 0;
+    for seed in (500..).step_by(3).take(seeds(6) as usize) {
+        // 500, 503, ..: some campaigns promise; one more: all do.
+        for seed in [seed, seed + 2] {
+            let outcome = run(seed, plan(if seed % 2 == 0 { 0 } else { 30 }));
+            assert!(
+                outcome.faults.is_empty(),
+                "seed {seed}: {:#?}",
+                outcome.faults
+            );
+            abandoned += outcome.abandoned_under_guarantee;
+        }
+    }
+    assert!(
+        abandoned > 0,
+        "nobody was ever abandoned: the promise was not put to the test"
+    );
+}
+
+#[test]
+fn modes_are_switched_with_calls_in_the_air_and_leads_on_screens_and_nothing_is_dropped() {
+    let mut hands = Hands::default();
+    for seed in 300..300 + seeds(16) {
+        let plan = Plan {
+            switches: 600,
+            ..plan(if seed % 2 == 0 { 0 } else { 30 })
+        };
+        let outcome = check(seed, plan);
+        hands.shown += outcome.hands.shown;
+        hands.dialled += outcome.hands.dialled;
+        hands.skipped += outcome.hands.skipped;
+        hands.withdrawn += outcome.hands.withdrawn;
+        hands.held += outcome.hands.held;
+    }
+    assert!(
+        hands.shown > 400 && hands.dialled > 200 && hands.skipped > 50,
+        "agents decide: {hands:?}"
+    );
+    assert!(
+        hands.withdrawn > 3 && hands.held > 3,
+        "rules speak: {hands:?}"
+    );
 }
 
 #[test]
@@ -160,6 +209,19 @@ mod anything {
                     follow_up: follow_up.map(|at| UnixMs(START + at)),
                 }
             ),
+            3 => (agent(), attempt()).prop_map(|(agent, attempt)| Input::AgentAccepts { agent, attempt, request: 2 }),
+            2 => (agent(), attempt(), 0u8..3).prop_map(|(agent, attempt, reason)| Input::AgentSkips { agent, attempt, request: 3, reason }),
+            3 => (agent(), prop::option::of(0u16..4)).prop_map(|(agent, campaign)| Input::AgentNext {
+                agent,
+                request: 4,
+                campaign: campaign.map(CampaignId),
+            }),
+            2 => (agent(), 0u64..220).prop_map(|(agent, lead)| Input::AgentDials { agent, request: 5, lead: LeadId(lead) }),
+            2 => (agent(), prop::option::of((0u16..4, 0u64..220))).prop_map(|(agent, found)| Input::LeadFetched {
+                agent,
+                request: 5,
+                lead: found.map(|(campaign, id)| (CampaignId(campaign), Box::new(lead(id)))),
+            }),
             2 => (0u16..3, 0u64..200, 0u64..20).prop_map(|(campaign, from, many)| Input::Leads {
                 campaign: CampaignId(campaign),
                 leads: (from..from + many).map(lead).collect(),
@@ -175,7 +237,7 @@ mod anything {
             1 => (0u16..3, any::<bool>()).prop_map(|(id, runs)| {
                 Input::CampaignState(CampaignId(id), if runs { CampaignState::Running } else { CampaignState::Paused })
             }),
-            1 => (0u16..4, 0u32..4_000).prop_map(|(id, milli)| Input::CampaignMode(CampaignId(id), DialMode::LinesPerAgent { milli })),
+            3 => (0u16..4, mode()).prop_map(|(id, mode)| Input::CampaignMode(CampaignId(id), mode)),
             2 => (0u16..3, any::<bool>()).prop_map(|(id, up)| Input::TrunkUp(TrunkId(id), up)),
             3 => prop::collection::vec(edit(), 1..5).prop_map(Input::Edits),
             14 => (attempt(), 1u8..3, event()).prop_map(|(attempt, route_try, event)| Input::Leg {
@@ -186,6 +248,17 @@ mod anything {
             }),
             4 => attempt().prop_map(Input::Bridged),
         ]
+    }
+
+    fn mode() -> impl Strategy<Value = DialMode> {
+        (0u8..8, 0u32..4_000).prop_map(|(kind, milli)| match kind {
+            0 => DialMode::LinesPerAgent { milli },
+            1 => DialMode::LinesPerFreeAgent { milli },
+            2 => DialMode::Progressive,
+            3 => DialMode::Predictive,
+            4 | 5 => DialMode::Manual,
+            _ => DialMode::Preview,
+        })
     }
 
     /// Any change of the configuration, of what is there and of what may not be.

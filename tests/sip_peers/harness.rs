@@ -238,6 +238,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
         floor: Default::default(),
         skills: vec![],
         break_reasons: vec![],
+        skip_reasons: vec![],
         trunks: vec![TrunkConfig {
             settings: TrunkSettings {
                 name: "far".to_owned(),

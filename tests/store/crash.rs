@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use tandem::core::ledger::{Exposure, Exposures};
 use tandem::shell::store::{DialogRow, Store};
 
 const CHILD: &str = "TANDEM_STORE_CHILD";
@@ -30,6 +31,11 @@ fn child_that_is_killed() {
             SystemResult::Connected,
             LeadNext::AwaitsOutcome,
         ));
+        bench.order(StoreOrder::Exposed {
+            campaign: CampaignId((attempt % 2) as u16),
+            exposure: Exposure::ALL[(attempt % 4) as usize],
+            at: UnixMs(NOW.0 - (attempt % 3_000) as i64 * 60_000),
+        });
         while let Ok(news) = bench.news.try_recv() {
             let line = match news {
                 StoreNews::IntentDurable(attempt, _) => format!("ack intent {attempt}"),
@@ -99,6 +105,10 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         );
         drop(db);
         let (_store, recovery) = place.open(NOW);
+        let closed = acknowledged
+            .iter()
+            .filter(|what| what.starts_with("closed"));
+        ledgers_hold_at_least(&place, &recovery, closed.count() as u64);
         unfinished += recovery.interrupted + recovery.connected;
         let totals = place.office().store_totals().unwrap();
         assert!(totals.balance(), "{totals:?}");
@@ -109,6 +119,123 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         "{} acknowledgements over 12 kills, none lost; {unfinished} attempts were open when the process died",
         acknowledged.len()
     );
+}
+
+/// Each close that was acknowledged before `least` had its count ordered just behind it, and all but those of the last instant
+/// are on disk; what a start sums up is what the rows say.
+fn ledgers_hold_at_least(place: &Place, recovery: &Recovery, least: u64) {
+    let total: u64 = place
+        .ask("SELECT sum(served + abandoned + left_early + machines) FROM ledger")
+        .parse()
+        .unwrap();
+    // One batch of the writer may lie between a close and its count.
+    assert!(total + 4_096 >= least, "{total} of {least}");
+    for (campaign, history) in &recovery.ledgers {
+        let minutes = NOW.0 / 60_000;
+        let row = campaign.0 + 1;
+        for (pieces, width, since) in [
+            (&history.minutes, 1, minutes - 25 * 60),
+            (&history.quarters, 15, minutes - 32 * 24 * 60),
+        ] {
+            let told: u64 = pieces.iter().map(|(_, counts)| counts.exposed()).sum();
+            let kept = place.ask(&format!(
+                "SELECT coalesce(sum(served + abandoned + left_early + machines), 0) FROM ledger
+                 WHERE campaign = {row} AND minute >= {since}"
+            ));
+            assert_eq!(told.to_string(), kept, "campaign {row} by {width} min");
+            assert!(pieces.is_sorted_by_key(|(piece, _)| *piece));
+        }
+    }
+    assert_eq!(recovery.ledgers.len(), 2, "both campaigns have a ledger");
+}
+
+#[test]
+fn a_ledger_comes_back_as_it_was_kept_and_old_attempts_begin_one() {
+    let place = Place::new();
+    place.leads(1);
+    let (mut store, recovery) = place.open(NOW);
+    assert!(recovery.ledgers.is_empty(), "nobody answered yet");
+    let exposed = |exposure, minutes_ago: i64| StoreOrder::Exposed {
+        campaign: CampaignId(1),
+        exposure,
+        at: UnixMs(NOW.0 - minutes_ago * 60_000),
+    };
+    store
+        .commit(&[
+            exposed(Exposure::Served, 0),
+            exposed(Exposure::Served, 0),
+            exposed(Exposure::Abandoned, 0),
+            exposed(Exposure::LeftEarly, 90),
+            exposed(Exposure::Machine, 31 * 24 * 60),
+            exposed(Exposure::Machine, 40 * 24 * 60),
+        ])
+        .unwrap();
+    drop(store);
+    let (_store, recovery) = place.open(NOW);
+    let [(CampaignId(1), history)] = &recovery.ledgers[..] else {
+        panic!("{:?}", recovery.ledgers);
+    };
+    let counts = |served, abandoned, left_early, machines| Exposures {
+        served,
+        abandoned,
+        left_early,
+        machines,
+    };
+    let minute = NOW.0 / 60_000;
+    assert_eq!(
+        history.minutes,
+        [
+            (minute - 90, counts(0, 0, 1, 0)),
+            (minute, counts(2, 1, 0, 0))
+        ]
+    );
+    let quarters: Vec<_> = history.quarters.iter().map(|(_, counts)| *counts).collect();
+    let expected = [counts(0, 0, 0, 1), counts(0, 0, 1, 0), counts(2, 1, 0, 0)];
+    assert_eq!(quarters, expected);
+}
+
+#[test]
+fn an_upgrade_counts_what_was_answered_before_there_was_a_ledger() {
+    let place = Place::new();
+    place.leads(1);
+    drop(place.open(NOW));
+    // As the file of the version before.
+    place.sql(
+        "DROP TABLE ledger;
+         DELETE FROM refinery_schema_history WHERE version = 7;
+         INSERT OR IGNORE INTO trunk (id, name) VALUES (1, 'north');",
+    );
+    let now = NOW.0;
+    for (result, answered, matched, ended) in [
+        ("CONNECTED", 1_000, "1100", 90_000),
+        ("CONNECTED", 1_000, "3500", 90_000),
+        ("ABANDONED", 1_000, "NULL", 3_000),
+        ("CUST_HANGUP_EARLY", 1_000, "NULL", 1_500),
+        ("CUST_HANGUP_EARLY", 1_000, "NULL", 3_500),
+        ("MACHINE", 1_000, "NULL", 3_000),
+    ] {
+        let at = |ms: i64| now - 3_600_000 + ms;
+        let matched = matched
+            .parse()
+            .map_or("NULL".to_owned(), |ms: i64| at(ms).to_string());
+        place.sql(&format!(
+            "INSERT INTO attempt (campaign, lead, person, number, trunk, decided_at, answered_at, matched_at, ended_at, result, counts)
+             VALUES (1, 1, 1, 1, 1, {now}, {}, {matched}, {}, '{result}', 1)",
+            at(answered),
+            at(ended)
+        ));
+    }
+    let (_store, recovery) = place.open(NOW);
+    let all = recovery.ledgers[0].1.minutes.iter();
+    let sum = all.fold((0, 0, 0, 0), |sum, (_, counts)| {
+        (
+            sum.0 + counts.served,
+            sum.1 + counts.abandoned,
+            sum.2 + counts.left_early,
+            sum.3 + counts.machines,
+        )
+    });
+    assert_eq!(sum, (1, 3, 1, 1));
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use super::Floor;
 use crate::core::agents::Place;
+use crate::core::backing::Verdict;
 use crate::core::calls::{Attempt, CancelWhy, Phase};
-use crate::core::effect::{Bound, DialOrder, DoneWhy, Effect, LeadNext, PacingDecision};
+use crate::core::effect::{
+    AfterCall, Bound, DialOrder, DoneWhy, Effect, LeadNext, PacingDecision, PersonalStage,
+};
 use crate::core::input::LeadFacts;
 use crate::core::leads::StreamId;
 use crate::core::pacing::Plan;
 use crate::core::results::SystemResult;
 use crate::core::rules::{Candidate, Gate, Held};
-use crate::core::settings::CampaignState;
+use crate::core::settings::{CampaignState, DialMode};
 use crate::core::timers::Timer;
 use crate::core::trunks::NoTrunk;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId};
@@ -21,7 +24,7 @@ const LAUNCHES_MAX: u32 = 256;
 /// Leads that one decision may find held by the gate before it gives the turn back.
 const HELD_MAX: u32 = 512;
 /// A lead that may be tried within this time stays in memory; another goes back to the store.
-const STAYS_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const STAYS_WITHIN: Duration = Duration::from_secs(120);
 /// The hot window may grow to so many times its size when nobody at work can take what is in it.
 const HOT_TIMES_MAX: u32 = 8;
 /// Longest time between two looks at a closed window: the wall clock may be set.
@@ -39,6 +42,7 @@ impl Floor {
     /// One pacing decision over all campaigns, streams and agents.
     pub(super) fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if !self.store_ready {
+            self.all_bound_by(Bound::Store, effects);
             // What waits for the disk is not in the store's answers: forget nobody, ask for nobody.
             return;
         }
@@ -50,7 +54,9 @@ impl Floor {
         if self.stopped {
             return;
         }
+        self.move_windows(now, effects);
         self.dial_personal(now, effects);
+        let mut launcher = self.launcher();
 
         let talking: Vec<u32> = self
             .leads
@@ -78,7 +84,7 @@ impl Floor {
         for _ in 0..LAUNCHES_MAX {
             let chosen = plan.next(&mut shares, |stream| {
                 let campaign = self.leads.streams()[stream].campaign;
-                if self.may_start(campaign) {
+                if self.may_work(campaign) {
                     self.leads.head(StreamId(stream), now.unix)
                 } else {
                     None
@@ -86,9 +92,34 @@ impl Floor {
             });
             let Some(stream) = chosen else { break };
             let campaign = self.leads.streams()[stream].campaign;
-            match self.launch_next(StreamId(stream), campaign, &mut held_left, now, effects) {
-                Ok(()) => tallies[usize::from(campaign.0)].launched += 1,
+            let stream_id = StreamId(stream);
+            if self.campaign(campaign).mode == DialMode::Preview {
+                let classes = plan.givers(stream);
+                if self
+                    .offer_next(stream_id, campaign, &classes, &mut held_left, now, effects)
+                    .is_err()
+                {
+                    plan.close(stream);
+                }
+                continue;
+            }
+            let verdict = launcher
+                .as_mut()
+                .map_or(Verdict::Free, |book| book.launch(campaign, stream_id));
+            if let Verdict::Refused = verdict {
+                tallies[usize::from(campaign.0)].bound = self.refusal(campaign);
+                plan.close(stream);
+                continue;
+            }
+            match self.launch_next(stream_id, campaign, &mut held_left, now, effects) {
+                Ok(()) => {
+                    tallies[usize::from(campaign.0)].launched += 1;
+                    self.ledger.launched(campaign);
+                }
                 Err(bound) => {
+                    if let (Some(book), Verdict::Backed(undo)) = (&mut launcher, verdict) {
+                        book.undo(undo);
+                    }
                     tallies[usize::from(campaign.0)].bound = bound;
                     plan.close(stream);
                 }
@@ -106,12 +137,16 @@ impl Floor {
         }
         for (number, tally) in tallies.iter().enumerate() {
             let campaign = CampaignId(number as u16);
-            if self.campaign(campaign).state != CampaignState::Running {
+            let settings = self.campaign(campaign);
+            if settings.state != CampaignState::Running || !settings.mode.starts_lines() {
                 continue;
             }
-            let load = &mut self.loads[number];
-            if tally.launched > 0 || tally.bound != load.bound {
-                load.bound = tally.bound;
+            let bound = match self.loads[number].shut_until {
+                Some(_) if tally.launched == 0 => Bound::Window,
+                _ => tally.bound,
+            };
+            if tally.launched > 0 || bound != self.loads[number].bound {
+                self.loads[number].bound = bound;
                 let streams = (0..talking.len())
                     .filter(|stream| self.leads.streams()[*stream].campaign == campaign);
                 let (mut free, mut room) = (0, 0u32);
@@ -119,17 +154,50 @@ impl Floor {
                     free = free.max(plan.free(stream));
                     room = room.max(plan.room(stream));
                 }
-                effects.push(Effect::Decided(PacingDecision {
-                    campaign,
-                    launched: tally.launched,
-                    free_agents: free,
-                    in_air: in_air_before[number],
-                    wanted: tally.launched.saturating_add(room),
-                    bound: tally.bound,
-                }));
+                let mut decision = self.decision(campaign, bound, free);
+                decision.launched = tally.launched;
+                decision.in_air = in_air_before[number];
+                decision.wanted = tally.launched.saturating_add(room);
+                effects.push(Effect::Decided(decision));
             }
         }
         self.shares = shares;
+    }
+
+    /// A decision that starts nothing, with the figures of the moment.
+    fn decision(&self, campaign: CampaignId, bound: Bound, free_agents: u32) -> PacingDecision {
+        let load = &self.loads[usize::from(campaign.0)];
+        PacingDecision {
+            campaign,
+            mode: self.campaign(campaign).mode,
+            launched: 0,
+            free_agents,
+            at_work: self
+                .agents
+                .classes()
+                .iter()
+                .filter(|class| class.weight(campaign).is_some())
+                .map(|class| class.at_work())
+                .sum(),
+            in_air: load.in_air,
+            wanted: 0,
+            bound,
+            why: load.figures_of_the_moment(free_agents),
+        }
+    }
+
+    /// Nothing is dialled for anybody: each campaign that would dial says so, once.
+    fn all_bound_by(&mut self, bound: Bound, effects: &mut Vec<Effect>) {
+        for number in 0..self.loads.len() {
+            let settings = &self.settings.campaigns[number];
+            let would_dial =
+                settings.state == CampaignState::Running && settings.mode.starts_lines();
+            if would_dial && self.loads[number].bound != bound {
+                self.loads[number].bound = bound;
+                let campaign = CampaignId(number as u16);
+                effects.push(Effect::Decided(self.decision(campaign, bound, 0)));
+            }
+        }
     }
 
     /// Notes which campaigns' calling hours are over everywhere. Their leads then stay in memory as they are, instead of going
@@ -146,40 +214,62 @@ impl Floor {
         }
     }
 
-    /// Whether a campaign may start lines at all: it runs, and somewhere its calling hours are open.
-    fn may_start(&self, campaign: CampaignId) -> bool {
-        self.campaign(campaign).state == CampaignState::Running
+    /// Whether the tick may dial or show anything of a campaign: it runs, its agents are not on their own, and somewhere its
+    /// calling hours are open.
+    fn may_work(&self, campaign: CampaignId) -> bool {
+        let settings = self.campaign(campaign);
+        settings.state == CampaignState::Running
+            && settings.mode != DialMode::Manual
             && self.loads[usize::from(campaign.0)].shut_until.is_none()
     }
 
     /// Calls that only one agent may have: made when this agent is free, who waits for it.
     fn dial_personal(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for agent in self.leads.agents_with_due(now.unix) {
-            if !self.agents.is_free(agent) {
+            let stays = self
+                .agents
+                .get(agent)
+                .is_some_and(|agent| agent.after_call == AfterCall::Ready);
+            // An agent on whom a guaranteed call counts makes no call of his own.
+            if !self.agents.is_free(agent) || !stays || !self.may_leave(agent) {
                 continue;
             }
             let mut held_left = 16;
+            let mut passed_over = Vec::new();
             while let Some(lead) = self.leads.take_personal(agent, now.unix) {
                 let Some((_, stream)) = self.leads.facts(lead) else {
                     break;
                 };
                 let campaign = self.leads.streams()[stream.0].campaign;
-                if !self.may_start(campaign) {
+                let mode = self.campaign(campaign).mode;
+                held_left -= 1;
+                if mode == DialMode::Manual {
+                    // He asks for it himself.
+                    passed_over.push(lead);
+                } else if !self.may_work(campaign) {
                     self.leads
                         .put_back(lead, now.unix + Duration::from_secs(5), now.unix);
                     break;
-                }
-                match self.launch(lead, campaign, Some(agent), now, effects) {
-                    Launch::Done => break,
-                    Launch::Bound(_) => {
-                        self.leads.put_back(lead, now.unix, now.unix);
+                } else if mode == DialMode::Preview {
+                    if self.offer(lead, campaign, agent, false, now, effects) {
                         break;
                     }
-                    Launch::Held => held_left -= 1,
+                } else {
+                    match self.launch(lead, campaign, Some(agent), None, now, effects) {
+                        Launch::Done => break,
+                        Launch::Bound(_) => {
+                            self.leads.put_back(lead, now.unix, now.unix);
+                            break;
+                        }
+                        Launch::Held(_) => {}
+                    }
                 }
                 if held_left == 0 {
                     break;
                 }
+            }
+            for lead in passed_over {
+                self.put_back_as_it_was(lead, now);
             }
         }
     }
@@ -197,32 +287,30 @@ impl Floor {
             let Some(lead) = self.leads.take(stream, now.unix) else {
                 return Err(Bound::Leads);
             };
-            match self.launch(lead, campaign, None, now, effects) {
+            match self.launch(lead, campaign, None, None, now, effects) {
                 Launch::Done => return Ok(()),
                 Launch::Bound(bound) => {
-                    let not_before = self
-                        .leads
-                        .facts(lead)
-                        .map_or(now.unix, |(facts, _)| facts.not_before);
-                    self.leads.put_back(lead, not_before, now.unix);
+                    self.put_back_as_it_was(lead, now);
                     return Err(bound);
                 }
-                Launch::Held => *held_left -= 1,
+                Launch::Held(_) => *held_left -= 1,
             }
         }
         Err(Bound::Leads)
     }
 
-    fn launch(
+    /// Starts a call to a lead that was taken: for anybody, or `made_for` one agent; under the id of its `preview`, if it had one.
+    pub(super) fn launch(
         &mut self,
         lead: LeadId,
         campaign: CampaignId,
         made_for: Option<AgentId>,
+        preview: Option<AttemptId>,
         now: Now,
         effects: &mut Vec<Effect>,
     ) -> Launch {
         let Some((facts, stream)) = self.leads.facts(lead) else {
-            return Launch::Held;
+            return Launch::Bound(Bound::Leads);
         };
         let facts = facts.clone();
         let settings = &self.settings.campaigns[usize::from(campaign.0)];
@@ -237,12 +325,12 @@ impl Floor {
             return Launch::Bound(Bound::Cps);
         }
         if let Err(held) = self.rules.ask(
-            candidate(&facts, settings.attempts_max, None),
+            candidate(&facts, settings.attempts_max, preview),
             &settings.gate,
             now,
         ) {
             self.hold(lead, campaign, held, now, effects);
-            return Launch::Held;
+            return Launch::Held(held);
         }
         let trunk = match self.trunks.choose(now.mono, &settings.trunks, &[]) {
             Ok(trunk) => trunk,
@@ -253,8 +341,8 @@ impl Floor {
         load.in_air += 1;
         load.launched += 1;
         self.trunks.take(trunk);
-        let attempt = AttemptId(self.next_attempt);
-        self.next_attempt += 1;
+        let attempt = preview.unwrap_or(AttemptId(self.next_attempt));
+        self.next_attempt += u64::from(preview.is_none());
         self.rules.reserve(facts.person, facts.number, attempt);
         if made_for.is_none() {
             self.leads.stream_mut(stream).in_air += 1;
@@ -285,12 +373,14 @@ impl Floor {
                 answered: None,
                 matched: None,
                 talk_ended: None,
+                is_counted: false,
                 agent: None,
                 wire: None,
                 lead_attempts: facts.attempts,
             },
         );
         if let Some(agent) = made_for {
+            self.keep_manual(agent);
             self.place_agent(agent, Place::Reserved(attempt), now, effects);
         }
         effects.push(dial_order(&self.attempts[&attempt]));
@@ -298,7 +388,7 @@ impl Floor {
     }
 
     /// A lead that the gate holds: stays if it may go soon, else returns to the store with its next lawful instant.
-    fn hold(
+    pub(super) fn hold(
         &mut self,
         lead: LeadId,
         campaign: CampaignId,
@@ -334,7 +424,7 @@ impl Floor {
                 effects.push(Effect::ReturnLead {
                     lead,
                     campaign,
-                    gate: held.gate,
+                    gate: Some(held.gate),
                     next,
                 });
                 self.due_again(campaign, held.next);
@@ -364,7 +454,7 @@ impl Floor {
             let usable = self.leads.usable(campaign, |stream| {
                 let classes = self.agents.classes().iter();
                 classes.clone().any(|class| {
-                    class.at_work() > 0
+                    class.uses_leads()
                         && class.weight(campaign).is_some()
                         && class.meets(&stream.needs)
                 })
@@ -407,25 +497,28 @@ impl Floor {
         }
         let is_empty = leads.is_empty();
         for facts in leads {
-            let needs = &self.settings.campaigns[usize::from(campaign.0)].needs;
-            let person = facts.person;
-            let attempts = facts.person_attempts.clone();
-            if self.leads.admit(
-                campaign,
-                LeadFacts {
-                    person_attempts: Vec::new(),
-                    ..facts
-                },
-                needs,
-                now.unix,
-            ) {
-                self.rules.admit(person, &attempts);
-            }
+            self.admit_one(campaign, facts, now);
         }
         let load = self.load(campaign);
         load.refill = None;
         // An empty answer without a time would be asked again at every tick.
         load.dry_until = dry_until.or(is_empty.then_some(now.unix + Duration::from_secs(1)));
+    }
+
+    /// A lead enters the hot window.
+    pub(super) fn admit_one(&mut self, campaign: CampaignId, facts: LeadFacts, now: Now) {
+        let Some(settings) = self.settings.campaigns.get(usize::from(campaign.0)) else {
+            return;
+        };
+        let person = facts.person;
+        let attempts = facts.person_attempts.clone();
+        let facts = LeadFacts {
+            person_attempts: Vec::new(),
+            ..facts
+        };
+        if self.leads.admit(campaign, facts, &settings.needs, now.unix) {
+            self.rules.admit(person, &attempts);
+        }
     }
 
     /// The intent is on disk: all is asked again, then the INVITE may leave.
@@ -485,6 +578,7 @@ impl Floor {
             route_try,
             trunk,
         });
+        self.tell_progress(id, PersonalStage::Dialling, effects);
     }
 
     pub(super) fn intent_failed(
@@ -551,6 +645,7 @@ impl Floor {
     /// No INVITE leaves from now on.
     pub(super) fn stop(&mut self, cancel_ringing: bool, now: Now, effects: &mut Vec<Effect>) {
         self.stopped = true;
+        self.all_bound_by(Bound::Stopped, effects);
         if !cancel_ringing {
             return;
         }
@@ -576,6 +671,9 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         let Some(id) = in_air else { return };
+        if self.withdraw(id, now, effects) {
+            return;
+        }
         // A queued intent is asked again at its release; a conversation goes on.
         if let Some(Phase::Dialing { .. } | Phase::Ringing { .. } | Phase::Cancelling { .. }) =
             self.attempts.get(&id).map(|attempt| attempt.phase)
@@ -585,13 +683,14 @@ impl Floor {
     }
 }
 
-enum Launch {
+/// What came of the wish to start a call.
+pub(super) enum Launch {
     Done,
-    Held,
+    Held(Held),
     Bound(Bound),
 }
 
-fn candidate(facts: &LeadFacts, attempts_max: u16, own: Option<AttemptId>) -> Candidate {
+pub(super) fn candidate(facts: &LeadFacts, attempts_max: u16, own: Option<AttemptId>) -> Candidate {
     Candidate {
         person: facts.person,
         number: facts.number,

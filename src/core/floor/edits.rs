@@ -34,6 +34,7 @@ impl Floor {
                         campaign.mode = mode;
                     }
                 }
+                Edit::Ledger(id, history) => self.ledger.admit(id, &history, now.unix),
                 Edit::Agent(mut seat) => {
                     seat.campaigns
                         .retain(|(campaign, _)| usize::from(campaign.0) < self.loads.len());
@@ -71,11 +72,15 @@ impl Floor {
                 ..settings
             };
             self.loads[number].bucket.set_rate(campaign.cps_max);
+            let air = super::ledger::air(&self.settings.floor, campaign);
+            self.ledger.set(id, &campaign.abandon, air);
             if needs_others {
                 self.leads.refile(id, &campaign.needs, now.unix);
             }
         } else if number == self.loads.len() {
             self.loads.push(Load::new(&settings));
+            let air = super::ledger::air(&self.settings.floor, &settings);
+            self.ledger.open(&settings.abandon, air);
             self.settings.campaigns.push(settings);
         }
     }

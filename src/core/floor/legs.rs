@@ -4,7 +4,9 @@ use super::Floor;
 use super::dialling::next_for;
 use crate::core::agents::Place;
 use crate::core::calls::{Act, CancelWhy, Event, Phase, act};
-use crate::core::effect::{AfterCall, AttemptClosed, DoneWhy, Effect, EndedBy, LeadNext};
+use crate::core::effect::{
+    AfterCall, AttemptClosed, DoneWhy, Effect, EndedBy, LeadNext, PersonalStage,
+};
 use crate::core::input::{LegEvent, LegFailure};
 use crate::core::reading::{self, Reading};
 use crate::core::results::SystemResult;
@@ -18,7 +20,7 @@ use std::time::Duration;
 const INTERRUPTED_GAP: Duration = Duration::from_secs(7_200);
 
 /// Longest that answer analysis may keep a person waiting. A machine's greeting is told from a person's within 4 s, or never.
-const SCREENING_MAX: Duration = Duration::from_secs(5);
+pub(super) const SCREENING_MAX: Duration = Duration::from_secs(5);
 
 /// Ring deadlines lie on a grid of 20 ms: phones that were dialled together are given up together, in one turn, instead of
 /// waking everybody once for each. A phone may ring that much longer.
@@ -69,6 +71,7 @@ impl Floor {
                 attempt.rang = Some(at);
                 let until = on_grid(at + settings.ring_timeout);
                 self.set_phase(id, Phase::Ringing { until });
+                self.tell_progress(id, PersonalStage::Ringing, effects);
             }
             Act::Screen => {
                 attempt.picked_up = Some(at);
@@ -82,10 +85,11 @@ impl Floor {
                 let until = at + settings.answer_limit;
                 self.trunks.worked(attempt.trunk);
                 self.set_phase(id, Phase::Answered { since: at, until });
+                self.answer_noticed(id, campaign, now, effects);
                 self.match_answered(id, now, effects);
             }
             Act::Unwanted => {
-                attempt.picked_up = Some(at);
+                attempt.answered = Some(at);
                 self.hang_up(id, SystemResult::Cancelled, now, effects);
             }
             Act::Read(failure) => self.read_failure(id, failure, now, effects),
@@ -105,7 +109,12 @@ impl Floor {
                 self.trunks.worked(attempt.trunk);
                 self.cancel(id, CancelWhy::RingTimeout, now, effects);
             }
-            Act::Close(result) => self.close(id, result, now, effects),
+            Act::Close(result) => {
+                if result == SystemResult::CustHangupEarly {
+                    self.count_departure(id, at, now, effects);
+                }
+                self.close(id, result, now, effects);
+            }
             Act::GiveUp(result) => {
                 effects.push(Effect::Abort { attempt: id });
                 self.close(id, result, now, effects);
@@ -124,10 +133,12 @@ impl Floor {
                         },
                     );
                     self.place_agent(agent, Place::Talking(id), now, effects);
+                    self.count_join(id, now, effects);
                 }
             }
             Act::PersonLeft => {
                 if let Some(agent) = attempt.phase.agent() {
+                    self.count_departure(id, at, now, effects);
                     self.talk_over(id, agent, EndedBy::Customer, at, now, effects);
                     self.close(id, SystemResult::Connected, now, effects);
                 }
@@ -157,9 +168,12 @@ impl Floor {
             None => attempt
                 .sticky
                 .filter(|agent| self.agents.is_free(*agent) && self.is_able(*agent, attempt.stream))
+                .filter(|agent| self.may_give(*agent, id))
                 .or_else(|| {
-                    self.agents.longest_idle(|_, class| {
-                        class.weight(stream.campaign).is_some() && class.meets(&stream.needs)
+                    self.agents.longest_idle(|number, class| {
+                        class.weight(stream.campaign).is_some()
+                            && class.meets(&stream.needs)
+                            && self.may_take(number, id)
                     })
                 }),
         };
@@ -175,7 +189,9 @@ impl Floor {
         }
         let waiting = self.waiting.iter().map(|(_, id)| *id).find(|id| {
             self.attempts.get(id).is_some_and(|attempt| {
-                attempt.made_for.is_none() && self.is_able(agent, attempt.stream)
+                attempt.made_for.is_none()
+                    && self.is_able(agent, attempt.stream)
+                    && self.may_give(agent, *id)
             })
         });
         if let Some(id) = waiting {
@@ -183,7 +199,7 @@ impl Floor {
         }
     }
 
-    fn is_able(&self, agent: AgentId, stream: crate::core::leads::StreamId) -> bool {
+    pub(super) fn is_able(&self, agent: AgentId, stream: crate::core::leads::StreamId) -> bool {
         let stream = &self.leads.streams()[stream.0];
         self.agents.get(agent).is_some_and(|agent| {
             let class = &self.agents.classes()[agent.class.0];
@@ -202,6 +218,7 @@ impl Floor {
         let campaign = attempt.campaign;
         let was_waiting_for_it = attempt.made_for.is_some();
         self.set_phase(id, Phase::Joining { agent, until });
+        self.count_match(id, now, effects);
         effects.push(Effect::Bridge { attempt: id, agent });
         effects.push(Effect::Show {
             attempt: id,
@@ -281,13 +298,20 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        self.count_result(id, result, now, effects);
         let until = now.mono + self.settings.floor.end_wait;
         self.set_phase(id, Phase::Ending { until, result });
-        self.free_who_waited(id, now, effects);
+        self.free_who_waited(id, result, now, effects);
     }
 
     /// The agent for whom this very call was made is free again, no younger in the queue than before.
-    fn free_who_waited(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
+    fn free_who_waited(
+        &mut self,
+        id: AttemptId,
+        result: SystemResult,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(agent) = self.attempts.get(&id).and_then(|attempt| attempt.made_for) else {
             return;
         };
@@ -298,9 +322,16 @@ impl Floor {
         if !waits {
             return;
         }
+        self.tell_progress(id, PersonalStage::Over(result), effects);
+        self.free_again(agent, now, effects);
+    }
+
+    /// An agent whom nothing holds any more: ready, no younger in the queue than before, or what he asked for meanwhile.
+    pub(super) fn free_again(&mut self, agent: AgentId, now: Now, effects: &mut Vec<Effect>) {
         match self.agents.get(agent).map(|waiting| waiting.after_call) {
             Some(AfterCall::Ready) | None => {
                 self.agents.give_back(agent, now);
+                self.backing_eased = true;
                 effects.extend(self.agents.news(agent, now).map(Effect::Agent));
                 self.match_free_agent(agent, now, effects);
             }
@@ -371,7 +402,8 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        self.free_who_waited(id, now, effects);
+        self.count_result(id, result, now, effects);
+        self.free_who_waited(id, result, now, effects);
         self.leave_phase(id);
         let Some(attempt) = self.attempts.remove(&id) else {
             return;
@@ -519,6 +551,7 @@ impl Floor {
             attempt.stream,
             attempt.made_for.is_some(),
         );
+        self.backing_eased |= phase.is_in_air();
         let load = self.load(campaign);
         load.in_air -= u32::from(phase.is_in_air());
         load.talking -= u32::from(phase.is_talking());

@@ -4,23 +4,29 @@
 
 mod dialling;
 mod edits;
+mod guarantee;
+mod ledger;
 mod legs;
 mod people;
+mod previewing;
 mod snapshot;
 
 use crate::core::Map;
 use crate::core::agents::{Agents, Place};
 use crate::core::calls::{Attempts, Event};
-use crate::core::effect::{Bound, Effect};
+use crate::core::effect::{Bound, Effect, Forecast};
 use crate::core::input::Input;
 use crate::core::leads::Leads;
+use crate::core::ledger::{Ledger, NamedEvent};
 use crate::core::pacing::Shares;
 use crate::core::picture::Picture;
+use crate::core::previews::Previews;
+use crate::core::results::SystemResult;
 use crate::core::rules::Rules;
 use crate::core::settings::{CampaignSettings, CampaignState, Settings};
 use crate::core::timers::{Timer, Timers};
 use crate::core::trunks::{Bucket, Trunks};
-use crate::ids::{AttemptId, CampaignId, LeadId, PersonId};
+use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, PersonId};
 use crate::time::{Mono, Now, UnixMs};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -67,6 +73,33 @@ impl Load {
             bound: Bound::Nothing,
         }
     }
+
+    /// What today's modes can say of themselves: the answers of all calls that are over. A call that nobody answers takes
+    /// longer to be over than one that is answered, so that the share is a little high while many ring; no decision reads it.
+    fn figures_of_the_moment(&self, free_agents: u32) -> Option<Forecast> {
+        /// Fewer say nothing about a share.
+        const ENDED_MIN: u64 = 20;
+        use SystemResult as R;
+        let of = |wanted: &[R]| -> u64 {
+            wanted
+                .iter()
+                .map(|result| self.results[*result as usize])
+                .sum()
+        };
+        let answered = of(&[R::Connected, R::Abandoned, R::CustHangupEarly, R::Machine]);
+        let ended = answered + of(&[R::NoAnswer, R::Busy, R::Rejected, R::Invalid]);
+        if ended < ENDED_MIN {
+            return None;
+        }
+        let ppm = answered * 1_000_000 / ended;
+        Some(Forecast {
+            within_ms: 0,
+            agents_milli: free_agents.saturating_mul(1_000),
+            answers_milli: u32::try_from(u64::from(self.in_air) * ppm / 1_000).unwrap_or(u32::MAX),
+            answer_rate_ppm: ppm as u32,
+            budget_milli: None,
+        })
+    }
 }
 
 /// A set of agents, the campaigns that they serve, and every call between them and the world.
@@ -78,9 +111,19 @@ pub struct Floor {
     rules: Rules,
     trunks: Trunks,
     attempts: Attempts,
+    previews: Previews,
+    /// Leads that are being read for agents who dial by hand: the number of the request, and which.
+    asked: Map<AgentId, (u64, LeadId)>,
     loads: Vec<Load>,
     timers: Timers,
     shares: Shares,
+    ledger: Ledger,
+    /// When the ledgers' windows move at the latest.
+    windows_at: Mono,
+    /// Ready agents who go as soon as no call in the air counts on them.
+    put_off: BTreeSet<crate::ids::AgentId>,
+    /// A line left the air, or an agent became free, in this turn.
+    backing_eased: bool,
     /// Answered people without an agent, longest wait first.
     waiting: BTreeSet<(Mono, AttemptId)>,
     /// Conversations whose disposition, or whose attempt's end, is still to come.
@@ -110,9 +153,15 @@ impl Floor {
             rules: Rules::new(settings.zones.clone()),
             trunks: Trunks::new(&settings.trunks, &settings.floor),
             attempts: Attempts::default(),
+            previews: Previews::default(),
+            asked: Map::default(),
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
+            ledger: ledger::open(&settings),
+            windows_at: Mono(0),
+            put_off: BTreeSet::new(),
+            backing_eased: false,
             waiting: BTreeSet::new(),
             unspoken: Map::default(),
             closed_calls: Map::default(),
@@ -138,18 +187,32 @@ impl Floor {
             unix: now.unix,
         };
         self.latest = now.mono;
+        if now.mono >= self.windows_at {
+            self.move_windows(now, effects);
+        }
         self.wake(now, effects);
         match input {
             Input::Wake => {}
-            Input::Edits(edits) => self.edit(edits, now, effects),
-            Input::CampaignState(id, state) => self.set_campaign_state(id, state),
+            Input::Edits(edits) => {
+                let before = self.unbacked();
+                self.edit(edits, now, effects);
+                self.name_unbacked(&before, NamedEvent::RulesChanged, now, effects);
+                self.withdraw_idle(now, effects);
+            }
+            Input::CampaignState(id, state) => {
+                self.set_campaign_state(id, state);
+                self.withdraw_idle(now, effects);
+            }
             Input::CampaignMode(id, mode) => {
                 if let Some(campaign) = self.settings.campaigns.get_mut(usize::from(id.0)) {
                     campaign.mode = mode;
                 }
             }
             Input::TrunkUp(id, up) => self.trunks.set_up(id, up),
-            Input::StopDialling { cancel_ringing } => self.stop(cancel_ringing, now, effects),
+            Input::StopDialling { cancel_ringing } => {
+                self.stop(cancel_ringing, now, effects);
+                self.withdraw_idle(now, effects);
+            }
             Input::ResumeDialling => self.stopped = false,
             Input::StoreReady(ready) => {
                 if ready && !self.store_ready {
@@ -159,9 +222,17 @@ impl Floor {
                 self.store_ready = ready;
             }
 
-            Input::AgentSeated(seat) => self.seat(seat, now, effects),
+            Input::AgentSeated(seat) => {
+                let before = self.unbacked();
+                self.seat(seat, now, effects);
+                self.name_unbacked(&before, NamedEvent::RulesChanged, now, effects);
+            }
             Input::AgentWants(agent, wanted) => self.agent_wants(agent, wanted, now, effects),
-            Input::AgentLost(agent) => self.agent_lost(agent, now),
+            Input::AgentLost(agent) => {
+                let before = self.unbacked();
+                self.agent_lost(agent, now);
+                self.name_unbacked(&before, NamedEvent::AgentLost, now, effects);
+            }
             Input::AgentBack(agent) => self.agent_back(agent, now, effects),
             Input::AgentHangUp(agent, attempt) => self.agent_hangs_up(agent, attempt, now, effects),
             Input::AgentOutcome {
@@ -178,6 +249,36 @@ impl Floor {
                     now,
                     effects,
                 );
+            }
+
+            Input::AgentAccepts {
+                agent,
+                attempt,
+                request,
+            } => self.agent_accepts((agent, request), attempt, now, effects),
+            Input::AgentSkips {
+                agent,
+                attempt,
+                request,
+                reason,
+            } => self.agent_skips((agent, request), attempt, reason, now, effects),
+            Input::AgentNext {
+                agent,
+                request,
+                campaign,
+            } => self.agent_next((agent, request), campaign, now, effects),
+            Input::AgentDials {
+                agent,
+                request,
+                lead,
+            } => self.agent_dials((agent, request), lead, now, effects),
+            Input::LeadFetched {
+                agent,
+                request,
+                lead,
+            } => {
+                let found = lead.map(|(campaign, facts)| (campaign, *facts));
+                self.lead_fetched((agent, request), found, now, effects);
             }
 
             Input::Leads {
@@ -231,6 +332,7 @@ impl Floor {
         if self.timers.next().is_some_and(|due| due <= now.mono) {
             self.wake(now, effects);
         }
+        self.settle_backing(now, effects);
         self.arm_tick(now);
     }
 
@@ -250,7 +352,14 @@ impl Floor {
     /// Checks the truths of the whole floor; an error names the first that does not hold. Costs a walk over everything:
     /// after every step in simulation, once a second live.
     pub fn check(&mut self) -> Result<(), String> {
-        let verdict = crate::core::invariants::check(self);
+        let broken = self.ledger.take_faults();
+        let verdict = crate::core::invariants::check(self).and(if broken == 0 {
+            Ok(())
+        } else {
+            Err(format!(
+                "{broken} abandonments broke a guarantee, and no event explains them"
+            ))
+        });
         if verdict.is_err() {
             self.invariant_faults += 1;
         }
@@ -281,7 +390,7 @@ impl Floor {
                         .get(id)
                         .is_some_and(|agent| agent.generation == generation)
                     {
-                        self.wrap_over(id, now, effects);
+                        self.agent_deadline(id, now, effects);
                     }
                 }
                 Timer::Grace(id, losses) => {
@@ -333,7 +442,8 @@ impl Floor {
     /// Ticks go on while somebody is at work and a campaign runs; an idle floor sleeps.
     fn arm_tick(&mut self, now: Now) {
         let is_wanted = !self.stopped
-            && self.agents.by_place()[2..=5]
+            // Who dials by hand needs leads as well.
+            && self.agents.by_place()[2..=6]
                 .iter()
                 .any(|agents| *agents > 0)
             && self
@@ -364,8 +474,9 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        self.backing_eased |= place == Place::Ready;
         if let Some(generation) = self.agents.move_to(agent, place, now) {
-            if let Place::Wrap { until, .. } = place {
+            if let Some(until) = place.until() {
                 self.timers.set(until, Timer::Agent(agent, generation));
             }
             effects.extend(self.agents.news(agent, now).map(Effect::Agent));
@@ -377,6 +488,7 @@ impl Floor {
         View {
             agents: &self.agents,
             attempts: &self.attempts,
+            previews: &self.previews,
             rules: &self.rules,
             leads: &self.leads,
             trunks: self
@@ -406,6 +518,7 @@ impl Floor {
 pub(crate) struct View<'a> {
     pub(crate) agents: &'a Agents,
     pub(crate) attempts: &'a Attempts,
+    pub(crate) previews: &'a Previews,
     pub(crate) rules: &'a Rules,
     pub(crate) leads: &'a Leads,
     pub(crate) trunks: Vec<u32>,

@@ -66,11 +66,16 @@ impl Floor {
         let kept = agent.outcome_kept;
         match (agent.place, wanted) {
             (Place::Offline, _) => refuse(id, Refusal::NotSeated, effects),
-            (Place::Ready, Wanted::Ready) => {
-                effects.extend(self.agents.news(id, now).map(Effect::Agent))
+            // Who had asked to leave stays after all.
+            (Place::Ready, Wanted::Ready) => self.put_off(id, AfterCall::Ready, now, effects),
+            (Place::Ready, wanted) if agent.connected && !self.may_leave(id) => {
+                self.put_off(id, after_call(wanted), now, effects);
             }
             (Place::Break(_) | Place::Ready | Place::Manual, wanted) => {
                 self.go_to(id, wanted, now, effects)
+            }
+            (Place::Previewing { attempt, .. }, wanted) => {
+                self.leave_preview(id, attempt, wanted, now, effects)
             }
             (Place::Wrap { .. }, Wanted::Ready) if !kept => {
                 refuse(id, Refusal::OutcomeFirst, effects)
@@ -83,7 +88,13 @@ impl Floor {
         }
     }
 
-    fn go_to(&mut self, id: AgentId, wanted: Wanted, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn go_to(
+        &mut self,
+        id: AgentId,
+        wanted: Wanted,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let place = match wanted {
             Wanted::Ready => Place::Ready,
             Wanted::Break(reason) => Place::Break(reason),
@@ -357,6 +368,7 @@ impl Floor {
             Place::Wrap { attempt, .. } => {
                 self.keep_outcome(id, attempt, Said::NOTHING, now, effects);
             }
+            Place::Previewing { attempt, .. } => self.give_preview_back(attempt, now, effects),
             Place::Break(_) | Place::Ready | Place::Manual | Place::Offline => {}
         }
         self.place_agent(id, Place::Offline, now, effects);

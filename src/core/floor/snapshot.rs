@@ -1,7 +1,8 @@
 //! Copies the floor's figures for those who only look.
 
 use super::Floor;
-use crate::core::picture::{CampaignPicture, Picture};
+use crate::core::picture::{CampaignPicture, LedgerPicture, Picture};
+use crate::core::settings::CampaignSettings;
 use crate::ids::CampaignId;
 use crate::time::Now;
 
@@ -35,6 +36,7 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
                     results: load.results,
                     outcomes: load.outcomes,
                     hot_leads: floor.leads.hot(campaign),
+                    ledger: ledger(floor, campaign, settings, now),
                     held: load.held,
                 }
             })
@@ -45,5 +47,24 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
         attempts_alive: floor.attempts.len() as u32,
         wrap_overruns: floor.wrap_overruns,
         invariant_faults: floor.invariant_faults,
+    }
+}
+
+fn ledger(
+    floor: &Floor,
+    campaign: CampaignId,
+    settings: &CampaignSettings,
+    now: Now,
+) -> LedgerPicture {
+    let (named, broken) = floor.ledger.events(campaign);
+    LedgerPicture {
+        standing: floor
+            .ledger
+            .last_standing(campaign, now.unix)
+            .unwrap_or_default(),
+        window: settings.abandon.window.clone(),
+        denominator: settings.abandon.denominator,
+        named,
+        broken,
     }
 }

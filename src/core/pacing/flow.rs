@@ -37,6 +37,14 @@ impl Flow {
         &self.pools[stream]
     }
 
+    /// The pools that a stream draws on now.
+    pub(super) fn drawn_pools(&self, stream: usize) -> impl Iterator<Item = usize> {
+        let pools = self.pools[stream].iter().zip(&self.drawn[stream]);
+        pools
+            .filter(|(_, drawn)| **drawn > 0)
+            .map(|(pool, _)| *pool)
+    }
+
     /// What is left, directly, in the pools of a stream.
     pub(super) fn spare(&self, stream: usize) -> u64 {
         self.pools[stream]

@@ -78,7 +78,10 @@ impl Plan {
             };
             flow.add_stream(pools);
             unit.push(match campaign.mode {
-                DialMode::Progressive => AGENT,
+                DialMode::Manual
+                | DialMode::Preview
+                | DialMode::Progressive
+                | DialMode::Predictive => AGENT,
                 DialMode::LinesPerAgent { milli } | DialMode::LinesPerFreeAgent { milli } => {
                     AGENT * 1_000 / u64::from(milli.max(1))
                 }
@@ -95,7 +98,15 @@ impl Plan {
         let mut plan = Plan {
             flow,
             unit,
-            open: vec![true; streams.len()],
+            // What a switched campaign has in the air still spends its agents; it only starts nothing more.
+            open: streams
+                .iter()
+                .map(|stream| {
+                    campaigns
+                        .get(usize::from(stream.campaign.0))
+                        .is_some_and(|campaign| campaign.mode != DialMode::Manual)
+                })
+                .collect(),
             free,
             weights,
             campaigns: streams.iter().map(|stream| stream.campaign).collect(),
@@ -125,6 +136,15 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// The classes whose free agents serve a stream in this plan: whoever is given to it out of these is missed by no line.
+    pub(crate) fn givers(&self, stream: usize) -> Vec<usize> {
+        let pools = self.flow.drawn_pools(stream);
+        pools
+            .filter(|pool| pool % 2 == 0)
+            .map(|pool| pool / 2)
+            .collect()
     }
 
     /// Agents free for a stream at the start of the plan.
@@ -229,7 +249,9 @@ mod tests {
     use crate::core::agents::{Agents, Place};
     use crate::core::input::{AgentSeat, LeadFacts};
     use crate::core::leads::Leads;
-    use crate::core::settings::{CampaignState, GateSettings, SkillNeed, WrapOverrun};
+    use crate::core::settings::{
+        AbandonSettings, CampaignState, GateSettings, PreviewSettings, SkillNeed, WrapOverrun,
+    };
     use crate::ids::{AgentId, LeadId, NumberId, PersonId, SkillId, ZoneId};
     use crate::time::{Now, UnixMs};
     use std::time::Duration;
@@ -246,6 +268,7 @@ mod tests {
             answer_limit: Duration::from_secs(2),
             wrap: Duration::from_secs(25),
             wrap_overrun: WrapOverrun::Ready,
+            preview: PreviewSettings::default(),
             trunks: Vec::new(),
             needs,
             gate: GateSettings {
@@ -256,6 +279,7 @@ mod tests {
                 gap_min: Duration::ZERO,
             },
             attempts_max: 20,
+            abandon: AbandonSettings::default(),
             recycle: Vec::new(),
         }
     }

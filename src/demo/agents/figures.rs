@@ -80,6 +80,10 @@ figures! {
     resumes,
     /// Sockets lost, or dropped on purpose.
     sockets_lost,
+    /// Leads shown before they were dialled.
+    previews,
+    /// Of those, skipped.
+    previews_skipped,
     /// Calls put through.
     calls,
     /// Cards that lacked name, customer number, campaign, or the masked number.

@@ -15,16 +15,23 @@ use crate::wire::desk::client::{
     WantedState,
 };
 use crate::wire::desk::outcome::OutcomeSet;
+use crate::wire::desk::preview::{Dial, Skip};
 use crate::wire::desk::server::{ClosingReason, DeskState, ServerFrame, ServerMessage, StateNews};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Time to read a card before its lead is dialled, in seconds.
+const READING_S: f64 = 3.0;
+/// Share of previews that are skipped.
+const SKIP_SHARE: f64 = 0.08;
 /// Talk time once the shift nears its end, in seconds.
 const HURRIED_TALK_S: f64 = 5.0;
 
 /// What the agent has in mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Intention {
+    /// Dials the lead on the screen, or skips it.
+    Decide,
     /// The card is on the screen.
     Paint,
     /// Opens a further card.
@@ -48,6 +55,13 @@ pub enum Wish {
     Drop,
     /// The agent is done for today.
     Leave,
+}
+
+/// The lead on the screen before it is dialled.
+#[derive(Debug)]
+struct Shown {
+    id: CallId,
+    may_skip: bool,
 }
 
 /// The call at hand.
@@ -75,6 +89,8 @@ pub struct Script {
     next_request: u64,
     outcome_set: OutcomeSet,
     break_reasons: Vec<String>,
+    skip_reasons: Vec<String>,
+    shown: Option<Shown>,
     call: Option<Call>,
     intentions: Vec<(Mono, Intention)>,
     state: DeskState,
@@ -107,6 +123,8 @@ impl Script {
                 codes: Vec::new(),
             },
             break_reasons: Vec::new(),
+            skip_reasons: Vec::new(),
+            shown: None,
             call: None,
             intentions: Vec::new(),
             state: DeskState::Offline,
@@ -190,6 +208,8 @@ impl Script {
                 self.session = Some(welcome.session);
                 self.outcome_set = welcome.outcome_set;
                 self.break_reasons = welcome.break_reasons;
+                self.skip_reasons = welcome.skip_reasons;
+                self.shown = None;
                 self.call = None;
                 self.intentions.clear();
                 self.on_break = false;
@@ -207,7 +227,29 @@ impl Script {
                 }
             }
             ServerMessage::State(news) => self.take_state(now, news, wishes),
+            ServerMessage::CallPreview(preview) => {
+                let is_known = self
+                    .shown
+                    .as_ref()
+                    .is_some_and(|shown| shown.id == preview.call);
+                if !is_known {
+                    self.figures.count(|figures| &figures.previews);
+                }
+                self.shown = Some(Shown {
+                    id: preview.call,
+                    may_skip: preview.skips_left != Some(0),
+                });
+                self.intend(now.mono, Intention::Decide, READING_S, 0.5);
+            }
+            // What it says is on the screen; a person waits.
+            ServerMessage::CallProgress(_) => self.forget(Intention::Decide),
+            ServerMessage::CallOver(over) => {
+                if self.shown.take_if(|shown| shown.id == over.call).is_some() {
+                    self.forget(Intention::Decide);
+                }
+            }
             ServerMessage::CallConnected(call) => {
+                self.shown = None;
                 let answered_us = (now.unix.0 - call.answered_at_ms.0).max(0) as u64 * 1_000;
                 self.figures.answer_to_card(answered_us);
                 self.begin_call(now.mono, call.call, &call.card);
@@ -418,6 +460,9 @@ impl Script {
             self.on_break = false;
             return self.ask_state(WantedState::Ready, None, wishes);
         }
+        if intention == Intention::Decide {
+            return self.decide(wishes);
+        }
         let request = self.request();
         let Some(call) = &mut self.call else { return };
         match intention {
@@ -458,8 +503,38 @@ impl Script {
                 wishes.push(Wish::Send(ClientMessage::Outcome(Box::new(outcome))));
             }
             Intention::LoseSocket => wishes.push(Wish::Drop),
-            Intention::HangUp | Intention::SayOutcome | Intention::Return => {}
+            Intention::HangUp | Intention::SayOutcome | Intention::Return | Intention::Decide => {}
         }
+    }
+
+    /// Most leads are dialled; now and then one is not for this agent.
+    fn decide(&mut self, wishes: &mut Vec<Wish>) {
+        let request = self.request();
+        let Some(shown) = &self.shown else { return };
+        let call = shown.id;
+        let reason = match self.skip_reasons.first() {
+            Some(_) if !shown.may_skip => None,
+            Some(_) if self.chance.happens(SKIP_SHARE) => {
+                self.chance.pick(&self.skip_reasons).cloned()
+            }
+            _ => None,
+        };
+        let said = match reason {
+            Some(reason) => {
+                self.figures.count(|figures| &figures.previews_skipped);
+                ClientMessage::Skip(Skip {
+                    request,
+                    call,
+                    reason,
+                })
+            }
+            None => ClientMessage::Dial(Dial {
+                request,
+                call: Some(call),
+                lead: None,
+            }),
+        };
+        wishes.push(Wish::Send(said));
     }
 
     /// After `saved`: the next call, or a break.

@@ -4,6 +4,7 @@ use super::*;
 use crate::ids::AttemptId;
 use crate::wire::desk::card::{CardCampaign, CardCustomer};
 use crate::wire::desk::outcome::{ContactClass, OutcomeNeeds, OutcomeRule};
+use crate::wire::desk::preview::{OnTimeout, PreviewFrame, preview};
 use crate::wire::desk::server::{
     AfterCallNews, AgentCard, CallConnected, CallEnded, CallEndedBy, ErrorNews, Follows, Resumed,
     Saved, UnixMillis, Welcome,
@@ -74,6 +75,7 @@ impl Desk {
             },
             campaigns: vec!["A".to_owned()],
             break_reasons: vec!["login".to_owned(), "lunch".to_owned()],
+            skip_reasons: vec!["not_now".to_owned()],
             outcome_set: OutcomeSet {
                 id: "X".to_owned(),
                 version: 1,
@@ -120,6 +122,20 @@ impl Desk {
                 dropped: Vec::new(),
             },
         })));
+    }
+    fn preview(&mut self, skips_left: u8) {
+        self.state(DeskState::Reserved);
+        let frame = PreviewFrame {
+            call: CALL,
+            lead: 7,
+            until: UnixMs(self.now().unix.0 + 30_000),
+            on_timeout: OnTimeout::Skip,
+            skips_left: Some(skips_left),
+        };
+        let body = r#""complete":true,"campaign":{"id":"A","mode":"auto"},"customer":{"cif":"1","name":"Mai","phone":"09*****412"}}"#;
+        self.sequence += 1;
+        let text = preview(self.sequence, &frame, body);
+        self.script.hear(self.now(), &text, &mut self.wishes);
     }
     fn end(&mut self) {
         self.say(ServerMessage::CallEnded(CallEnded {
@@ -299,6 +315,8 @@ fn an_outcome_that_could_not_be_saved_is_said_again_and_one_that_is_saved_is_not
             code: code.to_owned(),
             message: String::new(),
             field: None,
+            rule: None,
+            not_before_ms: None,
         })
     };
     desk.say(error("not_saved"));
@@ -346,4 +364,26 @@ fn leaving_waits_for_the_outcome_and_logs_out() {
         reason: ClosingReason::LoggedOut,
     }));
     assert_eq!(desk.sent(), ["Leave"]);
+}
+
+#[test]
+fn a_lead_on_the_screen_is_dialled_or_skipped_after_it_was_read_and_never_skipped_once_too_often() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for may_skip in [0, 3] {
+        for seed in 0..60 {
+            let mut desk = desk(steady());
+            desk.script.chance = Chance::of(seed, "agent01", 0);
+            desk.log_in();
+            desk.state(DeskState::Ready);
+            desk.sent();
+            desk.preview(may_skip);
+            assert!(desk.sent().is_empty(), "nobody reads that fast");
+            desk.until(600_000);
+            let said = desk.sent();
+            assert_eq!(said.len(), 1, "{said:?}");
+            kinds.insert((may_skip, said[0].clone()));
+        }
+    }
+    let want = [(0, "dial"), (3, "dial"), (3, "skip")].map(|(most, kind)| (most, kind.to_owned()));
+    assert_eq!(kinds, want.into_iter().collect());
 }

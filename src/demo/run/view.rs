@@ -538,6 +538,7 @@ mod tests {
                     launched: 1_200,
                     results: counts(&[("CONNECTED", 290), ("ABANDONED", 10), ("NO_ANSWER", 700)]),
                     abandon_ratio: None,
+                    ledger: Default::default(),
                     outcomes: 280,
                     hot_leads: 0,
                     held: BTreeMap::new(),

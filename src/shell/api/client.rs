@@ -1,8 +1,10 @@
 //! The command line's way to a running engine: a small client of the API, on the same machine, with the same token.
 
+use super::explain::DecisionView;
 use super::token::{self, TokenError};
 use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
+use crate::config::nearest;
 use crate::core::settings::DialMode;
 use crate::pii::Pii;
 use crate::shell::reload::ReloadReport;
@@ -121,9 +123,14 @@ impl ApiClient {
         )
     }
 
+    /// The last pacing decisions of a campaign, newest first. `last` is 1 to 600.
+    pub fn decisions(&self, campaign: &str, last: usize) -> Result<Vec<DecisionView>, ClientError> {
+        self.get(&super::explain::path(campaign, last))
+    }
+
     /// Another mode or ratio.
     pub fn set_mode(&self, campaign: &str, mode: DialMode) -> Result<(), ClientError> {
-        let path = format!("/v1/campaigns/{}/ratio", segment(campaign));
+        let path = format!("/v1/campaigns/{}/mode", segment(campaign));
         let url = format!("{}{path}", self.base);
         let request = self.agent.put(&url).header("Authorization", self.bearer());
         let answer = request.send_json(ModeView::from(mode));
@@ -211,7 +218,7 @@ impl ApiClient {
 }
 
 /// A name as one segment of a path: `a/../b` must not become another path.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     name.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
             out.push(char::from(byte));
@@ -220,6 +227,31 @@ fn segment(name: &str) -> String {
         }
         out
     })
+}
+
+/// One campaign and its abandon ledger as lines for a terminal.
+pub fn campaign_lines(campaigns: &[CampaignView], name: &str) -> Result<String, ClientError> {
+    let names = || campaigns.iter().map(|campaign| campaign.name.as_str());
+    let Some(campaign) = campaigns.iter().find(|campaign| campaign.name == name) else {
+        let meant = nearest(name, names()).map(|name| format!("; did you mean {name}?"));
+        return Err(ClientError::Refused {
+            code: "unknown_campaign".to_owned(),
+            message: format!(
+                "the engine has no campaign \"{name}\"{}",
+                meant.unwrap_or_default()
+            ),
+        });
+    };
+    Ok(format!(
+        "{}: {}, {}; {} agents, {} ringing, {} talking\n{}",
+        campaign.name,
+        campaign.state,
+        mode_words(campaign.mode),
+        campaign.agents_serving,
+        campaign.ringing,
+        campaign.talking,
+        campaign.ledger.lines()
+    ))
 }
 
 /// Campaigns as a table for a terminal.
@@ -282,7 +314,7 @@ fn mode_words(mode: ModeView) -> String {
     match (mode.lines_per_agent, mode.lines_per_free_agent) {
         (Some(ratio), _) => format!("{ratio} per agent"),
         (None, Some(ratio)) => format!("{ratio} per free agent"),
-        (None, None) => "progressive".to_owned(),
+        (None, None) => mode.mode().map_or("?", |mode| mode.word()).to_owned(),
     }
 }
 

@@ -94,22 +94,22 @@ fn set_state(state: &ApiState, name: Name, to: CampaignState, act: &str) -> Acce
     Ok(accepted(json!({ "accepted": act, "campaign": name })))
 }
 
-/// Another ratio, in force at the next decision.
-pub(super) async fn ratio(State(state): State<ApiState>, name: Name, body: Body) -> Accepted {
+/// Another mode or ratio, in force at the next decision.
+pub(super) async fn mode(State(state): State<ApiState>, name: Name, body: Body) -> Accepted {
     let (name, id) = campaign(&state, name)?;
     let wanted: ModeView = json_of(&body.map_err(unread)?)?;
     let mode = wanted.mode().ok_or_else(|| {
         Refused::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "bad_ratio",
-            "Send exactly one of {\"lines_per_agent\": 1.2}, {\"lines_per_free_agent\": 2} or {\"progressive\": true}; \
-             a ratio is 0.1 to 100 with at most three decimals.",
+            "Send exactly one of {\"predictive\": true}, {\"progressive\": true}, {\"preview\": true}, {\"manual\": true}, \
+             {\"lines_per_agent\": 1.2} or {\"lines_per_free_agent\": 2}; a ratio is 0.1 to 100 with at most three decimals.",
         )
     })?;
     hand_over(&state, Input::CampaignMode(id, mode))?;
-    tracing::info!(campaign = %name, ?mode, "A supervisor changed a ratio.");
+    tracing::info!(campaign = %name, %mode, "A supervisor changed how a campaign dials.");
     Ok(accepted(
-        json!({ "accepted": "ratio", "campaign": name, "mode": wanted }),
+        json!({ "accepted": "mode", "campaign": name, "mode": wanted }),
     ))
 }
 
@@ -199,9 +199,9 @@ pub(super) async fn method_not_allowed() -> Refused {
 }
 
 /// A campaign's name in the path.
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
-fn campaign(state: &ApiState, name: Name) -> Result<(String, CampaignId), Refused> {
+pub(super) fn campaign(state: &ApiState, name: Name) -> Result<(String, CampaignId), Refused> {
     let Path(name) = name.map_err(|_| {
         Refused::new(
             StatusCode::BAD_REQUEST,

@@ -5,19 +5,26 @@
 
 pub mod client;
 mod control;
+mod explain;
 mod guard;
+mod ledger_view;
 mod listener;
+mod mode_arg;
 mod reload;
 mod token;
 mod view;
 
+pub use explain::{DecisionView, ForecastView, explained};
 pub use guard::AllowedHosts;
+pub use ledger_view::LedgerView;
+pub use mode_arg::{ModeArg, ratio};
 pub use token::{AdminToken, TOKEN_FILE, TokenError};
 pub use view::{CampaignView, LanesView, ModeView, PictureView, TrunkView};
 
 use crate::config::ApiConfig;
 use crate::core::picture::Picture;
 use crate::ids::CampaignId;
+use crate::shell::decisions::Decisions;
 use crate::shell::lanes::{Clock, FloorLane};
 use crate::shell::metrics::{Backlogs, Metrics};
 use crate::shell::reload::ReloadAct;
@@ -51,6 +58,8 @@ pub struct ApiState {
     pub floor: FloorLane,
     /// The floor's last picture; the floor's thread replaces it.
     pub picture: Arc<ArcSwap<Picture>>,
+    /// The last pacing decisions; the floor's thread adds to them.
+    pub decisions: Decisions,
     /// Open campaigns by name; a reload swaps them.
     pub campaigns: CampaignIds,
     /// All figures; shared with every shell.
@@ -176,7 +185,9 @@ fn router(state: ApiState) -> Router {
         .route("/v1/campaigns", get(control::campaigns))
         .route("/v1/campaigns/{name}/start", post(control::start))
         .route("/v1/campaigns/{name}/pause", post(control::pause))
-        .route("/v1/campaigns/{name}/ratio", put(control::ratio))
+        .route("/v1/campaigns/{name}/decisions", get(explain::decisions))
+        .route("/v1/campaigns/{name}/mode", put(control::mode))
+        .route("/v1/campaigns/{name}/ratio", put(control::mode))
         .route("/v1/stop", post(control::stop))
         .route("/v1/resume", post(control::resume))
         .route("/v1/leads/changed", post(control::leads_changed))

@@ -6,6 +6,7 @@ use crate::core::picture::{CampaignPicture, Picture};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
 use crate::core::settings::{CampaignState, DialMode};
+use crate::shell::api::ledger_view::LedgerView;
 use crate::shell::metrics::{Backlogs, Latency};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,6 +74,8 @@ pub struct CampaignView {
     pub results: BTreeMap<String, u64>,
     /// Abandoned / (abandoned + served), 0 to 1; absent before the first answer (domain.md, "KPIs").
     pub abandon_ratio: Option<f64>,
+    /// The abandon ledger.
+    pub ledger: LedgerView,
     /// Dispositions kept, since the start.
     pub outcomes: u64,
     /// Leads in the hot window.
@@ -81,7 +84,7 @@ pub struct CampaignView {
     pub held: BTreeMap<String, u64>,
 }
 
-/// How a campaign chooses the number of lines: exactly one of the three. Also the body of a change.
+/// Who starts a campaign's calls, and how many at once: exactly one of these. Also the body of a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModeView {
@@ -94,6 +97,15 @@ pub struct ModeView {
     /// `true`: one line per free agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progressive: Option<bool>,
+    /// `true`: as many lines as the forecast allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictive: Option<bool>,
+    /// `true`: a free agent is shown the next lead and says whether it is dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<bool>,
+    /// `true`: agents dial for themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<bool>,
 }
 
 /// One trunk.
@@ -186,6 +198,7 @@ impl From<&CampaignPicture> for CampaignView {
                 .map(|(result, count)| (result.code().to_owned(), count))
                 .collect(),
             abandon_ratio: (people > 0).then(|| abandoned as f64 / people as f64),
+            ledger: LedgerView::from(&campaign.ledger),
             outcomes: campaign.outcomes,
             hot_leads: campaign.hot_leads,
             held: Gate::ALL
@@ -214,6 +227,18 @@ impl From<DialMode> for ModeView {
                 lines_per_free_agent: ratio(milli),
                 ..none
             },
+            DialMode::Predictive => ModeView {
+                predictive: Some(true),
+                ..none
+            },
+            DialMode::Preview => ModeView {
+                preview: Some(true),
+                ..none
+            },
+            DialMode::Manual => ModeView {
+                manual: Some(true),
+                ..none
+            },
         }
     }
 }
@@ -221,19 +246,23 @@ impl From<DialMode> for ModeView {
 impl ModeView {
     /// The mode, if exactly one is given and within 0.1 to 100 with at most three decimals (the configuration's own check).
     pub fn mode(&self) -> Option<DialMode> {
-        let milli = crate::config::ratio_milli;
-        match (
-            self.lines_per_agent,
-            self.lines_per_free_agent,
-            self.progressive,
-        ) {
-            (Some(ratio), None, None) => {
-                milli(ratio).map(|milli| DialMode::LinesPerAgent { milli })
-            }
-            (None, Some(ratio), None) => {
-                milli(ratio).map(|milli| DialMode::LinesPerFreeAgent { milli })
-            }
-            (None, None, Some(true)) => Some(DialMode::Progressive),
+        let ratio = |lines: f64, mode: fn(u32) -> DialMode| {
+            crate::config::ratio_milli(lines).map(mode).ok_or(())
+        };
+        let word = |is: bool, mode: DialMode| is.then_some(mode).ok_or(());
+        let given = [
+            self.lines_per_agent
+                .map(|lines| ratio(lines, |milli| DialMode::LinesPerAgent { milli })),
+            self.lines_per_free_agent
+                .map(|lines| ratio(lines, |milli| DialMode::LinesPerFreeAgent { milli })),
+            self.progressive.map(|is| word(is, DialMode::Progressive)),
+            self.predictive.map(|is| word(is, DialMode::Predictive)),
+            self.preview.map(|is| word(is, DialMode::Preview)),
+            self.manual.map(|is| word(is, DialMode::Manual)),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(mode), None) => mode.ok(),
             _ => None,
         }
     }

@@ -57,6 +57,10 @@ counts! {
     CardsLate = DeskLateCards [];
     /// Cards for agents without a session, or for calls that the book does not know.
     CardsNowhere = DeskUndeliverableCards [];
+    /// Leads shown before they are dialled.
+    PreviewsPushed = DeskPreviews [];
+    /// Of those, skipped by their agent.
+    PreviewsSkipped = DeskSkippedPreviews [];
     /// Outcomes that the store could not keep.
     NotSaved = DeskUnsavedOutcomes [];
     /// Messages from agents after log-in.

@@ -12,6 +12,7 @@ mod directory;
 mod figures;
 mod line;
 mod pipe;
+mod previews;
 mod requests;
 mod ring;
 mod server;
@@ -70,6 +71,10 @@ pub struct DeskSettings {
     pub break_reasons: Vec<String>,
     /// Break reasons that are offered to agents.
     pub reasons_offered: Vec<String>,
+    /// Reasons for skipping a preview, as [`DeskSettings::break_reasons`].
+    pub skip_reasons: Vec<String>,
+    /// Those that are offered to agents.
+    pub skips_offered: Vec<String>,
     /// Zone in which promises fall due and callbacks are allowed.
     pub zone: jiff::tz::TimeZone,
     /// Codes and what each needs.
@@ -88,6 +93,8 @@ impl DeskSettings {
             desk: config.desk.clone(),
             break_reasons: config.break_reasons.clone(),
             reasons_offered: in_force.file().break_reasons.clone(),
+            skip_reasons: config.skip_reasons.clone(),
+            skips_offered: in_force.file().skip_reasons.clone(),
             zone: jiff::tz::TimeZone::get(&config.default_zone)
                 .unwrap_or_else(|_| jiff::tz::TimeZone::fixed(jiff::tz::offset(7))),
             outcome_set: outcome_set(),
@@ -235,6 +242,7 @@ impl Desks {
                 request,
                 why,
             } => self.refuse(*agent, *request, *why),
+            Effect::Personal(news) => self.personal(news),
             _ => return false,
         }
         true
@@ -334,6 +342,8 @@ impl Desks {
             ended: None,
             saved: None,
             written,
+            preview: None,
+            progress: None,
         });
         drop(state);
         if let Some(written) = written {
@@ -412,6 +422,14 @@ impl Desks {
             code: why.code().into(),
             message: translate::refusal_sentence(why).into(),
             field: None,
+            rule: match why {
+                Refusal::Held { gate, .. } => Some(gate.code().to_owned()),
+                _ => None,
+            },
+            not_before_ms: match why {
+                Refusal::Held { next, .. } => next.map(Into::into),
+                _ => None,
+            },
         });
         let told = state.tell_message(self.settings().desk.queue, &message);
         self.note(told);
@@ -441,6 +459,8 @@ impl Desks {
                 code: ErrorCode::NotSaved.as_str().into(),
                 message: "The outcome could not be saved. Your supervisor has been told by the engine's alarms.".into(),
                 field: None,
+                rule: None,
+                not_before_ms: None,
             })
         });
     }
@@ -502,6 +522,10 @@ impl Desks {
         let Some(call) = state.current(attempt) else {
             return;
         };
+        if call.preview.is_some() {
+            drop(state);
+            return self.preview_body(attempt, agent, Some(body));
+        }
         call.complete = true;
         call.body = Some(body.clone());
         let Ok(text) = std::str::from_utf8(&body) else {

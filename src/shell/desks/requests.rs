@@ -151,6 +151,7 @@ impl Desks {
                 .map(|context| context.campaign)
                 .collect(),
             break_reasons: self.settings().reasons_offered.clone(),
+            skip_reasons: self.settings().skips_offered.clone(),
             outcome_set: self.settings().outcome_set.clone(),
             ping_deadline_ms: self.settings().desk.ping_deadline.as_millis() as u64,
             now_ms: now.into(),
@@ -199,6 +200,9 @@ impl Desks {
             }
             ClientMessage::Expand(expand) => self.expand(session, line, &expand),
             ClientMessage::Outcome(outcome) => self.outcome(session, *outcome),
+            ClientMessage::Dial(dial) => self.dial(session, &dial),
+            ClientMessage::Skip(skip) => self.skip(session, &skip),
+            ClientMessage::Next(next) => self.next(session, &next),
             ClientMessage::Ping(ping) => {
                 let mut state = session.state();
                 if let Some(handled) = ping.sequence {
@@ -284,7 +288,7 @@ impl Desks {
         self.tell_floor(fact, request)
     }
 
-    fn tell_floor(&self, fact: Input, request: u64) -> Result<(), Fault> {
+    pub(super) fn tell_floor(&self, fact: Input, request: u64) -> Result<(), Fault> {
         self.parts.lane.urgent(fact).map_err(|_| {
             self.counts.add(DeskCount::FloorBusy);
             Fault::whole(ErrorCode::Busy, "the engine is behind; ask again").of_request(request)
@@ -398,11 +402,13 @@ pub(super) fn fault_text(sequence: u64, fault: Fault) -> String {
         code: fault.code.as_str().into(),
         message: fault.message,
         field: fault.field,
+        rule: None,
+        not_before_ms: None,
     })
     .encode(sequence)
 }
 
-fn not_your_call(request: u64) -> Fault {
+pub(super) fn not_your_call(request: u64) -> Fault {
     Fault::field(
         ErrorCode::NotYourCall,
         "call",

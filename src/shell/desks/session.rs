@@ -12,6 +12,7 @@ use crate::shell::cards::erase;
 use crate::shell::store::LeadRecord;
 use crate::time::{Mono, UnixMs};
 use crate::wire::desk::client::CallId;
+use crate::wire::desk::preview::{CallProgress, CallStage, PreviewFrame, preview};
 use crate::wire::desk::server::{CallEnded, Saved, ServerMessage, connected};
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -66,6 +67,10 @@ pub(super) struct CurrentCall {
     pub(super) saved: Option<Saved>,
     /// When the card's last byte was given to the kernel, for the present socket.
     pub(super) written: Option<Mono>,
+    /// The agent looks at the lead, or has said "dial": nobody is on the line.
+    pub(super) preview: Option<PreviewFrame>,
+    /// How far the call is that came of the preview.
+    pub(super) progress: Option<CallStage>,
 }
 
 /// What became of a message.
@@ -157,14 +162,23 @@ impl State {
             return messages;
         };
         let (attempt, answered_at) = (call.attempt, call.answered_at);
+        let (preview_frame, progress) = (call.preview, call.progress);
         let (body, ended, saved) = (call.body.clone(), call.ended.clone(), call.saved.clone());
         if let Some(body) = body
             .as_deref()
             .and_then(|body| std::str::from_utf8(body).ok())
         {
-            messages.push(self.number(Some(attempt), |sequence| {
-                connected(sequence, CallId(attempt), answered_at, now, body)
+            messages.push(self.number(Some(attempt), |sequence| match &preview_frame {
+                Some(frame) => preview(sequence, frame, body),
+                None => connected(sequence, CallId(attempt), answered_at, now, body),
             }));
+        }
+        if let Some(stage) = progress {
+            let message = ServerMessage::CallProgress(CallProgress {
+                call: CallId(attempt),
+                stage,
+            });
+            messages.push(self.number(None, |sequence| message.encode(sequence)));
         }
         let after = [
             ended.map(ServerMessage::CallEnded),

@@ -2,6 +2,7 @@
 
 use crate::core::dispositions::{Contact, Disposition, Needs};
 use crate::core::effect::{AfterCall, AgentNews, AgentState, EndedBy, Refusal};
+use crate::core::rules::Gate;
 use crate::shell::store::{InstalmentDetail, OutcomeDetail, PaidDetail, PromiseDetail};
 use crate::time::UnixMs;
 use crate::wire::desk::client::{CallId, Outcome};
@@ -126,6 +127,23 @@ pub(super) const fn refusal_sentence(why: Refusal) -> &'static str {
         Refusal::FollowUpMissing => "This outcome needs a date or a time.",
         Refusal::WrongState => "This is not possible in your present state.",
         Refusal::OutcomeFirst => "Save the outcome of the last call first.",
+        Refusal::Held { gate, .. } => match gate {
+            Gate::Blocked => "This person or number must not be dialled.",
+            Gate::InAir => "A call to this person is in the air, or somebody looks at them.",
+            Gate::AttemptsUsed => "All attempts of this lead are used.",
+            Gate::Window => "It is outside the calling hours of this person.",
+            Gate::DayCap => "This person has had today's attempts.",
+            Gate::Gap => "The last attempt at this person is too recent.",
+        },
+        Refusal::SkipsUsedUp => "No more skips in a row: dial, or take a break.",
+        Refusal::NoLead => "No lead is due that you may have.",
+        Refusal::NoSuchLead => "This lead is not there, is done, or is in use.",
+        Refusal::NotYourLead => {
+            "This lead is another agent's, or of a campaign that you do not serve."
+        }
+        Refusal::NotRunning => "The campaign does not run.",
+        Refusal::NoLine(_) => "No line is free now: try again.",
+        Refusal::Stopped => "Nothing is dialled now.",
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) const INPUT_KINDS: [&str; Label::Input.most()] = [
     "leg",
     "bridged",
     "trunk_up",
+    "agent_preview",
+    "agent_dial",
+    "lead_fetched",
 ];
 
 /// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
@@ -69,5 +72,8 @@ pub fn input_kind(input: &Input) -> InputKind {
         Input::Leg { .. } => 20,
         Input::Bridged(..) => 21,
         Input::TrunkUp(..) => 22,
+        Input::AgentAccepts { .. } | Input::AgentSkips { .. } => 23,
+        Input::AgentNext { .. } | Input::AgentDials { .. } => 24,
+        Input::LeadFetched { .. } => 25,
     })
 }

@@ -54,11 +54,11 @@ labels! {
     Result = "result", 12, "System result of an attempt: `CONNECTED`, `ABANDONED`, `CUST_HANGUP_EARLY`, `NO_ANSWER`, `BUSY`, `REJECTED`, `MACHINE`, `CANCELLED`, `INTERRUPTED`, `NOT_SENT`, `INVALID`, `TRUNK_FAIL`.";
     Success = "result", 2, "`ok` or `failed`.";
     Gate = "gate", 6, "What held a lead back: `DNC`, `IN_AIR`, `ATTEMPTS_USED`, `WINDOW`, `CAPPED`, `GAP`.";
-    Bound = "bound", 7, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`.";
+    Bound = "bound", 10, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`, `budget` (its abandon ledger), `window`, `store`.";
     Trunk = "trunk", TRUNK_LABELS_MAX + 1, "Name of the trunk in the configuration (at most 64).";
     SipCode = "code", 26, "Response to an INVITE: `100` `180` `183` `200` `401` `402` `403` `404` `407` `408` `480` `484` `486` `487` `488` `500` `502` `503` `504` `603`, and `1xx` to `6xx` for the rest of each class.";
     ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";
-    Input = "input", 23, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
+    Input = "input", 26, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
     Lane = "lane", 2, "Way into the floor: `urgent` (legs, desks, stops) or `bulk` (leads, settings).";
     Queue = "queue", 10, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
     State = "state", 7, "State of agents: `offline`, `break`, `ready`, `reserved`, `talking`, `wrap`, `manual`.";
@@ -76,12 +76,14 @@ names! {
         CampaignAttempts = "tandem_campaign_attempts_total" [Campaign] "Attempts started.";
         CampaignResults = "tandem_campaign_results_total" [Campaign, Result] "Attempts ended, by system result.";
         CampaignAbandoned = "tandem_campaign_abandoned_total" [Campaign] "People who answered and were not joined to an agent within the limit.";
+        CampaignBrokenGuarantees = "tandem_campaign_broken_guarantees_total" [Campaign] "Under an abandon guarantee: abandonments that passed the cap.";
         CampaignOutcomes = "tandem_campaign_outcomes_total" [Campaign] "Dispositions kept.";
         CampaignHeldLeads = "tandem_campaign_held_leads_total" [Campaign, Gate] "Times a gate held a lead back.";
 
         FloorSlowTurns = "tandem_floor_slow_turns_total" [Input] "Turns of the floor above 1 ms, by kind of input.";
         FloorRefusedInputs = "tandem_floor_refused_inputs_total" [Lane] "Inputs that a lane into the floor did not take because it was full. Some senders try again.";
         FloorWrapOverruns = "tandem_floor_wrap_overruns_total" [] "Wrap-ups longer than their campaign allows.";
+        FloorNamedEvents = "tandem_floor_named_events_total" [Reason] "Events that may cost a campaign its abandon guarantee: `agent_lost`, `rules_changed`, `join_failed`, `cancelled_by_rule`, `noticed_late`, `clock_set`. Which campaign: `tandem campaign show`, and the log.";
         FloorInvariantFaults = "tandem_floor_invariant_faults_total" [] "Invariants found broken, looked for once a second: each is a defect of the engine.";
 
         TrunkInvites = "tandem_trunk_invites_total" [Trunk] "INVITEs sent, those repeated with credentials included, retransmissions not.";
@@ -140,6 +142,8 @@ names! {
         DeskRefusedFacts = "tandem_desk_refused_facts_total" [] "Facts of agents that the floor's lane had no room for; the agent was told to try again.";
         DeskPushedCards = "tandem_desk_pushed_cards_total" [] "First cards pushed.";
         DeskLateCards = "tandem_desk_late_cards_total" [] "First cards whose body was not ready at the push and followed.";
+        DeskPreviews = "tandem_desk_previews_total" [] "Leads shown to an agent before they are dialled.";
+        DeskSkippedPreviews = "tandem_desk_skipped_previews_total" [] "Of those, skipped by their agent, or by the end of their time.";
         DeskUndeliverableCards = "tandem_desk_undeliverable_cards_total" [] "Cards for agents without a session, or for calls that the book does not know.";
         DeskUnsavedOutcomes = "tandem_desk_unsaved_outcomes_total" [] "Outcomes that the store could not keep; the agent was told.";
 
@@ -189,6 +193,13 @@ names! {
         CampaignWaiting = "tandem_campaign_waiting_calls" [Campaign] "People who answered and wait for an agent.";
         CampaignTalking = "tandem_campaign_talking_calls" [Campaign] "Conversations.";
         CampaignHotLeads = "tandem_campaign_hot_leads" [Campaign] "Leads in the hot window.";
+        CampaignWindowAbandoned = "tandem_campaign_window_abandoned_calls" [Campaign] "Abandon ledger: people in its window whom nobody reached in time.";
+        CampaignWindowServed = "tandem_campaign_window_served_calls" [Campaign] "Abandon ledger: people in its window joined to an agent in time.";
+        CampaignWindowExposed = "tandem_campaign_window_exposed_calls" [Campaign] "Abandon ledger: all answered calls in its window.";
+        CampaignAbandonBudget = "tandem_campaign_abandon_budget_lines" [Campaign] "Under an abandon guarantee: lines that may be in the air without an agent behind them.";
+        CampaignIsOverCap = "tandem_campaign_is_over_cap" [Campaign] "1 while the abandon cap is passed: no line starts without a free agent.";
+        CampaignAbandonExcess = "tandem_campaign_abandon_excess_calls" [Campaign] "Abandoned calls above the target in the ledger's window; below 0, so many are left.";
+        CampaignCapExcess = "tandem_campaign_cap_excess_calls" [Campaign] "Abandoned calls above the cap in the ledger's window; below 0, so many are left.";
         CampaignIsBound = "tandem_campaign_is_bound" [Campaign, Bound] "1 for what keeps a running campaign from starting more lines now.";
 
         TrunkIsUp = "tandem_trunk_is_up" [Trunk] "1 while the trunk answers OPTIONS.";

@@ -18,22 +18,10 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What bounds a decision, in the order of [`bound_place`].
-const BOUNDS: [&str; 7] = [
-    "nothing", "agents", "leads", "lines", "cps", "trunks", "stopped",
-];
-
 /// Place of a bound in its label.
 pub(super) const fn bound_place(bound: Bound) -> usize {
-    match bound {
-        Bound::Nothing => 0,
-        Bound::Agents => 1,
-        Bound::Leads => 2,
-        Bound::Lines => 3,
-        Bound::Cps => 4,
-        Bound::Trunks => 5,
-        Bound::Stopped => 6,
-    }
+    // Declared in the order of `Bound::ALL`.
+    bound as usize
 }
 
 /// What the picture shows, kept between scrapes.
@@ -157,8 +145,11 @@ fn bound_now(
     if campaign.state != CampaignState::Running {
         return None;
     }
-    if picture.stopped || !picture.store_ready {
+    if picture.stopped {
         return Some(bound_place(Bound::Stopped));
+    }
+    if !picture.store_ready {
+        return Some(bound_place(Bound::Store));
     }
     if campaign.agents_serving == 0 {
         return Some(bound_place(Bound::Agents));
@@ -228,14 +219,17 @@ const fn gauge(name: GaugeName) -> Head {
 #[derive(Default)]
 struct CampaignFigures {
     gauges: [u64; CAMPAIGN_GAUGES.len()],
-    bounds: [u64; BOUNDS.len()],
+    excess: f64,
+    hard_excess: f64,
+    broken: u64,
+    bounds: [u64; Bound::ALL.len()],
     launched: u64,
     outcomes: u64,
     results: [u64; SystemResult::ALL.len()],
     held: [u64; Gate::ALL.len()],
 }
 
-const CAMPAIGN_GAUGES: [GaugeName; 7] = [
+const CAMPAIGN_GAUGES: [GaugeName; 12] = [
     GaugeName::CampaignIsRunning,
     GaugeName::CampaignAgents,
     GaugeName::CampaignInAir,
@@ -243,11 +237,16 @@ const CAMPAIGN_GAUGES: [GaugeName; 7] = [
     GaugeName::CampaignWaiting,
     GaugeName::CampaignTalking,
     GaugeName::CampaignHotLeads,
+    GaugeName::CampaignWindowAbandoned,
+    GaugeName::CampaignWindowServed,
+    GaugeName::CampaignWindowExposed,
+    GaugeName::CampaignAbandonBudget,
+    GaugeName::CampaignIsOverCap,
 ];
 
 impl Sums for CampaignFigures {
     fn forget_counts(&mut self) {
-        (self.launched, self.outcomes) = (0, 0);
+        (self.launched, self.outcomes, self.broken) = (0, 0, 0);
         self.results = Default::default();
         self.held = Default::default();
     }
@@ -256,20 +255,30 @@ impl Sums for CampaignFigures {
 impl CampaignFigures {
     fn forget_now(&mut self) {
         self.gauges = Default::default();
+        (self.excess, self.hard_excess) = (0.0, 0.0);
         self.bounds = Default::default();
     }
 
     fn add(&mut self, campaign: &CampaignPicture, bound: Option<usize>) {
+        let standing = &campaign.ledger.standing;
         let gauges = [
-            u32::from(campaign.state == CampaignState::Running),
-            campaign.agents_serving,
-            campaign.in_air,
-            campaign.ringing,
-            campaign.waiting,
-            campaign.talking,
-            campaign.hot_leads,
+            u64::from(campaign.state == CampaignState::Running),
+            u64::from(campaign.agents_serving),
+            u64::from(campaign.in_air),
+            u64::from(campaign.ringing),
+            u64::from(campaign.waiting),
+            u64::from(campaign.talking),
+            u64::from(campaign.hot_leads),
+            standing.abandoned,
+            standing.served,
+            standing.exposed,
+            u64::from(standing.budget),
+            u64::from(standing.is_over_cap),
         ];
-        add(&mut self.gauges, &gauges.map(u64::from));
+        add(&mut self.gauges, &gauges);
+        self.excess += standing.excess;
+        self.hard_excess += standing.hard_excess;
+        self.broken += campaign.ledger.broken;
         self.launched += campaign.launched;
         self.outcomes += campaign.outcomes;
         add(&mut self.results, &campaign.results);
@@ -300,9 +309,18 @@ impl Labelled<CampaignFigures> {
         page.families(
             gauge(GaugeName::CampaignIsBound),
             Label::Bound,
-            BOUNDS,
+            Bound::ALL.map(Bound::word),
             |figures| figures.bounds,
         );
+        page.family(gauge(GaugeName::CampaignAbandonExcess), |figures| {
+            figures.excess
+        });
+        page.family(gauge(GaugeName::CampaignCapExcess), |figures| {
+            figures.hard_excess
+        });
+        page.family(counter(CounterName::CampaignBrokenGuarantees), |figures| {
+            figures.broken
+        });
         page.family(counter(CounterName::CampaignAttempts), |figures| {
             figures.launched
         });

@@ -31,6 +31,7 @@ fn campaign(name: &str) -> CampaignPicture {
         results: std::array::from_fn(|index| index as u64 + 1),
         outcomes: 7,
         hot_leads: 50,
+        ledger: Default::default(),
         held: [1, 2, 3, 4, 5, 6],
     }
 }
@@ -436,11 +437,14 @@ fn decisions_tell_what_bounds_their_campaign() {
     let mut times = CallTimes::new(Arc::clone(&metrics), Mono(0));
     let decision = PacingDecision {
         campaign: CampaignId(0),
+        mode: DialMode::Progressive,
         launched: 3,
         free_agents: 3,
+        at_work: 3,
         in_air: 0,
         wanted: 9,
         bound: Bound::Trunks,
+        why: None,
     };
     times.decided(Mono(1), &Effect::Decided(decision));
     metrics.observe(&picture(1), Backlogs::default());

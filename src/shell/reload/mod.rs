@@ -235,6 +235,10 @@ impl Reloader {
             let mut office = BackOffice::open(&parts.store_file)?;
             office.keep_names(&names_next)?;
             edits.extend(other_seats(&office, &names_before, &names_next)?);
+            // A campaign that was here in an earlier run comes with its ledger, in the same turn as its rules.
+            let known = names_before.campaigns.len();
+            let kept = office.ledgers(&names_next, known)?;
+            edits.extend(kept.into_iter().map(|(id, kept)| Edit::Ledger(id, kept)));
         }
 
         let before = (parts.board.load_full(), parts.caller_ids.load_full());

@@ -22,7 +22,7 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the log's form; rises when old logs can no longer be read.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,8 +1,10 @@
 //! Decisions in words, for people who ask why. Ids and names of campaigns and trunks only; never a person.
 
-use crate::core::effect::{AgentState, Bound, DoneWhy, Effect, EndedBy, LeadNext, PacingDecision};
+use crate::core::effect::{AgentState, DoneWhy, Effect, EndedBy, LeadNext, PreviewEnd};
 use crate::core::input::{Input, LegEvent, Wanted};
-use crate::core::settings::{DialMode, Edit, Settings};
+use crate::core::ledger::LedgerNews;
+use crate::core::rules::Gate;
+use crate::core::settings::{Edit, Settings};
 use crate::ids::{AttemptId, CampaignId, TrunkId};
 use crate::time::{Now, UnixMs};
 
@@ -80,8 +82,9 @@ impl Names {
             Edit::Campaign(_, settings) => format!("the rules of {}", settings.name),
             Edit::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
             Edit::CampaignMode(id, mode) => {
-                format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
+                format!("{} is to dial {mode}", self.campaign(*id))
             }
+            Edit::Ledger(id, _) => format!("the abandon ledger of {}", self.campaign(*id)),
             Edit::Agent(seat) => format!("what agent {} can do", seat.agent),
         }
     }
@@ -103,6 +106,8 @@ impl Names {
         let about = match input {
             Input::Leg { attempt, .. }
             | Input::AgentHangUp(_, attempt)
+            | Input::AgentAccepts { attempt, .. }
+            | Input::AgentSkips { attempt, .. }
             | Input::AgentOutcome { attempt, .. } => Some(*attempt),
             _ => None,
         };
@@ -145,7 +150,7 @@ impl Names {
                 .join("; "),
             Input::CampaignState(id, state) => format!("{} is to be {state:?}", self.campaign(*id)),
             Input::CampaignMode(id, mode) => {
-                format!("{} is to dial {}", self.campaign(*id), mode_words(*mode))
+                format!("{} is to dial {mode}", self.campaign(*id))
             }
             Input::StopDialling {
                 cancel_ringing: true,
@@ -174,6 +179,21 @@ impl Names {
                     disposition.code()
                 )
             }
+            Input::AgentAccepts { agent, attempt, .. } => {
+                format!("agent {agent} wants preview {attempt} dialled")
+            }
+            Input::AgentSkips {
+                agent,
+                attempt,
+                reason,
+                ..
+            } => format!("agent {agent} skips preview {attempt} (reason {reason})"),
+            Input::AgentNext { agent, .. } => format!("agent {agent} asks for a lead"),
+            Input::AgentDials { agent, lead, .. } => format!("agent {agent} dials lead {lead}"),
+            Input::LeadFetched { agent, lead, .. } => match lead {
+                Some((_, facts)) => format!("lead {} for agent {agent}", facts.lead),
+                None => format!("no such lead for agent {agent}"),
+            },
             Input::Leads {
                 campaign, leads, ..
             } => format!("{} leads for {}", leads.len(), self.campaign(*campaign)),
@@ -202,20 +222,56 @@ impl Names {
             | Effect::Abort { attempt }
             | Effect::Bridge { attempt, .. }
             | Effect::Show { attempt, .. }
-            | Effect::CallEnded { attempt, .. } => Some(*attempt),
+            | Effect::CallEnded { attempt, .. }
+            | Effect::Exposed { attempt, .. } => Some(*attempt),
+            Effect::Preview(offer) => Some(offer.attempt),
+            Effect::PreviewOver { attempt, .. } => Some(*attempt),
+            Effect::Personal(news) => Some(news.attempt),
             Effect::Close(closed) => Some(closed.attempt),
             Effect::KeepOutcome(kept) => Some(kept.attempt),
             Effect::Agent(_)
+            | Effect::FetchLead { .. }
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
+            | Effect::Ledger { .. }
             | Effect::Decided(_) => None,
         };
         if only.is_some() && about != only {
             return None;
         }
         Some(match effect {
-            Effect::Show { .. } | Effect::Refill { .. } => return None,
+            Effect::Exposed {
+                attempt, exposure, ..
+            } => format!("attempt {attempt}: counted as {}", exposure.words()),
+            Effect::Ledger { campaign, news } => {
+                format!("{}: {}", self.campaign(*campaign), ledger_words(*news))
+            }
+            Effect::Show { .. }
+            | Effect::Refill { .. }
+            | Effect::Personal(_)
+            | Effect::FetchLead { .. } => return None,
+            Effect::Preview(offer) => format!(
+                "preview {}: lead {} of {} to agent {}",
+                offer.attempt,
+                offer.lead,
+                self.campaign(offer.campaign),
+                offer.agent
+            ),
+            Effect::PreviewOver {
+                attempt,
+                agent,
+                lead,
+                why,
+            } => {
+                let why = match why {
+                    PreviewEnd::Skipped(reason) => format!("skipped (reason {reason})"),
+                    PreviewEnd::TimedOut => "skipped by its time".to_owned(),
+                    PreviewEnd::Withdrawn => "withdrawn by a rule".to_owned(),
+                    PreviewEnd::GivenBack => "given back".to_owned(),
+                };
+                format!("preview {attempt}: lead {lead} of agent {agent} is {why}")
+            }
             Effect::Dial(order) => format!(
                 "attempt {}: dial lead {} of {} over {} (route try {}), once the intent is on disk",
                 order.attempt,
@@ -281,44 +337,35 @@ impl Names {
             Effect::ReturnLead {
                 lead, gate, next, ..
             } => {
-                format!(
-                    "lead {lead} is held by {}: it {}",
-                    gate.code(),
-                    next_words(next)
-                )
+                let by = gate.map_or("an agent", Gate::code);
+                format!("lead {lead} is held by {by}: it {}", next_words(next))
             }
-            Effect::Decided(decision) => self.decision(decision),
+            Effect::Decided(decision) => {
+                format!("{}: {decision}", self.campaign(decision.campaign))
+            }
         })
-    }
-
-    fn decision(&self, decision: &PacingDecision) -> String {
-        let bound = match decision.bound {
-            Bound::Nothing => "nothing held it back",
-            Bound::Agents => "no further agent is free",
-            Bound::Leads => "no further lead is due",
-            Bound::Lines => "all its lines are in use",
-            Bound::Cps => "calls per second are used up",
-            Bound::Trunks => "no trunk is up with a free channel",
-            Bound::Stopped => "dialling is stopped",
-        };
-        format!(
-            "{}: {} lines started; {} agents free, {} lines in the air before, {} wanted; {bound}",
-            self.campaign(decision.campaign),
-            decision.launched,
-            decision.free_agents,
-            decision.in_air,
-            decision.wanted
-        )
     }
 }
 
-fn mode_words(mode: DialMode) -> String {
-    match mode {
-        DialMode::Progressive => "one line per free agent".to_owned(),
-        DialMode::LinesPerAgent { milli } => format!("{} lines per agent", f64::from(milli) / 1e3),
-        DialMode::LinesPerFreeAgent { milli } => {
-            format!("{} lines per free agent", f64::from(milli) / 1e3)
+fn ledger_words(news: LedgerNews) -> String {
+    match news {
+        LedgerNews::OverCap => "passed its abandon cap".to_owned(),
+        LedgerNews::UnderCap => "keeps its abandon cap again".to_owned(),
+        LedgerNews::Named(event) => format!("{} may cost the abandon guarantee", event.code()),
+        LedgerNews::Broken { named } => {
+            let by = if named {
+                "a named event"
+            } else {
+                "nothing that was named"
+            };
+            format!("an abandoned call broke the guarantee, by {by}")
         }
+        LedgerNews::WindowClosed { counts, kept } => format!(
+            "its abandon window closed with {} abandoned and {} served, the cap {}",
+            counts.abandoned,
+            counts.served,
+            if kept { "kept" } else { "passed" }
+        ),
     }
 }
 

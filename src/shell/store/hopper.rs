@@ -4,7 +4,7 @@
 //! The hopper also tells the floor what others wrote beside it: new leads, and numbers and persons that must not be dialled.
 
 use crate::core::input::Input;
-use crate::ids::{CampaignId, LeadId};
+use crate::ids::{AgentId, CampaignId, LeadId};
 use crate::shell::lanes::{Clock, FloorLane, LaneFull, LeadBook};
 use crate::shell::metrics::{Timing, TimingName};
 use crate::shell::store::{Changes, DueQuery, LeadSource, ReturnedLeads};
@@ -60,10 +60,18 @@ impl Default for HopperStats {
     }
 }
 
+/// What the hopper is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Refill(CampaignId, u32),
+    /// One lead, for an agent's request.
+    Fetch(AgentId, u64, LeadId),
+}
+
 /// The hopper's thread. Dropped, it ends.
 #[derive(Debug)]
 pub struct Hopper {
-    orders: Option<Sender<(CampaignId, u32)>>,
+    orders: Option<Sender<Order>>,
     stats: Arc<HopperStats>,
     thread: Option<JoinHandle<()>>,
 }
@@ -92,8 +100,17 @@ impl Hopper {
 
     /// Carries out an `Effect::Refill`; answered by `Input::Leads`. Full only if the hopper stands still: ask again later.
     pub fn refill(&self, campaign: CampaignId, want: u32) -> Result<(), LaneFull> {
+        self.order(Order::Refill(campaign, want))
+    }
+
+    /// Carries out an `Effect::FetchLead`; answered by `Input::LeadFetched`.
+    pub fn fetch(&self, agent: AgentId, request: u64, lead: LeadId) -> Result<(), LaneFull> {
+        self.order(Order::Fetch(agent, request, lead))
+    }
+
+    fn order(&self, order: Order) -> Result<(), LaneFull> {
         let orders = self.orders.as_ref().ok_or(LaneFull { waiting: 0 })?;
-        orders.try_send((campaign, want)).map_err(|_| LaneFull {
+        orders.try_send(order).map_err(|_| LaneFull {
             waiting: orders.len(),
         })
     }
@@ -114,7 +131,16 @@ impl Drop for Hopper {
     }
 }
 
-fn run(lender: &mut Lender, asked: &Receiver<(CampaignId, u32)>, floor: &FloorLane, clock: Clock) {
+fn run(lender: &mut Lender, asked: &Receiver<Order>, floor: &FloorLane, clock: Clock) {
+    let take = |lender: &mut Lender, order: Order| match order {
+        Order::Refill(campaign, want) => lender.ask(campaign, want),
+        Order::Fetch(agent, request, lead) => {
+            let answer = lender.fetch(agent, request, lead, clock.now().unix);
+            if floor.urgent(answer).is_err() {
+                lender.remove(lead);
+            }
+        }
+    };
     let mut look_at = Instant::now() + LOOK;
     loop {
         let wait = if lender.wanted.is_empty() && lender.to_tell.is_empty() {
@@ -123,12 +149,12 @@ fn run(lender: &mut Lender, asked: &Receiver<(CampaignId, u32)>, floor: &FloorLa
             AGAIN
         };
         match asked.recv_timeout(wait) {
-            Ok((campaign, want)) => lender.ask(campaign, want),
+            Ok(order) => take(lender, order),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        while let Ok((campaign, want)) = asked.try_recv() {
-            lender.ask(campaign, want);
+        while let Ok(order) = asked.try_recv() {
+            take(lender, order);
         }
         lender.serve(clock.now().unix, &mut |input| floor.bulk(input));
         if Instant::now() >= look_at {
@@ -189,6 +215,33 @@ impl Lender {
     fn ask(&mut self, campaign: CampaignId, want: u32) {
         let wanted = self.wanted.entry(campaign).or_default();
         *wanted = want.max(*wanted);
+    }
+
+    /// Lends one lead whatever its time is, unless it is out, done or not there. An agent asked: his rules are the gate's.
+    fn fetch(&mut self, agent: AgentId, request: u64, lead: LeadId, now: UnixMs) -> Input {
+        self.take_back();
+        let found = match (self.out.contains_key(&lead), self.source.one(lead, now)) {
+            (false, Ok(found)) => found,
+            (true, _) => None,
+            (false, Err(fault)) => {
+                self.stats.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%fault, "The hopper cannot read a lead for an agent.");
+                None
+            }
+        };
+        let lead = found.map(|(facts, record)| {
+            let campaign = record.campaign;
+            self.out.insert(lead, campaign);
+            *self.out_of.entry(campaign).or_default() += 1;
+            self.book.insert(lead, Arc::new(record));
+            self.stats.lent.fetch_add(1, Ordering::Relaxed);
+            (campaign, Box::new(facts))
+        });
+        Input::LeadFetched {
+            agent,
+            request,
+            lead,
+        }
     }
 
     /// Answers every refill that can be answered now.

@@ -26,6 +26,7 @@ pub mod writer;
 
 use crate::core::effect::{AttemptClosed, DialOrder, LeadNext, OutcomeKept};
 use crate::core::input::LeadFacts;
+use crate::core::ledger::{Exposure, LedgerHistory};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId};
 use crate::pii::Pii;
 use crate::time::UnixMs;
@@ -117,6 +118,15 @@ pub enum StoreOrder {
         lead: LeadId,
         /// Its future; `None`: unchanged.
         next: Option<LeadNext>,
+    },
+    /// What became of an answered call, for the abandon ledger of the next run.
+    Exposed {
+        /// Whose list.
+        campaign: CampaignId,
+        /// What became of it.
+        exposure: Exposure,
+        /// When that was clear.
+        at: UnixMs,
     },
     /// A do-not-call entry for a number in E.164.
     BlockNumber {
@@ -254,6 +264,12 @@ pub trait LeadSource: Send {
         query: &DueQuery,
         is_out: &dyn Fn(LeadId) -> bool,
     ) -> Result<DueLeads, StoreError>;
+    /// One lead, due or not; `None`: it is not there, is done, or its campaign, zone or a skill is not in force.
+    fn one(
+        &mut self,
+        lead: LeadId,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
     /// What others wrote since the last call, oldest first; a bounded part of it if it is much.
     fn changes(&mut self) -> Result<Changes, StoreError>;
 }
@@ -441,6 +457,8 @@ pub struct Recovery {
     pub connected: u32,
     /// Connected attempts whose outcome is NOT_RECORDED now.
     pub not_recorded: u32,
+    /// What the abandon ledgers hold.
+    pub ledgers: Vec<(CampaignId, LedgerHistory)>,
     /// How long it took.
     pub took: Duration,
 }

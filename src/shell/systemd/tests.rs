@@ -150,6 +150,7 @@ fn the_status_names_no_person_and_all_that_holds_dialling_up() {
         results: [0; 12],
         outcomes: 7,
         hot_leads: 100,
+        ledger: Default::default(),
         held: [0; 6],
     };
     let picture = Picture {

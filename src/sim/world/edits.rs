@@ -5,8 +5,8 @@ use super::World;
 use crate::core::input::{AgentSeat, Input};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, DialMode, Edit, FloorSettings, Recycle, SkillNeed,
-    TrunkSettings, WrapOverrun, ZoneTable,
+    AbandonDenominator, AbandonSettings, AbandonStrength, CampaignSettings, CampaignState,
+    DialMode, Edit, FloorSettings, Recycle, SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{AgentId, CampaignId, LeadId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
@@ -24,7 +24,8 @@ impl World {
         let mut edits = Vec::new();
         for _ in 0..self.rng.between(1, 4) {
             match self.rng.below(10) {
-                0 | 1 => edits.push(self.other_rules()),
+                0 => edits.push(self.other_rules()),
+                1 => edits.push(self.other_promise()),
                 2 => edits.push(self.other_needs()),
                 3 => edits.push(self.other_gate()),
                 4 => self.close_a_campaign(&mut edits),
@@ -68,7 +69,8 @@ impl World {
                 Edit::TrunkClosed(_)
                 | Edit::CampaignState(..)
                 | Edit::CampaignMode(..)
-                | Edit::Agent(_) => {}
+                | Edit::Agent(_)
+                | Edit::Ledger(..) => {}
             }
         }
     }
@@ -84,6 +86,25 @@ impl World {
     fn any_campaign(&mut self) -> (CampaignId, CampaignSettings) {
         let place = self.rng.below(self.told.campaigns.len() as u64) as usize;
         (CampaignId(place as u16), self.told.campaigns[place].clone())
+    }
+
+    /// Another strength, cap or limit; the counts stay.
+    fn other_promise(&mut self) -> Edit {
+        let (id, mut settings) = self.any_campaign();
+        settings.abandon = AbandonSettings {
+            strength: *self
+                .rng
+                .pick(&[AbandonStrength::Target, AbandonStrength::Guarantee]),
+            cap_ppm: self.rng.between(10_000, 300_000) as u32,
+            connect_within: Duration::from_millis(self.rng.between(0, 4_000)),
+            window: settings.abandon.window,
+            denominator: *self.rng.pick(&[
+                AbandonDenominator::LiveAnswers,
+                AbandonDenominator::AllAnswers,
+            ]),
+            ..AbandonSettings::default()
+        };
+        Edit::Campaign(id, settings)
     }
 
     fn other_rules(&mut self) -> Edit {

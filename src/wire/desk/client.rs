@@ -3,6 +3,7 @@
 use crate::ids::AttemptId;
 use crate::pii::Pii;
 use crate::wire::desk::outcome::Cooperation;
+use crate::wire::desk::preview::{Dial, Next, Skip};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,6 +25,13 @@ pub enum ClientMessage {
     HangUp(HangUp),
     /// What the agent says of the call. Answered by `saved` once it is durable, or by an `error`.
     Outcome(Box<Outcome>),
+    /// Dials: the lead on the screen, the last call's person once more, or a lead by its name. Answered by `call.progress` and
+    /// then `call.connected` or `call.over`, or by an `error`.
+    Dial(Dial),
+    /// Does not want the lead on the screen dialled. Answered by `call.over`, or by an `error`.
+    Skip(Skip),
+    /// Asks for a lead to work on, by hand. Answered by `call.preview`, or by an `error`.
+    Next(Next),
     /// Answered by `pong`. Liveness itself is kept by websocket pings, which every client library answers by itself.
     Ping(Ping),
 }
@@ -384,12 +392,15 @@ fn read(fields: &mut Map<String, Value>) -> Result<ClientMessage, Fault> {
         Some("expand") => ClientMessage::Expand(body(fields)?),
         Some("hang_up") => ClientMessage::HangUp(body(fields)?),
         Some("outcome") => ClientMessage::Outcome(Box::new(body(fields)?)),
+        Some("dial") => ClientMessage::Dial(body(fields)?),
+        Some("skip") => ClientMessage::Skip(body(fields)?),
+        Some("next") => ClientMessage::Next(body(fields)?),
         Some("ping") => ClientMessage::Ping(body(fields)?),
         _ => {
             return Err(Fault::field(
                 ErrorCode::UnknownType,
                 "type",
-                "one of hello, state, painted, expand, hang_up, outcome, ping",
+                "one of hello, state, painted, expand, hang_up, outcome, dial, skip, next, ping",
             ));
         }
     })

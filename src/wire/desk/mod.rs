@@ -8,6 +8,7 @@ pub mod client;
 pub mod expansion;
 pub mod facts;
 pub mod outcome;
+pub mod preview;
 pub mod schema;
 pub mod server;
 

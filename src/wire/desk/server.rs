@@ -1,6 +1,6 @@
 //! What the engine says to an agent's client, and the envelope around it.
 //!
-//! Two kinds of messages. *News* (state, call.connected, late card, call.ended, saved, the floor's refusals) raise the agent's
+//! Two kinds of messages. *News* (state, call.preview, call.progress, call.over, call.connected, late card, call.ended, saved, the floor's refusals) raise the agent's
 //! sequence number and are kept for a resume. *Replies* (welcome, resumed, answers to `expand`, faults, pong, closing) carry the
 //! number of the last news: a client that missed one asks again.
 
@@ -9,6 +9,7 @@ use crate::wire::desk::VERSION;
 use crate::wire::desk::card::CardBody;
 use crate::wire::desk::client::{CallId, CardName};
 use crate::wire::desk::outcome::OutcomeSet;
+use crate::wire::desk::preview::{CallOver, CallPreview, CallProgress};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +39,15 @@ pub enum ServerMessage {
     Resumed(Resumed),
     /// The agent's state.
     State(StateNews),
+    /// A lead before it is dialled: the agent says whether.
+    #[serde(rename = "call.preview")]
+    CallPreview(Box<CallPreview>),
+    /// How far a call is that is made for this agent.
+    #[serde(rename = "call.progress")]
+    CallProgress(CallProgress),
+    /// A preview, or a call made for this agent, came to nothing.
+    #[serde(rename = "call.over")]
+    CallOver(CallOver),
     /// A call is on the agent's line: the first card.
     #[serde(rename = "call.connected")]
     CallConnected(Box<CallConnected>),
@@ -67,6 +77,9 @@ pub struct Welcome {
     pub campaigns: Vec<String>,
     /// Reasons for a break, for `state`.
     pub break_reasons: Vec<String>,
+    /// Reasons for skipping a preview, for `skip`.
+    #[serde(default)]
+    pub skip_reasons: Vec<String>,
     /// Outcome codes and what each needs.
     pub outcome_set: OutcomeSet,
     /// An agent from whom nothing is heard for this long is lost (pings included), in milliseconds.
@@ -117,7 +130,7 @@ pub enum DeskState {
     Break,
     /// Waiting for a call.
     Ready,
-    /// A call is his; the legs are being joined.
+    /// A lead is on his screen, a call made for him is in the air, or the legs are being joined.
     Reserved,
     /// In a conversation.
     Talking,
@@ -137,7 +150,7 @@ pub struct StateNews {
     pub reason: Option<String>,
     /// When it began, unix milliseconds.
     pub since_ms: UnixMillis,
-    /// When it ends by itself, unix milliseconds (wrap-up).
+    /// When it ends by itself, unix milliseconds (wrap-up, preview).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<UnixMillis>,
     /// The call, if any.
@@ -236,6 +249,12 @@ pub struct ErrorNews {
     /// The field, with dots and indexes (`promise.amount`, `schedule[1].due`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// With `held_by_rule`: which rule ("WINDOW", "CAPPED", "GAP", "DNC", "IN_AIR", "ATTEMPTS_USED").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// With `held_by_rule`: the next lawful instant, unix milliseconds, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before_ms: Option<UnixMillis>,
 }
 
 /// Answer to `ping`.

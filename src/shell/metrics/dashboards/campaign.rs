@@ -48,7 +48,7 @@ fn lines() -> Vec<Panel> {
             .show(of(G::CampaignRinging), "ringing")
             .show(of(G::CampaignWaiting), "waiting")
             .show(of(G::CampaignTalking), "talking"),
-        panel(Form::Stacked, "What bounds it", Unit::Number, "What keeps it from starting more lines now: `agents` (nobody free), `leads` (none due, or all held), `lines`, `cps`, `trunks`, `stopped`.")
+        panel(Form::Stacked, "What bounds it", Unit::Number, "What keeps it from starting more lines now: `agents` (nobody free), `leads` (none due, or all held), `lines`, `cps`, `trunks`, `stopped`, `budget` (abandons), `window` (calling hours), `store`.")
             .show(sum("bound", &gauge(G::CampaignIsBound, OF)), "{{bound}}"),
         panel(Form::Lines, "Attempts started", Unit::PerSecond, "By campaign.")
             .show(sum("campaign", &rate(C::CampaignAttempts, OF)), "{{campaign}}"),

@@ -4,12 +4,14 @@
 use super::agents::{self, AgentRecord};
 use super::blocks::{block_number, block_person};
 use super::export::{self, ExportFilter, NumbersShown, StoreTotals};
+use super::ledger;
 use super::line::Line;
 use super::list::ListWriter;
 use super::names::Names;
 use super::orders;
 use super::schema::{self, Role, failed};
-use crate::ids::{AgentId, NumberId, PersonId};
+use crate::core::ledger::LedgerHistory;
+use crate::ids::{AgentId, CampaignId, NumberId, PersonId};
 use crate::shell::store::import::{
     ImportError, ImportReport, LeadList, import_dnc, import_leads, import_name,
 };
@@ -55,6 +57,20 @@ impl BackOffice {
     pub fn keep_names(&mut self, names: &StoreNames) -> Result<(), StoreError> {
         self.in_one(|db| Names::keep(db, names).map(drop))
             .map_err(failed("keep the names of the new configuration"))
+    }
+
+    /// What the abandon ledgers hold of the campaigns from place `first` on.
+    pub fn ledgers(
+        &self,
+        names: &StoreNames,
+        first: usize,
+    ) -> Result<Vec<(CampaignId, LedgerHistory)>, StoreError> {
+        Names::find(&self.connection, names)
+            .and_then(|rows| {
+                let now = orders::now(&self.connection)?;
+                ledger::histories(&self.connection, &rows, names, first, now)
+            })
+            .map_err(failed("read the abandon ledgers"))
     }
 
     /// Imports a file of leads. `rejects` names the file for what cannot be read. An import of this file that was cut off is gone on

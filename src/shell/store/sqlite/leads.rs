@@ -83,6 +83,32 @@ impl SqliteLeads {
             None => Ok(DueLeads::default()),
         }
     }
+
+    fn read_one(
+        &mut self,
+        lead: LeadId,
+        now: UnixMs,
+        unknown_zones: &mut Vec<String>,
+    ) -> rusqlite::Result<Option<(LeadFacts, LeadRecord)>> {
+        let transaction = self.connection.transaction()?;
+        let names = self.names.now(&transaction)?;
+        let id = lead.0 as i64;
+        let campaign: Option<i64> = transaction
+            .prepare_cached("SELECT campaign FROM lead WHERE id = ?1 AND done IS NULL")?
+            .query_row([id], |row| row.get(0))
+            .optional()?;
+        let Some(campaign) = campaign.and_then(|row| names.campaign_id(row)) else {
+            return Ok(None);
+        };
+        let query = DueQuery {
+            campaign,
+            want: 1,
+            out: 0,
+            now,
+            due_until: now,
+        };
+        read_lead(&transaction, names, id, &query, unknown_zones)
+    }
 }
 
 impl LeadSource for SqliteLeads {
@@ -101,6 +127,26 @@ impl LeadSource for SqliteLeads {
             return self.read(query, is_out).map_err(doing);
         }
         Ok(due)
+    }
+
+    fn one(
+        &mut self,
+        lead: LeadId,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError> {
+        let mut unknown_zones = Vec::new();
+        let doing = failed("read a lead");
+        let found = self
+            .read_one(lead, now, &mut unknown_zones)
+            .map_err(&doing)?;
+        let mut has_learned = false;
+        for zone in &unknown_zones {
+            has_learned |= (self.learn_zone)(zone);
+        }
+        if has_learned {
+            return self.read_one(lead, now, &mut unknown_zones).map_err(doing);
+        }
+        Ok(found)
     }
 
     fn changes(&mut self) -> Result<Changes, StoreError> {

@@ -13,6 +13,7 @@ mod checkpoint;
 mod export;
 mod health;
 mod leads;
+mod ledger;
 mod line;
 mod list;
 mod names;
@@ -91,8 +92,9 @@ impl SqliteStore {
             .and_then(|transaction| {
                 // Before the names are kept: orphans are ended under the caller id that they were called with.
                 let old = Names::find(&transaction, settings)?;
-                let recovery = recovery::recover(&transaction, &old, settings, now)?;
+                let mut recovery = recovery::recover(&transaction, &old, settings, now)?;
                 let names = Names::keep(&transaction, settings)?;
+                recovery.ledgers = ledger::histories(&transaction, &names, settings, 0, now)?;
                 transaction.commit()?;
                 Ok((recovery, names))
             });

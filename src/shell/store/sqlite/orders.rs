@@ -56,6 +56,16 @@ pub(super) fn apply(
             done.returned.push(*lead);
             Ok(())
         }
+        StoreOrder::Exposed {
+            campaign,
+            exposure,
+            at,
+        } => Ok(super::ledger::keep(
+            db,
+            campaign_row(names, *campaign)?,
+            *exposure,
+            *at,
+        )?),
         StoreOrder::BlockNumber { number, reason } => {
             block_number(db, number.expose(), reason, now(db)?)?;
             Ok(())
@@ -81,6 +91,7 @@ pub(in crate::shell::store) fn failure_of(order: &StoreOrder) -> Option<StoreNew
         StoreOrder::Dialog(_)
         | StoreOrder::Closed(_)
         | StoreOrder::LeadReturned { .. }
+        | StoreOrder::Exposed { .. }
         | StoreOrder::BlockNumber { .. } => None,
     }
 }

@@ -1,0 +1,94 @@
+//! `mode` of a campaign, the ratios that belong to it, and how leads are previewed. Names every contradiction between them.
+
+use super::reader::{Section, Sink};
+use crate::core::settings::{DialMode, PreviewSettings, PreviewTimeout};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// What a pacing ratio may be, in lines per agent. No built-in maximum of 3: at 8 % answers a good one needs 7 to 30
+/// lines per free agent.
+const RATIO: RangeInclusive<f64> = 0.1..=100.0;
+
+/// The words of `mode`, from the agent alone to the forecast.
+const WORDS: [&str; 5] = ["manual", "preview", "progressive", "ratio", "predictive"];
+
+/// A pacing ratio in thousandths. `None` outside 0.1..=100 or with more than three decimals.
+pub fn ratio_milli(ratio: f64) -> Option<u32> {
+    let milli = (ratio * 1_000.0).round();
+    let exact = (ratio * 1_000.0 - milli).abs() < 1e-6;
+    (RATIO.contains(&ratio) && exact).then_some(milli as u32)
+}
+
+/// `mode`, with `lines_per_agent` or `lines_per_free_agent` where it is a ratio; never both: they differ by the share of
+/// agents who are free. Without `mode`, a ratio that is given means "ratio", and none "progressive".
+pub(super) fn mode(section: &mut Section<'_>, sink: &mut Sink<'_>) -> DialMode {
+    let per_agent = ratio(section, sink, "lines_per_agent");
+    let per_free = ratio(section, sink, "lines_per_free_agent");
+    if section.has("lines_per_agent") && section.has("lines_per_free_agent") {
+        let expected = "one of the two, or neither (one line per free agent)";
+        let what = "stands beside lines_per_agent".to_owned();
+        section.fault(sink, "lines_per_free_agent", what, expected);
+    }
+    let given = ["lines_per_agent", "lines_per_free_agent"]
+        .into_iter()
+        .find(|key| section.has(key));
+    let word = WORDS[section.word(sink, "mode", &WORDS, if given.is_some() { 3 } else { 2 })];
+    match given {
+        Some(key) if word != "ratio" => {
+            let what = format!("stands beside mode = \"{word}\"");
+            section.fault(sink, key, what, "mode = \"ratio\", or no ratio");
+        }
+        None if word == "ratio" => {
+            let expected = "lines_per_agent or lines_per_free_agent beside it";
+            section.fault(
+                sink,
+                "mode",
+                "is \"ratio\" without a ratio".to_owned(),
+                expected,
+            );
+        }
+        _ => {}
+    }
+    match (word, per_agent, per_free) {
+        ("manual", ..) => DialMode::Manual,
+        ("preview", ..) => DialMode::Preview,
+        ("predictive", ..) => DialMode::Predictive,
+        (_, Some(milli), _) => DialMode::LinesPerAgent { milli },
+        (_, None, Some(milli)) => DialMode::LinesPerFreeAgent { milli },
+        (_, None, None) => DialMode::Progressive,
+    }
+}
+
+fn ratio(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> Option<u32> {
+    let number = section.decimal(sink, key, RATIO, "lines per agent")?;
+    let milli = ratio_milli(number.value);
+    if milli.is_none() {
+        let what = format!("is {}", number.value);
+        sink.fault(
+            number.at,
+            section.name(key),
+            what,
+            Some("at most three decimals".into()),
+        );
+    }
+    milli
+}
+
+/// How leads are shown before they are dialled. Read in every mode: a supervisor may switch at any time.
+pub(super) fn preview(section: &mut Section<'_>, sink: &mut Sink<'_>) -> PreviewSettings {
+    let default = PreviewSettings::default();
+    let rules = [
+        PreviewTimeout::Dial,
+        PreviewTimeout::Skip,
+        PreviewTimeout::Break,
+    ];
+    PreviewSettings {
+        timeout: section.seconds(sink, "preview_timeout_s", 5..=600, default.timeout),
+        on_timeout: rules[section.word(sink, "preview_on_timeout", &["dial", "skip", "break"], 1)],
+        skips_max: section.whole(sink, "preview_skips_max", 0..=100, "previews", 3) as u8,
+        skip_gap: Duration::from_secs(
+            60 * section.whole(sink, "preview_skip_gap_min", 1..=10_080, "minutes", 60),
+        ),
+        hold: section.seconds(sink, "manual_hold_s", 30..=3_600, default.hold),
+    }
+}
