@@ -460,6 +460,7 @@ mod tests {
                     number: NumberId(id),
                     zone: ZoneId(0),
                     callback: false,
+                    segment: 0,
                     priority: 0,
                     not_before: UnixMs(0),
                     attempts: 0,

@@ -1,8 +1,9 @@
 //! The files of a simulation: everything as JSON, the series as CSV, and the page. Formats only; computes nothing new.
 
 use super::{Asked, CellResult, SimulateError, page};
+use crate::core::effect::Bound;
 use crate::sim::shift::odds::Mean;
-use crate::sim::shift::score::{BOUNDS, Minute, Score};
+use crate::sim::shift::score::{Minute, Score};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -89,6 +90,7 @@ fn seed(result: &CellResult, number: u64, score: &Score) -> Value {
                 "name": campaign.name,
                 "mode": campaign.mode.to_string(),
                 "cap": campaign.cap,
+                "target": campaign.target,
                 "dials": tally.dials,
                 "people": tally.people,
                 "connected": tally.connected,
@@ -101,10 +103,10 @@ fn seed(result: &CellResult, number: u64, score: &Score) -> Value {
             })
         })
         .collect();
-    let bounds: Map<String, Value> = BOUNDS
+    let bounds: Map<String, Value> = Bound::ALL
         .iter()
         .zip(score.bounds)
-        .map(|(name, count)| ((*name).to_owned(), count.into()))
+        .map(|(bound, count)| (format!("{bound:?}").to_lowercase(), count.into()))
         .collect();
     let total = score.total();
     json!({

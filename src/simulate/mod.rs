@@ -79,6 +79,9 @@ pub struct SimulateArgs {
     /// Abandonment caps to compare, in percent of the people who answered
     #[arg(long, value_delimiter = ',', value_parser = cap)]
     cap: Vec<f64>,
+    /// What pacing steers at, in percent; default: as the scenario says, in proportion to the cap
+    #[arg(long, value_parser = cap)]
+    target: Option<f64>,
     /// Numbers of agents to compare
     #[arg(long, value_delimiter = ',', value_parser = agents)]
     agents: Vec<u32>,
@@ -125,7 +128,7 @@ fn part(text: &str, most: f64, least: f64) -> Result<f64, String> {
 }
 
 fn cap(text: &str) -> Result<f64, String> {
-    part(text, 20.0, 0.0)
+    part(text, 100.0, 0.0)
 }
 
 fn answer_rate(text: &str) -> Result<f64, String> {
@@ -231,6 +234,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), SimulateError> {
             written.clone_from(asked);
         }
     }
+    matrix.target = args.target;
     if !args.mode.is_empty() {
         matrix.modes.clone_from(&args.mode);
     }

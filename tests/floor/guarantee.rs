@@ -331,6 +331,7 @@ fn seat(agent: u32, level: u8) -> AgentSeat {
 
 fn lead(id: u64, personal: bool) -> LeadFacts {
     LeadFacts {
+        segment: 0,
         lead: LeadId(id),
         person: PersonId(id),
         number: NumberId(id),

@@ -5,7 +5,7 @@
 //! - Abandoned: ABANDONED; joined later than the limit, or never; hung up after more than the limit without an agent (whoever waited
 //!   longer than the law allows was abandoned before they gave up); answered although a rule had cancelled the call, since the person
 //!   hears nobody.
-//! - Left early: hung up within the limit.
+//! - Left early: hung up within the limit, or while answer analysis listened.
 
 use super::Floor;
 use crate::core::calls::Phase;
@@ -72,10 +72,14 @@ impl Floor {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let has_agent = self
-            .attempts
-            .get(&id)
-            .is_some_and(|attempt| attempt.agent.is_some());
+        let Some(attempt) = self.attempts.get(&id) else {
+            return;
+        };
+        if attempt.answered.is_none() && attempt.picked_up.is_some() {
+            // Gone before answer analysis knew who it was: nobody whom we let wait.
+            return self.count(id, Exposure::LeftEarly, now, effects);
+        }
+        let has_agent = attempt.agent.is_some();
         match self.waited_too_long(id, at) {
             Some(true) if has_agent => self.count_unjoined(id, now, effects),
             Some(true) => self.count(id, Exposure::Abandoned, now, effects),
@@ -95,7 +99,8 @@ impl Floor {
         let Some(attempt) = self.attempts.get(&id) else {
             return;
         };
-        if attempt.is_counted || attempt.answered.is_none() {
+        let is_answered = attempt.answered.is_some() || attempt.picked_up.is_some();
+        if attempt.is_counted || !is_answered {
             return;
         }
         let campaign = attempt.campaign;
@@ -175,11 +180,12 @@ pub(super) fn open(settings: &Settings) -> Ledger {
 }
 
 /// The longest time from a launch to the end of what may come of it: three routes that stay silent, the ring time before and after
-/// the first 180, an answer that crosses our CANCEL, and the wait for an agent.
+/// the first 180, an answer that crosses our CANCEL, what listens to it, and the wait for an agent.
 pub(super) fn air(floor: &FloorSettings, campaign: &CampaignSettings) -> Duration {
     3 * (floor.intent_age_max + floor.first_answer_wait + Duration::from_secs(1))
         + 2 * campaign.ring_timeout
         + floor.end_wait
+        + super::legs::SCREENING_MAX
         + campaign.answer_limit
         + Duration::from_secs(5)
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 const INTERRUPTED_GAP: Duration = Duration::from_secs(7_200);
 
 /// Longest that answer analysis may keep a person waiting. A machine's greeting is told from a person's within 4 s, or never.
-const SCREENING_MAX: Duration = Duration::from_secs(5);
+pub(super) const SCREENING_MAX: Duration = Duration::from_secs(5);
 
 /// Ring deadlines lie on a grid of 20 ms: phones that were dialled together are given up together, in one turn, instead of
 /// waking everybody once for each. A phone may ring that much longer.
@@ -100,7 +100,7 @@ impl Floor {
                 self.match_answered(id, now, effects);
             }
             Act::Unwanted => {
-                attempt.picked_up = Some(at);
+                attempt.answered = Some(at);
                 self.hang_up(id, SystemResult::Cancelled, now, effects);
             }
             Act::Read(failure) => self.read_failure(id, failure, now, effects),

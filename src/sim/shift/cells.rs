@@ -45,6 +45,9 @@ pub fn cells(scenario: &Scenario) -> Vec<Cell> {
                     if let Some(cap) = cap {
                         shift = shift.with_cap(cap);
                     }
+                    if let Some(target) = matrix.target {
+                        shift = shift.with_target(target);
+                    }
                     let first = shift.campaigns.first();
                     cells.push(Cell {
                         agents: shift.agents(),

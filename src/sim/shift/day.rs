@@ -253,24 +253,21 @@ fn campaign(text: &mut String, name: &str, calls: &[&Observed], begins: f64, hou
             .filter(move |call| call.is_right_party == is_right_party)
             .filter_map(|call| call.talk_s)
     };
-    let (right, other) = (talks(true).count(), talks(false).count());
-    let all = (right + other) as f64;
-    let mut kinds = Vec::new();
+    // A kind that was seen once has no spread.
+    let measured: Vec<(bool, usize, (f64, f64))> = [true, false]
+        .into_iter()
+        .filter_map(|kind| Some((kind, talks(kind).count(), spread(talks(kind))?)))
+        .collect();
+    let all: usize = measured.iter().map(|(_, count, _)| count).sum();
     let mut left = 1.0;
-    for (is_right_party, count) in [(true, right), (false, other)] {
-        if let Some((mean_s, cv)) = spread(talks(is_right_party)) {
-            // The last kind takes what rounding left.
-            let share = if kinds.is_empty() && other >= 2 {
-                (count as f64 / all * 1e4).round() / 1e4
-            } else {
-                left
-            };
-            left -= share;
-            let cv = cv.min(10.0);
-            kinds.push(format!(
-                "{{ share = {share:.4}, mean_s = {mean_s:.1}, cv = {cv:.2}, right_party = {is_right_party} }}"
-            ));
-        }
+    let mut kinds = Vec::new();
+    for (number, (is_right_party, count, (mean_s, cv))) in measured.iter().enumerate() {
+        let is_last = number + 1 == measured.len();
+        let share = part_of(*count, all, is_last, &mut left);
+        let cv = cv.min(10.0);
+        kinds.push(format!(
+            "{{ share = {share:.4}, mean_s = {mean_s:.1}, cv = {cv:.2}, right_party = {is_right_party} }}"
+        ));
     }
     if !kinds.is_empty() {
         let _ = writeln!(text, "talk = [{}]", kinds.join(", "));
@@ -284,6 +281,17 @@ fn campaign(text: &mut String, name: &str, calls: &[&Observed], begins: f64, hou
         );
     }
     text.push('\n');
+}
+
+/// A share in four digits; the last of a whole takes what rounding has left.
+fn part_of(count: usize, all: usize, is_last: bool, left: &mut f64) -> f64 {
+    let share = if is_last {
+        *left
+    } else {
+        (count as f64 / all as f64 * 1e4).round() / 1e4
+    };
+    *left -= share;
+    share
 }
 
 /// The list's parts by what was dialled of each, the small ones together.
@@ -310,23 +318,17 @@ fn segments(text: &mut String, calls: &[&Observed]) {
     if !rest.is_empty() {
         kept.push(("other", rest));
     }
-    let all = calls.len() as f64;
     let mut left = 1.0;
     let last = kept.len() - 1;
     let lines: Vec<String> = kept
         .iter()
         .enumerate()
-        .map(|(number, (name, calls))| {
-            let share = if number == last {
-                left
-            } else {
-                (calls.len() as f64 / all * 1e4).round() / 1e4
-            };
-            left -= share;
+        .map(|(number, (name, own))| {
+            let share = part_of(own.len(), calls.len(), number == last, &mut left);
             format!(
                 "    {{ name = {}, share = {share:.4}, answer_rate = {:.4} }},",
                 toml_text(name),
-                rate(calls)
+                rate(own)
             )
         })
         .collect();
@@ -425,6 +427,19 @@ mod tests {
             scenario.analysis.is_some(),
             "machines without an agent were heard by analysis"
         );
+    }
+
+    #[test]
+    fn what_was_seen_once_has_no_spread_and_breaks_no_sum() {
+        let mut rest = day();
+        let mut right = rest.iter_mut().filter(|call| call.is_right_party);
+        right.next().expect("one stays");
+        right.for_each(|call| call.is_right_party = false);
+        let text = scenario_text(&rest, "x").expect("enough");
+        let scenario = read::scenario(&text, Path::new("day.toml"))
+            .unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        assert_eq!(scenario.campaigns[0].talk.len(), 1, "{text}");
+        assert_eq!(scenario.campaigns[0].talk[0].share, 1.0);
     }
 
     #[test]

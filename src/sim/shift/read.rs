@@ -423,7 +423,19 @@ fn campaign(
     let mode = read
         .parsed(sink, "mode", Mode::WORDS, Mode::of)
         .unwrap_or(Mode::PROGRESSIVE);
-    let cap = number(read, sink, "cap", 0.0..=0.2, "people who answered", 0.03);
+    let people = "people who answered";
+    let cap = number(read, sink, "cap", SHARE, people, 0.03);
+    let target = number(read, sink, "target", SHARE, people, cap * 5.0 / 6.0);
+    if target > cap {
+        let what = format!("is {target}, above the cap of {cap}");
+        read.fault(
+            sink,
+            "target",
+            what,
+            "what pacing steers at, at most the cap",
+        );
+    }
+    let is_guarantee = read.word(sink, "strength", &["target", "guarantee"], 0) == 1;
     let weight = read.whole(sink, "weight", 1..=100, "weight", 1) as u16;
     let lines_max = read.whole(sink, "lines_max", 1..=1_000_000, "lines", 1_000_000) as u32;
     let calls_per_second = read.whole(
@@ -483,6 +495,8 @@ fn campaign(
         name,
         mode,
         cap,
+        target,
+        is_guarantee,
         weight,
         lines_max,
         calls_per_second,
@@ -638,7 +652,7 @@ fn matrix(mut section: Section<'_>, sink: &mut Sink<'_>) -> Matrix {
     let most = f64::from(AGENTS_MAX);
     let agents = section.decimals(sink, "agents", 1..=20, 1.0..=most, "agents");
     let rates = section.decimals(sink, "answer_rates", 1..=20, 0.001..=1.0, "dialled phones");
-    let caps = section.decimals(sink, "caps", 1..=20, 0.0..=0.2, "people who answered");
+    let caps = section.decimals(sink, "caps", 1..=20, SHARE, "people who answered");
     let modes = section
         .texts(sink, "modes", Mode::WORDS)
         .unwrap_or_default();
@@ -664,5 +678,6 @@ fn matrix(mut section: Section<'_>, sink: &mut Sink<'_>) -> Matrix {
         answer_rates: rates.unwrap_or_default(),
         modes,
         caps: caps.unwrap_or_default(),
+        target: None,
     }
 }

@@ -5,8 +5,9 @@
 
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    AbandonSettings, CampaignSettings, CampaignState, DialMode, FloorSettings, GateSettings,
-    PreviewSettings, Recycle, Settings, SkillNeed, TrunkSettings, WrapOverrun, ZoneTable,
+    AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
+    FloorSettings, GateSettings, PreviewSettings, Recycle, Settings, SkillNeed, TrunkSettings,
+    WrapOverrun, ZoneTable,
 };
 use crate::ids::{CampaignId, SkillId, TrunkId};
 use crate::time::UnixMs;
@@ -58,25 +59,19 @@ pub struct Matrix {
     pub answer_rates: Vec<f64>,
     /// Modes of all campaigns.
     pub modes: Vec<Mode>,
-    /// Abandonment caps of all campaigns, 0..=1.
+    /// Abandonment caps of all campaigns, 0..=1; what pacing steers at keeps its proportion to them.
     pub caps: Vec<f64>,
+    /// What pacing steers at in all campaigns, whatever their caps.
+    pub target: Option<f64>,
 }
 
-/// A pacing mode with the words that name it.
+/// A pacing mode that starts lines, with the words that name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode {
-    /// For the floor.
-    pub dial: DialMode,
-    /// Whether it was written as "predictive".
-    pub is_predictive: bool,
-}
+pub struct Mode(pub DialMode);
 
 impl Mode {
     /// One line per free agent.
-    pub const PROGRESSIVE: Mode = Mode {
-        dial: DialMode::Progressive,
-        is_predictive: false,
-    };
+    pub const PROGRESSIVE: Mode = Mode(DialMode::Progressive);
     /// What [`Mode::of`] understands.
     pub const WORDS: &'static str =
         "\"progressive\", \"predictive\", \"lines_per_agent:1.8\" or \"lines_per_free_agent:2.5\"";
@@ -88,31 +83,25 @@ impl Mode {
             None => (words, None),
         };
         let milli = ratio.map(crate::config::ratio_milli);
-        let dial = match (name.trim(), milli) {
+        Some(Mode(match (name.trim(), milli) {
             ("progressive", None) => DialMode::Progressive,
-            // The one place where the word meets the floor's mode: until the floor has it, it is its safe fallback.
-            ("predictive", None) => DialMode::Progressive,
+            ("predictive", None) => DialMode::Predictive,
             ("lines_per_agent", Some(Some(milli))) => DialMode::LinesPerAgent { milli },
             ("lines_per_free_agent", Some(Some(milli))) => DialMode::LinesPerFreeAgent { milli },
             _ => return None,
-        };
-        Some(Mode {
-            dial,
-            is_predictive: name.trim() == "predictive",
-        })
+        }))
     }
 }
 
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ratio = |milli: u32| f64::from(milli) / 1_000.0;
-        match self.dial {
-            _ if self.is_predictive => f.write_str("predictive"),
+        match self.0 {
             DialMode::LinesPerAgent { milli } => write!(f, "lines_per_agent:{}", ratio(milli)),
             DialMode::LinesPerFreeAgent { milli } => {
                 write!(f, "lines_per_free_agent:{}", ratio(milli))
             }
-            _ => f.write_str("progressive"),
+            other => f.write_str(other.word()),
         }
     }
 }
@@ -321,6 +310,10 @@ pub struct Campaign {
     pub mode: Mode,
     /// Most abandoned of those answered by people, 0..=1. Default 0.03.
     pub cap: f64,
+    /// What pacing steers at, 0..=1. Default five sixths of the cap, as 2.5 of 3 %.
+    pub target: f64,
+    /// Whether the cap is guaranteed at every launch, instead of steered at.
+    pub is_guarantee: bool,
     /// Share of contested agents, 1..=100.
     pub weight: u16,
     /// Most lines at once.
@@ -403,7 +396,18 @@ impl Scenario {
     /// With another cap of all campaigns.
     pub fn with_cap(mut self, cap: f64) -> Self {
         for campaign in &mut self.campaigns {
+            if campaign.cap > 0.0 {
+                campaign.target *= cap / campaign.cap;
+            }
             campaign.cap = cap;
+        }
+        self
+    }
+
+    /// With another share that pacing steers at, in all campaigns; never above their caps.
+    pub fn with_target(mut self, target: f64) -> Self {
+        for campaign in &mut self.campaigns {
+            campaign.target = target.min(campaign.cap);
         }
         self
     }
@@ -445,12 +449,30 @@ impl Campaign {
         segments.map(|part| part.share * part.answer_rate).sum()
     }
 
-    /// What the floor is told of it. The one place where [`Campaign::cap`] meets the floor's settings.
+    /// What its ledger promises.
+    fn abandon(&self) -> AbandonSettings {
+        let ppm = |share: f64| (share * 1e6).round() as u32;
+        AbandonSettings {
+            strength: if self.is_guarantee {
+                AbandonStrength::Guarantee
+            } else {
+                AbandonStrength::Target
+            },
+            target_ppm: ppm(self.target),
+            cap_ppm: ppm(self.cap),
+            // The whole shift, as the score counts it.
+            window: AbandonWindow::RollingHours(24),
+            connect_within: self.answer_limit,
+            ..AbandonSettings::default()
+        }
+    }
+
+    /// What the floor is told of it.
     fn settings(&self) -> CampaignSettings {
         CampaignSettings {
             name: self.name.clone(),
             state: CampaignState::Running,
-            mode: self.mode.dial,
+            mode: self.mode.0,
             weight: self.weight,
             lines_max: self.lines_max,
             cps_max: self.calls_per_second,
@@ -459,6 +481,7 @@ impl Campaign {
             // Agents end their wrap-up themselves; the floor's own limit would cut the long ones.
             wrap: Duration::from_secs(600),
             wrap_overrun: WrapOverrun::Hold,
+            preview: PreviewSettings::default(),
             trunks: vec![TrunkId(0)],
             needs: self.needs.clone(),
             gate: GateSettings {
@@ -469,17 +492,10 @@ impl Campaign {
                 gap_min: self.gap,
             },
             attempts_max: u16::MAX,
+            abandon: self.abandon(),
             recycle: self.recycle.clone(),
             preview: PreviewSettings::default(),
             cancel_ringing: None,
-            // What pacing steers at; the floor stops over-dialling only where that is missed by a fifth, as with its own defaults
-            // (2.5 % and 3 %).
-            abandon: AbandonSettings {
-                target_ppm: (self.cap * 1e6) as u32,
-                cap_ppm: (self.cap * 1.2e6) as u32,
-                connect_within: self.answer_limit,
-                ..AbandonSettings::default()
-            },
         }
     }
 }

@@ -153,8 +153,8 @@ pub struct Score {
     pub agent_waits: Waits,
     /// From the answer to the agent, of people who got one.
     pub person_waits: Waits,
-    /// Decisions bound by each limit, in the order of [`BOUNDS`].
-    pub bounds: [u64; 7],
+    /// Decisions bound by each limit, in the order of [`Bound::ALL`].
+    pub bounds: [u64; Bound::ALL.len()],
     /// Calls that the trunk failed.
     pub trunk_failures: u64,
     /// Lists were finished so many seconds into the shift; `None`: not, or they have no end.
@@ -165,24 +165,6 @@ pub struct Score {
     pub inputs: u64,
     /// Truths of the floor that did not hold, and requests that it refused. Anything here is a defect of ours.
     pub faults: Vec<String>,
-}
-
-/// What [`Score::bounds`] counts.
-pub const BOUNDS: [&str; 7] = [
-    "nothing", "agents", "leads", "lines", "cps", "trunks", "stopped",
-];
-
-/// The place of a bound in [`BOUNDS`]. Others, yet to be thought of, count as nothing.
-pub fn bound_index(bound: Bound) -> usize {
-    match bound {
-        Bound::Agents => 1,
-        Bound::Leads => 2,
-        Bound::Lines => 3,
-        Bound::Cps => 4,
-        Bound::Trunks => 5,
-        Bound::Stopped => 6,
-        _ => 0,
-    }
 }
 
 impl Score {

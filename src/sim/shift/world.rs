@@ -5,7 +5,7 @@
 use super::fate::{Call, Fate, Which};
 use super::lists::{Lists, place_of};
 use super::scenario::{Outage, OutageKind, Scenario};
-use super::score::{Doing, Score, bound_index};
+use super::score::{Doing, Score};
 use super::seats::{ABSENT, Move, PAUSE, Seat, seat_of, seats};
 use crate::core::dispositions::Disposition;
 use crate::core::effect::{AgentNews, AgentState, Effect};
@@ -605,15 +605,14 @@ impl<'s> World<'s> {
             Effect::Refuse { agent, why, .. } => {
                 self.fault(format!("the floor refused agent {agent}: {}", why.code()));
             }
-            Effect::Exposed { .. } | Effect::Ledger { .. } => {}
-            // Nobody in a scenario decides on a lead by hand.
+            Effect::Decided(decision) => self.score.bounds[decision.bound as usize] += 1,
+            // By hand and by preview nothing is dialled here; the ledger's own books go to a store.
             Effect::Preview(_)
             | Effect::PreviewOver { .. }
             | Effect::Personal(_)
-            | Effect::FetchLead { .. } => {
-                self.fault("the floor showed a lead before it was dialled".to_owned());
-            }
-            Effect::Decided(decision) => self.score.bounds[bound_index(decision.bound)] += 1,
+            | Effect::FetchLead { .. }
+            | Effect::Exposed { .. }
+            | Effect::Ledger { .. } => {}
         }
     }
 
