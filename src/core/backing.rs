@@ -455,7 +455,6 @@ mod tests {
                 };
                 let facts = LeadFacts {
                     lead: LeadId(id),
-                    segment: 0,
                     person: PersonId(id),
                     number: NumberId(id),
                     zone: ZoneId(0),

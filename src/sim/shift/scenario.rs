@@ -481,7 +481,6 @@ impl Campaign {
             // Agents end their wrap-up themselves; the floor's own limit would cut the long ones.
             wrap: Duration::from_secs(600),
             wrap_overrun: WrapOverrun::Hold,
-            preview: PreviewSettings::default(),
             trunks: vec![TrunkId(0)],
             needs: self.needs.clone(),
             gate: GateSettings {
