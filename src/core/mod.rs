@@ -20,7 +20,7 @@ mod calls;
 mod explained;
 mod invariants;
 mod leads;
-mod pacing;
+pub mod pacing;
 mod previews;
 mod reading;
 mod timers;

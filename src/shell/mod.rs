@@ -10,6 +10,7 @@ pub mod lanes;
 pub mod log;
 pub mod media;
 pub mod metrics;
+pub mod pacer;
 pub mod progress_line;
 pub mod reload;
 pub mod replay;

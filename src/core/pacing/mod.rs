@@ -5,6 +5,7 @@
 //! 1/1.2 of a free agent, a progressive line spends one. Told all figures; owns only the fair shares; never dials.
 
 mod flow;
+pub mod predict;
 
 use crate::core::Map;
 use crate::core::agents::Class;
