@@ -455,11 +455,11 @@ mod tests {
                 };
                 let facts = LeadFacts {
                     lead: LeadId(id),
+                    segment: 0,
                     person: PersonId(id),
                     number: NumberId(id),
                     zone: ZoneId(0),
                     callback: false,
-                    segment: 0,
                     priority: 0,
                     not_before: UnixMs(0),
                     attempts: 0,

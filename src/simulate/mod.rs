@@ -76,12 +76,12 @@ pub struct SimulateArgs {
     /// Modes to compare: progressive, predictive, lines_per_agent:1.8, lines_per_free_agent:2.5
     #[arg(long, value_delimiter = ',', value_parser = mode)]
     mode: Vec<Mode>,
-    /// Abandonment caps to compare, in percent of the people who answered
+    /// Abandonment to steer at, in percent of the people who answered; several to compare
     #[arg(long, value_delimiter = ',', value_parser = cap)]
     cap: Vec<f64>,
-    /// What pacing steers at, in percent; default: as the scenario says, in proportion to the cap
+    /// Hard cap, in percent: above it no line starts without a free agent; default: as the scenario says, in proportion to the cap
     #[arg(long, value_parser = cap)]
-    target: Option<f64>,
+    hard_cap: Option<f64>,
     /// Numbers of agents to compare
     #[arg(long, value_delimiter = ',', value_parser = agents)]
     agents: Vec<u32>,
@@ -234,7 +234,7 @@ pub fn simulate(args: &SimulateArgs) -> Result<(), SimulateError> {
             written.clone_from(asked);
         }
     }
-    matrix.target = args.target;
+    matrix.hard_cap = args.hard_cap;
     if !args.mode.is_empty() {
         matrix.modes.clone_from(&args.mode);
     }

@@ -176,7 +176,7 @@ fn plane(html: &mut String, asked: &Asked, names: &[String], by_way: bool) {
 fn comparison(html: &mut String, here: &[&CellResult]) {
     let has_an_end = here.iter().any(|result| result.has_an_end());
     *html += "<div class=\"wide\"><table><tr><th></th><th>utilisation %</th><th>abandoned %</th><th>worst seed</th><th>worst hour</th>\
-              <th>shifts above cap</th><th>agent wait s</th><th>p90</th><th>dials per connect</th><th>connects per agent-hour</th>";
+              <th>shifts above hard cap</th><th>agent wait s</th><th>p90</th><th>dials per connect</th><th>connects per agent-hour</th>";
     if has_an_end {
         *html += "<th>lists finished</th><th>after h</th>";
     }

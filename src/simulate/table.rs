@@ -77,7 +77,7 @@ pub fn comparison(asked: &Asked) -> String {
             "abandoned %",
             "worst seed",
             "worst hour",
-            "shifts above cap",
+            "shifts above hard cap",
             "agent wait s",
             "p90",
             "dials/connect",

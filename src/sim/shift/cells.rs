@@ -45,8 +45,8 @@ pub fn cells(scenario: &Scenario) -> Vec<Cell> {
                     if let Some(cap) = cap {
                         shift = shift.with_cap(cap);
                     }
-                    if let Some(target) = matrix.target {
-                        shift = shift.with_target(target);
+                    if let Some(hard_cap) = matrix.hard_cap {
+                        shift = shift.with_hard_cap(hard_cap);
                     }
                     let first = shift.campaigns.first();
                     cells.push(Cell {

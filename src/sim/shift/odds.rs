@@ -50,7 +50,7 @@ pub struct Odds {
     pub abandonment_worst: f64,
     /// The worst rolling hour of any seed.
     pub worst_hour: f64,
-    /// Share of shifts in which a campaign's abandonment was above its cap.
+    /// Share of shifts in which a campaign's abandonment was above its hard cap.
     pub above_cap: f64,
     /// Seconds from ready to the next call: the mean.
     pub agent_wait_s: Mean,
@@ -121,9 +121,9 @@ impl Odds {
     }
 }
 
-/// Whether any campaign's abandonment was above its cap.
+/// Whether any campaign's abandonment was above its hard cap.
 pub fn is_above_cap(scenario: &Scenario, score: &Score) -> bool {
-    let caps = scenario.campaigns.iter().map(|campaign| campaign.cap);
+    let caps = scenario.campaigns.iter().map(|campaign| campaign.hard_cap);
     score
         .campaigns
         .iter()

@@ -3,8 +3,8 @@
 //! Opens no file: it is handed the text.
 
 use super::scenario::{
-    Absence, Analysis, Campaign, Carrier, Channels, Group, Length, List, Matrix, Mode, Outage,
-    OutageKind, Scenario, Segment, Spread, Talk,
+    Absence, Analysis, Campaign, Carrier, Channels, Group, HARD_CAP_TIMES, Length, List, Matrix,
+    Mode, Outage, OutageKind, Scenario, Segment, Spread, Talk,
 };
 use crate::config::reader::{Section, Sink, syntax_place};
 use crate::config::{Faults, nearest};
@@ -425,17 +425,18 @@ fn campaign(
         .unwrap_or(Mode::PROGRESSIVE);
     let people = "people who answered";
     let cap = number(read, sink, "cap", SHARE, people, 0.03);
-    let target = number(read, sink, "target", SHARE, people, cap * 5.0 / 6.0);
-    if target > cap {
-        let what = format!("is {target}, above the cap of {cap}");
-        read.fault(
-            sink,
-            "target",
-            what,
-            "what pacing steers at, at most the cap",
-        );
+    let times = (cap * HARD_CAP_TIMES).min(1.0);
+    let hard_cap = number(read, sink, "hard_cap", SHARE, people, times);
+    if hard_cap < cap {
+        let what = format!("is {hard_cap}, below the cap of {cap}");
+        let expected = "at least what pacing steers at";
+        read.fault(sink, "hard_cap", what, expected);
     }
     let is_guarantee = read.word(sink, "strength", &["target", "guarantee"], 0) == 1;
+    let cancel_ringing = read.has("cancel_ringing_after_s").then(|| {
+        let key = "cancel_ringing_after_s";
+        Duration::from_secs(read.whole(sink, key, 15..=120, "seconds", 15))
+    });
     let weight = read.whole(sink, "weight", 1..=100, "weight", 1) as u16;
     let lines_max = read.whole(sink, "lines_max", 1..=1_000_000, "lines", 1_000_000) as u32;
     let calls_per_second = read.whole(
@@ -495,8 +496,9 @@ fn campaign(
         name,
         mode,
         cap,
-        target,
+        hard_cap,
         is_guarantee,
+        cancel_ringing,
         weight,
         lines_max,
         calls_per_second,
@@ -678,6 +680,6 @@ fn matrix(mut section: Section<'_>, sink: &mut Sink<'_>) -> Matrix {
         answer_rates: rates.unwrap_or_default(),
         modes,
         caps: caps.unwrap_or_default(),
-        target: None,
+        hard_cap: None,
     }
 }

@@ -14,6 +14,9 @@ use crate::time::UnixMs;
 use std::fmt;
 use std::time::Duration;
 
+/// A hard cap over what pacing steers at, where a scenario says nothing else.
+pub const HARD_CAP_TIMES: f64 = 1.2;
+
 /// Midnight of the simulated day, a Monday (2026-11-23), in the world's one time zone.
 pub const MIDNIGHT: UnixMs = UnixMs(1_795_392_000_000);
 
@@ -59,10 +62,10 @@ pub struct Matrix {
     pub answer_rates: Vec<f64>,
     /// Modes of all campaigns.
     pub modes: Vec<Mode>,
-    /// Abandonment caps of all campaigns, 0..=1; what pacing steers at keeps its proportion to them.
+    /// What pacing steers at in all campaigns, 0..=1; hard caps keep their proportion to it.
     pub caps: Vec<f64>,
-    /// What pacing steers at in all campaigns, whatever their caps.
-    pub target: Option<f64>,
+    /// Hard caps of all campaigns, whatever they steer at.
+    pub hard_cap: Option<f64>,
 }
 
 /// A pacing mode that starts lines, with the words that name it.
@@ -308,12 +311,14 @@ pub struct Campaign {
     pub name: String,
     /// Mode.
     pub mode: Mode,
-    /// Most abandoned of those answered by people, 0..=1. Default 0.03.
+    /// Abandoned of those answered by people, 0..=1: what pacing steers at. Default 0.03.
     pub cap: f64,
-    /// What pacing steers at, 0..=1. Default five sixths of the cap, as 2.5 of 3 %.
-    pub target: f64,
-    /// Whether the cap is guaranteed at every launch, instead of steered at.
+    /// Above it no line starts without a free agent, 0..=1. Default 1.2 times the cap, as the product's 3 and 2.5 %.
+    pub hard_cap: f64,
+    /// Whether the hard cap is guaranteed at every launch.
     pub is_guarantee: bool,
+    /// Age of ringing from which a predicted call may be cancelled when nobody will be free. Default never.
+    pub cancel_ringing: Option<Duration>,
     /// Share of contested agents, 1..=100.
     pub weight: u16,
     /// Most lines at once.
@@ -393,21 +398,25 @@ impl Scenario {
         self
     }
 
-    /// With another cap of all campaigns.
+    /// With another share that pacing of all campaigns steers at; hard caps keep their proportion to it.
     pub fn with_cap(mut self, cap: f64) -> Self {
         for campaign in &mut self.campaigns {
-            if campaign.cap > 0.0 {
-                campaign.target *= cap / campaign.cap;
-            }
+            let times = if campaign.cap > 0.0 {
+                campaign.hard_cap / campaign.cap
+            } else {
+                HARD_CAP_TIMES
+            };
+            campaign.hard_cap = (cap * times).min(1.0);
             campaign.cap = cap;
         }
         self
     }
 
-    /// With another share that pacing steers at, in all campaigns; never above their caps.
-    pub fn with_target(mut self, target: f64) -> Self {
+    /// With another hard cap of all campaigns, which steer at no more.
+    pub fn with_hard_cap(mut self, hard_cap: f64) -> Self {
         for campaign in &mut self.campaigns {
-            campaign.target = target.min(campaign.cap);
+            campaign.hard_cap = hard_cap;
+            campaign.cap = campaign.cap.min(hard_cap);
         }
         self
     }
@@ -458,8 +467,8 @@ impl Campaign {
             } else {
                 AbandonStrength::Target
             },
-            target_ppm: ppm(self.target),
-            cap_ppm: ppm(self.cap),
+            target_ppm: ppm(self.cap),
+            cap_ppm: ppm(self.hard_cap),
             // The whole shift, as the score counts it.
             window: AbandonWindow::RollingHours(24),
             connect_within: self.answer_limit,
@@ -481,6 +490,7 @@ impl Campaign {
             // Agents end their wrap-up themselves; the floor's own limit would cut the long ones.
             wrap: Duration::from_secs(600),
             wrap_overrun: WrapOverrun::Hold,
+            preview: PreviewSettings::default(),
             trunks: vec![TrunkId(0)],
             needs: self.needs.clone(),
             gate: GateSettings {
@@ -493,8 +503,7 @@ impl Campaign {
             attempts_max: u16::MAX,
             abandon: self.abandon(),
             recycle: self.recycle.clone(),
-            preview: PreviewSettings::default(),
-            cancel_ringing: None,
+            cancel_ringing: self.cancel_ringing,
         }
     }
 }

@@ -114,8 +114,8 @@ fn the_same_seed_is_the_same_shift() {
 fn the_scenario_s_cap_binds_the_floor() {
     let mut open = scenario(SMALL);
     open.length = Duration::from_secs(7_200);
-    let capped = shift(&open.clone().with_cap(0.03), 7);
-    let mut guaranteed = open.clone().with_cap(0.03);
+    let capped = shift(&open.clone().with_hard_cap(0.03), 7);
+    let mut guaranteed = open.clone().with_hard_cap(0.03);
     guaranteed.campaigns[0].is_guarantee = true;
     let guaranteed = shift(&guaranteed, 7);
     let open = shift(&open, 7);

@@ -606,13 +606,15 @@ impl<'s> World<'s> {
                 self.fault(format!("the floor refused agent {agent}: {}", why.code()));
             }
             Effect::Decided(decision) => self.score.bounds[decision.bound as usize] += 1,
-            // By hand and by preview nothing is dialled here; the ledger's own books go to a store.
+            // The score keeps its own books.
+            Effect::Exposed { .. } | Effect::Ledger { .. } => {}
+            // Nobody in a scenario decides on a lead by hand.
             Effect::Preview(_)
             | Effect::PreviewOver { .. }
             | Effect::Personal(_)
-            | Effect::FetchLead { .. }
-            | Effect::Exposed { .. }
-            | Effect::Ledger { .. } => {}
+            | Effect::FetchLead { .. } => {
+                self.fault("the floor showed a lead before it was dialled".to_owned());
+            }
         }
     }
 
