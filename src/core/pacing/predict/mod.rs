@@ -757,27 +757,4 @@ fn largest(most: u32, hint: u32, mut may: impl FnMut(u32) -> bool) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_allowed_number_is_found_from_any_hint() {
-        for most in 1..40 {
-            for limit in 0..50 {
-                for hint in [0, 1, 3, 17, 60] {
-                    let found = largest(most, hint, |lines| lines <= limit);
-                    assert_eq!(found, most.min(limit + 1), "{most} {limit} {hint}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_mixed_list_tends_to_its_average() {
-        assert_eq!(mixed_chance(None, 0.4, 50.0), 0.4);
-        let near = mixed_chance(Some((0.5, 0.1)), 0.4, 2.0);
-        let far = mixed_chance(Some((0.5, 0.1)), 0.4, 500.0);
-        assert!(near > far && (far - 0.1).abs() < 0.01, "{near} {far}");
-        assert_eq!(mixed_chance(Some((1.0, 0.1)), 0.4, 500.0), 0.4);
-    }
-}
+mod tests;
