@@ -65,7 +65,7 @@ fn a_floor_full_of_mishaps_keeps_every_promise() {
 #[test]
 fn modes_are_switched_with_calls_in_the_air_and_leads_on_screens_and_nothing_is_dropped() {
     let mut hands = Hands::default();
-    for seed in 300..300 + seeds(16) {
+    for seed in 300..300 + seeds(10) {
         let plan = Plan {
             switches: 600,
             ..plan(if seed % 2 == 0 { 0 } else { 30 })
@@ -78,7 +78,7 @@ fn modes_are_switched_with_calls_in_the_air_and_leads_on_screens_and_nothing_is_
         hands.held += outcome.hands.held;
     }
     assert!(
-        hands.shown > 400 && hands.dialled > 200 && hands.skipped > 50,
+        hands.shown > 250 && hands.dialled > 120 && hands.skipped > 30,
         "agents decide: {hands:?}"
     );
     assert!(
