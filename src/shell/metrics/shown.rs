@@ -142,7 +142,7 @@ fn bound_now(
     place: usize,
     campaign: &CampaignPicture,
 ) -> Option<usize> {
-    if campaign.state != CampaignState::Running {
+    if campaign.state != CampaignState::Running || !campaign.mode.starts_lines() {
         return None;
     }
     if picture.stopped {
@@ -226,9 +226,10 @@ struct CampaignFigures {
     held: [u64; Gate::ALL.len()],
 }
 
-const CAMPAIGN_GAUGES: [GaugeName; 7] = [
+const CAMPAIGN_GAUGES: [GaugeName; 8] = [
     GaugeName::CampaignIsRunning,
     GaugeName::CampaignAgents,
+    GaugeName::CampaignPreviews,
     GaugeName::CampaignInAir,
     GaugeName::CampaignRinging,
     GaugeName::CampaignWaiting,
@@ -254,6 +255,7 @@ impl CampaignFigures {
         let gauges = [
             u32::from(campaign.state == CampaignState::Running),
             campaign.agents_serving,
+            campaign.previews,
             campaign.in_air,
             campaign.ringing,
             campaign.waiting,
