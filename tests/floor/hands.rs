@@ -129,6 +129,9 @@ fn an_agent_never_has_two_previews_and_no_lead_is_on_two_screens() {
     w.to(5_000);
     let offers = previews(&w.all);
     assert_eq!(offers.len(), 2, "one for each: {offers:?}");
+    let picture = w.f.picture(at(w.ms));
+    assert_eq!(picture.campaigns[0].previews, 2);
+    assert_eq!(picture.agents[3], 2, "both are reserved");
     assert_ne!(offers[0].lead, offers[1].lead);
 }
 
