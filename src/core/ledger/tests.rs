@@ -466,7 +466,7 @@ proptest! {
                 4 if !in_air.is_empty() => {
                     let which = which % in_air.len();
                     in_air.swap_remove(which);
-                    let end = if which % 2 == 0 || false_positives == 0 { Exposure::Abandoned } else { Exposure::Machine };
+                    let end = if which.is_multiple_of(2) || false_positives == 0 { Exposure::Abandoned } else { Exposure::Machine };
                     prop_assert_eq!(book.count(ONE, end, at(now)), None, "{:?}", settings);
                 }
                 5..=6 => {}
