@@ -46,6 +46,14 @@ impl Floor {
                             .is_some_and(|agent| is_able(agent.class.0))
                 })
                 .or_else(|| self.agents.longest_idle(|id, _| is_able(id.0)));
+            // Whoever a guaranteed call in the air counts on, or who is about to leave, looks at no lead.
+            let agent = agent.filter(|agent| {
+                self.may_leave(*agent)
+                    && self
+                        .agents
+                        .get(*agent)
+                        .is_some_and(|agent| agent.after_call == AfterCall::Ready)
+            });
             let Some(agent) = agent else {
                 self.put_back_as_it_was(lead, now);
                 return Err(Bound::Agents);
