@@ -203,7 +203,9 @@ impl Floor {
         };
         match agent.place {
             Place::Manual => Ok(false),
-            Place::Ready => Ok(true),
+            Place::Ready if self.may_leave(id) => Ok(true),
+            // A guaranteed call in the air counts on him.
+            Place::Ready => Err(Refusal::WrongState),
             Place::Wrap { .. } if agent.outcome_kept => Ok(false),
             Place::Wrap { .. } => Err(Refusal::OutcomeFirst),
             Place::Offline => Err(Refusal::NotSeated),
