@@ -6,6 +6,7 @@ pub use abandon::{AbandonDenominator, AbandonSettings, AbandonStrength, AbandonW
 
 use crate::core::input::AgentSeat;
 use crate::core::ledger::LedgerHistory;
+use crate::core::pacing::predict::Learned;
 use crate::core::results::SystemResult;
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
@@ -328,6 +329,8 @@ pub enum Edit {
     Agent(AgentSeat),
     /// What earlier runs left in a campaign's abandon ledger. Comes once, before the campaign dials.
     Ledger(CampaignId, LedgerHistory),
+    /// What pacing learned in earlier runs. Comes once, before anybody dials.
+    Learned(Box<Learned>),
 }
 
 impl Settings {

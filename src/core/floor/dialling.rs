@@ -56,6 +56,7 @@ impl Floor {
             return;
         }
         self.move_windows(now, effects);
+        self.recall_streams();
         self.dial_personal(now, effects);
         let mut launcher = self.launcher();
 

@@ -11,6 +11,7 @@ mod legs;
 mod people;
 mod predicting;
 mod previewing;
+mod remembering;
 mod snapshot;
 
 use crate::core::Map;
@@ -57,6 +58,8 @@ struct Load {
     dry_until: Option<UnixMs>,
     /// The calling hours are over in every zone until then at least: its leads stay where they are.
     shut_until: Option<UnixMs>,
+    /// Whether it has dialled by prediction, now or in a run that is remembered.
+    has_predicted: bool,
     bound: Bound,
 }
 
@@ -78,6 +81,7 @@ impl Load {
             refills: 0,
             dry_until: None,
             shut_until: None,
+            has_predicted: false,
             bound: Bound::Nothing,
         }
     }
@@ -128,6 +132,7 @@ pub struct Floor {
     /// What pacing has learned, and when it predicts next.
     predictor: Predictor,
     predict_at: Mono,
+    remembered: remembering::Remembered,
     ledger: Ledger,
     /// When the ledgers' windows move at the latest.
     windows_at: Mono,
@@ -171,6 +176,7 @@ impl Floor {
             shares: Shares::default(),
             predictor: Predictor::default(),
             predict_at: Mono(0),
+            remembered: remembering::Remembered::default(),
             ledger: ledger::open(&settings),
             windows_at: Mono(0),
             put_off: BTreeSet::new(),

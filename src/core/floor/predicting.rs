@@ -7,7 +7,7 @@ use crate::core::calls::{CancelWhy, Phase};
 use crate::core::effect::{AfterCall, Effect, Forecast};
 use crate::core::leads::StreamId;
 use crate::core::pacing::predict::{
-    AgentNow, CampaignNow, Decision, Doing, Learned, Line, Predictor, Scene, StreamNow,
+    AgentNow, CampaignNow, Decision, Doing, Line, Predictor, Scene, StreamNow,
 };
 use crate::core::results::SystemResult;
 use crate::core::settings::DialMode;
@@ -76,11 +76,6 @@ pub(super) fn learn_end(predictor: &mut Predictor, line: Line, result: SystemRes
 }
 
 impl Floor {
-    /// What pacing has learned, to be kept for the next start.
-    pub fn learned(&self) -> Learned {
-        self.predictor.learned()
-    }
-
     /// An agent leaves wrap-up for `place`.
     pub(super) fn learn_wrap(&mut self, id: AgentId, place: Place, now: Now) {
         let Some(agent) = self.agents.get(id) else {
@@ -105,6 +100,9 @@ impl Floor {
             return None;
         }
         self.predict_at = now.mono + PREDICT_EVERY;
+        for (load, campaign) in self.loads.iter_mut().zip(&self.settings.campaigns) {
+            load.has_predicted |= campaign.mode == DialMode::Predictive;
+        }
         let streams = self.streams_now(now);
         let agents = self.agents_now();
         let campaigns: Vec<CampaignNow> = (0..self.loads.len())

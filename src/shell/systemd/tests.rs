@@ -57,6 +57,7 @@ fn a_floor_that_stands_still_gets_no_watchdog_until_it_turns_again() {
         clock,
         route: Stuck(Arc::clone(&stands_still)),
         log: None,
+        learned: None,
         metrics: Arc::new(Metrics::new()),
         picture: Arc::clone(&picture),
         readiness: Arc::clone(&readiness),

@@ -8,6 +8,7 @@
 //! Streams that can use the same agents are weighed together: for every set of agents that some stream is confined to (and the
 //! unions of such sets), the calls confined to it must find enough of them (Hall's condition), so that no agent is counted twice.
 
+mod kept;
 mod learned;
 mod outlook;
 mod source;
@@ -16,13 +17,16 @@ mod work;
 
 use crate::core::Map;
 use crate::time::Mono;
+pub use kept::{
+    AnswersKept, CAMPAIGNS_KEPT, CampaignLearned, Counts, Learned, PhonesLearned, STREAMS_KEPT,
+    StreamLearned, WorkKept,
+};
 use learned::Spread;
 use outlook::{AHEAD, Outlook};
-use serde::{Deserialize, Serialize};
 pub use source::Line;
-use source::{OLD_S, Source, SourceLearned};
+use source::{OLD_S, Source};
 use spend::Spend;
-use work::{REACH, TALK_STEPS, WRAP_STEPS, Work, WorkLearned, talk_step};
+use work::{REACH, TALK_STEPS, WRAP_STEPS, Work, talk_step};
 
 /// Most sets of agents that are weighed.
 const SETS_MAX: usize = 24;
@@ -137,19 +141,6 @@ pub struct Expects {
     pub cost: f64,
     /// What it was allowed to cost.
     pub price: f64,
-}
-
-/// What outlives the engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Learned {
-    pick_up: Spread,
-    ended: Spread,
-    person: Spread,
-    machine: Spread,
-    /// By campaign.
-    work: Vec<WorkLearned>,
-    /// By stream.
-    sources: Vec<SourceLearned>,
 }
 
 /// The model.
@@ -294,54 +285,6 @@ impl Predictor {
     /// Chance that a line of a stream is answered by a person, as estimated at the last decision.
     pub fn answer_rate(&self, stream: usize) -> f64 {
         self.sources.get(stream).map_or(0.0, Source::answer)
-    }
-
-    /// What has been learned, to be kept.
-    pub fn learned(&self) -> Learned {
-        Learned {
-            pick_up: self.pick_up.clone(),
-            ended: self.ended.clone(),
-            person: self.person.clone(),
-            machine: self.machine.clone(),
-            work: self
-                .work
-                .iter()
-                .map(|work| work.learned().clone())
-                .collect(),
-            sources: self.sources.iter().map(|source| source.learned).collect(),
-        }
-    }
-
-    /// Goes on from what was learned before. What has another form (of an older engine) is left out.
-    pub fn recall(&mut self, learned: Learned) {
-        for (mine, kept) in [
-            (&mut self.pick_up, learned.pick_up),
-            (&mut self.ended, learned.ended),
-            (&mut self.person, learned.person),
-            (&mut self.machine, learned.machine),
-        ] {
-            if mine.is_like(&kept) {
-                *mine = kept;
-                mine.refresh();
-            }
-        }
-        self.work = learned
-            .work
-            .into_iter()
-            .map(|kept| {
-                let fresh = Work::default();
-                if fresh.is_like(&kept) {
-                    Work::from_learned(kept)
-                } else {
-                    fresh
-                }
-            })
-            .collect();
-        self.sources = learned
-            .sources
-            .into_iter()
-            .map(Source::from_learned)
-            .collect();
     }
 
     /// One decision.

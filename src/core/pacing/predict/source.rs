@@ -4,15 +4,17 @@
 //! Counting only what is resolved would be biased (answers resolve in half the time that ringing out takes), and our own trunk's
 //! failures say nothing about a list: they leave the count.
 
+use super::kept::{AnswersKept, milli, whole};
 use super::learned::Spread;
 use crate::time::Mono;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Lines dialled within this time are one cohort.
 const COHORT_S: f64 = 0.25;
 /// Older lines tell nothing more.
 pub(super) const OLD_S: f64 = 40.0;
+/// More lines than any memory holds, in thousandths: what was kept so is no figure of ours.
+const LINES_MILLI_MAX: u64 = 1_000_000_000_000;
 /// Standard errors between the long and the short memory at which the long one is given up.
 const JUMP: f64 = 3.2;
 
@@ -44,13 +46,25 @@ pub(super) struct Cohort {
 }
 
 /// Pick-ups over lines, fading.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 struct Memory {
     picked_up: f64,
     lines: f64,
 }
 
 impl Memory {
+    fn kept(self) -> [u64; 2] {
+        [milli(self.picked_up), milli(self.lines)]
+    }
+
+    /// `None`: that is no memory.
+    fn read([picked_up, lines]: [u64; 2]) -> Option<Memory> {
+        (lines > 0 && picked_up <= lines && lines < LINES_MILLI_MAX).then(|| Memory {
+            picked_up: whole(picked_up),
+            lines: whole(lines),
+        })
+    }
+
     fn add(&mut self, cohort: &Cohort, size: f64) {
         let keep = (1.0 - cohort.exposed / size).max(0.3);
         self.picked_up = self.picked_up * keep + cohort.picked_up;
@@ -59,8 +73,8 @@ impl Memory {
 }
 
 /// What a source has learned, as it outlives the engine.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct SourceLearned {
+#[derive(Clone, Copy, Debug)]
+struct SourceLearned {
     long: Memory,
     short: Memory,
     verdicts: f64,
@@ -89,7 +103,7 @@ pub(super) struct Source {
     pub(super) cohorts: VecDeque<Cohort>,
     /// Number of the first cohort kept.
     first: u64,
-    pub(super) learned: SourceLearned,
+    learned: SourceLearned,
     /// Chance that a line is picked up, 0..1.
     pub(super) pick_up: f64,
     /// Square of the relative standard error of `pick_up`.
@@ -106,7 +120,7 @@ impl Default for Source {
 }
 
 impl Source {
-    pub(super) fn from_learned(learned: SourceLearned) -> Source {
+    fn from_learned(learned: SourceLearned) -> Source {
         Source {
             cohorts: VecDeque::new(),
             first: 0,
@@ -115,6 +129,29 @@ impl Source {
             doubt: 0.3,
             rate: 0.0,
             new_lines: 0.0,
+        }
+    }
+
+    pub(super) fn kept(&self) -> AnswersKept {
+        AnswersKept {
+            long_milli: self.learned.long.kept(),
+            short_milli: self.learned.short.kept(),
+            people_milli: [milli(self.learned.people), milli(self.learned.verdicts)],
+        }
+    }
+
+    /// Goes on from what was kept, as far as it can be.
+    pub(super) fn take(&mut self, kept: &AnswersKept) {
+        if let (Some(long), Some(short)) = (
+            Memory::read(kept.long_milli),
+            Memory::read(kept.short_milli),
+        ) {
+            (self.learned.long, self.learned.short) = (long, short);
+            self.pick_up = (long.picked_up / long.lines).clamp(0.01, 0.95);
+        }
+        let [people, verdicts] = kept.people_milli;
+        if verdicts > 0 && people <= verdicts && verdicts < LINES_MILLI_MAX {
+            (self.learned.people, self.learned.verdicts) = (whole(people), whole(verdicts));
         }
     }
 

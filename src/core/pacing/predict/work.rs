@@ -1,9 +1,9 @@
 //! When a busy agent is likely free: learned lengths of conversations and wrap-ups of one campaign, and how often an agent does not
 //! come back after one. Answers by how long somebody has been at it already; knows no agent.
 
+use super::kept::{WorkKept, milli, whole};
 use super::learned::Lasting;
 use super::outlook::{AHEAD, PATIENCE_MAX};
-use serde::{Deserialize, Serialize};
 
 /// Seconds looked ahead, patience included.
 pub(super) const REACH: usize = AHEAD + PATIENCE_MAX;
@@ -16,8 +16,8 @@ pub(super) const WRAP_STEPS: usize = 96;
 type FreeBy = [f64; REACH + 1];
 
 /// What outlives the engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct WorkLearned {
+#[derive(Clone, Debug)]
+struct WorkLearned {
     talk: Lasting,
     wrap: Lasting,
     wraps: f64,
@@ -62,7 +62,7 @@ impl Default for Work {
 }
 
 impl Work {
-    pub(super) fn from_learned(learned: WorkLearned) -> Work {
+    fn from_learned(learned: WorkLearned) -> Work {
         let mut work = Work {
             learned,
             after_talk: vec![[0.0; REACH + 1]; TALK_STEPS],
@@ -72,14 +72,27 @@ impl Work {
         work
     }
 
-    pub(super) fn learned(&self) -> &WorkLearned {
-        &self.learned
+    /// What has been learned; without what lines have cost.
+    pub(super) fn kept(&self) -> WorkKept {
+        WorkKept {
+            talk: self.learned.talk.kept(),
+            wrap: self.learned.wrap.kept(),
+            wraps_milli: milli(self.learned.wraps),
+            left_milli: milli(self.learned.left),
+            ..WorkKept::default()
+        }
     }
 
-    pub(super) fn is_like(&self, other: &WorkLearned) -> bool {
-        self.learned.talk.is_like(&other.talk)
-            && self.learned.wrap.is_like(&other.wrap)
-            && other.wraps > 0.0
+    /// Goes on from it, as far as it has this engine's form.
+    pub(super) fn take(&mut self, kept: &WorkKept) {
+        self.learned.talk.take(&kept.talk);
+        self.learned.wrap.take(&kept.wrap);
+        // Fading by a thousandth, they are never more than a thousand.
+        if (1..=1_001_000).contains(&kept.wraps_milli) && kept.left_milli <= kept.wraps_milli {
+            self.learned.wraps = whole(kept.wraps_milli);
+            self.learned.left = whole(kept.left_milli);
+        }
+        self.refresh();
     }
 
     pub(super) fn talked(&mut self, seconds: f64) {
