@@ -260,6 +260,9 @@ pub struct CampaignSettings {
     pub state: CampaignState,
     /// How it chooses the number of lines.
     pub mode: DialMode,
+    /// A mode that is asked what it would do beside the live one, and changes nothing. Only modes that start lines. Default none.
+    #[serde(default)]
+    pub shadow: Option<DialMode>,
     /// Share of contested agents relative to other campaigns, 1..=100.
     pub weight: u16,
     /// Most lines at once (ringing and talking).

@@ -12,6 +12,7 @@ mod people;
 mod predicting;
 mod previewing;
 mod remembering;
+mod shadowing;
 mod snapshot;
 
 use crate::core::Map;
@@ -22,7 +23,7 @@ use crate::core::input::Input;
 use crate::core::leads::Leads;
 use crate::core::ledger::{Ledger, NamedEvent};
 use crate::core::pacing::Shares;
-use crate::core::pacing::predict::Predictor;
+use crate::core::pacing::predict::Twins;
 use crate::core::picture::Picture;
 use crate::core::previews::Previews;
 use crate::core::results::SystemResult;
@@ -60,6 +61,7 @@ struct Load {
     shut_until: Option<UnixMs>,
     /// Whether it has dialled by prediction, now or in a run that is remembered.
     has_predicted: bool,
+    shadow: shadowing::ShadowSums,
     bound: Bound,
 }
 
@@ -82,6 +84,7 @@ impl Load {
             dry_until: None,
             shut_until: None,
             has_predicted: false,
+            shadow: shadowing::ShadowSums::default(),
             bound: Bound::Nothing,
         }
     }
@@ -130,8 +133,10 @@ pub struct Floor {
     timers: Timers,
     shares: Shares,
     /// What pacing has learned, and when it predicts next.
-    predictor: Predictor,
+    predictor: Twins,
     predict_at: Mono,
+    /// When shadow modes were asked last.
+    shadowed_at: Option<Mono>,
     remembered: remembering::Remembered,
     ledger: Ledger,
     /// When the ledgers' windows move at the latest.
@@ -174,8 +179,9 @@ impl Floor {
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
-            predictor: Predictor::default(),
+            predictor: Twins::default(),
             predict_at: Mono(0),
+            shadowed_at: None,
             remembered: remembering::Remembered::default(),
             ledger: ledger::open(&settings),
             windows_at: Mono(0),

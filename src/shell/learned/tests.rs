@@ -8,6 +8,7 @@ fn names(campaigns: &[&str], skills: &[&str]) -> StoreNames {
     let campaign = |name: &&str| CampaignName {
         name: (*name).to_owned(),
         caller_id: "+842873000000".to_owned(),
+        gap: Duration::from_secs(7_200),
     };
     StoreNames {
         campaigns: campaigns.iter().map(campaign).collect(),

@@ -142,6 +142,8 @@ fn the_status_names_no_person_and_all_that_holds_dialling_up() {
         name: "PL-B2-HCM".to_owned(),
         state: CampaignState::Running,
         mode: DialMode::Progressive,
+        shadow: None,
+        shadow_line_seconds: (0, 0),
         agents_serving: 3,
         previews: 0,
         in_air: 12,

@@ -13,6 +13,7 @@ mod learned;
 mod outlook;
 mod source;
 mod spend;
+mod twin;
 mod work;
 
 use crate::core::Map;
@@ -26,6 +27,7 @@ use outlook::{AHEAD, Outlook};
 pub use source::Line;
 use source::{OLD_S, Source};
 use spend::Spend;
+pub use twin::Twins;
 use work::{REACH, TALK_STEPS, WRAP_STEPS, Work, talk_step};
 
 /// Most sets of agents that are weighed.
@@ -144,7 +146,7 @@ pub struct Expects {
 }
 
 /// The model.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Predictor {
     /// From the dial to the pick-up, of those picked up.
     pick_up: Spread,

@@ -11,6 +11,11 @@ use std::collections::VecDeque;
 
 /// Lines dialled within this time are one cohort.
 const COHORT_S: f64 = 0.25;
+/// More than are dialled within [`OLD_S`]: a bound where nobody asks for estimates, because no campaign dials by them.
+const COHORTS_MAX: usize = 256;
+/// Lines that the long and the short memory hold at least.
+const LONG: f64 = 1_500.0;
+const SHORT: f64 = 200.0;
 /// Older lines tell nothing more.
 pub(super) const OLD_S: f64 = 40.0;
 /// More lines than any memory holds, in thousandths: what was kept so is no figure of ours.
@@ -35,7 +40,7 @@ impl Line {
 }
 
 /// Lines dialled together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cohort {
     pub(super) dialled: Mono,
     /// Lines that count: all but those that our trunk failed, and cancelled ones only as far as they rang.
@@ -98,7 +103,7 @@ impl Default for SourceLearned {
 }
 
 /// The leads of one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) cohorts: VecDeque<Cohort>,
     /// Number of the first cohort kept.
@@ -171,6 +176,9 @@ impl Source {
             .back()
             .is_none_or(|cohort| at.since(cohort.dialled).as_secs_f64() >= COHORT_S);
         if is_new {
+            if self.cohorts.len() >= COHORTS_MAX {
+                self.remember_oldest(LONG, SHORT);
+            }
             self.cohorts.push_back(Cohort {
                 dialled: at,
                 exposed: 0.0,
@@ -233,24 +241,28 @@ impl Source {
         self.learned.verdicts = self.learned.verdicts * KEEP + 1.0;
     }
 
+    fn remember_oldest(&mut self, long_size: f64, short_size: f64) {
+        if let Some(cohort) = self.cohorts.pop_front() {
+            self.first += 1;
+            self.learned.long.add(&cohort, long_size);
+            self.learned.short.add(&cohort, short_size);
+        }
+    }
+
     /// Estimates anew. `passed_s`: seconds since the last time.
     pub(super) fn estimate(&mut self, now: Mono, passed_s: f64, pick_up: &Spread) {
         let keep = (1.0 - passed_s / 60.0).max(0.0);
         self.rate = self.rate * keep + self.new_lines / 60.0;
         self.new_lines = 0.0;
         // In calls where there are few, in time where there are many: 2,000 agents dial 1,500 lines in six seconds.
-        let long_size = (self.rate * 240.0).max(1_500.0);
-        let short_size = (self.rate * 40.0).max(200.0);
+        let long_size = (self.rate * 240.0).max(LONG);
+        let short_size = (self.rate * 40.0).max(SHORT);
         while self
             .cohorts
             .front()
             .is_some_and(|cohort| now.since(cohort.dialled).as_secs_f64() > OLD_S)
         {
-            if let Some(cohort) = self.cohorts.pop_front() {
-                self.first += 1;
-                self.learned.long.add(&cohort, long_size);
-                self.learned.short.add(&cohort, short_size);
-            }
+            self.remember_oldest(long_size, short_size);
         }
         let (mut exposed, mut picked_up) = (0.0, 0.0);
         for cohort in &self.cohorts {

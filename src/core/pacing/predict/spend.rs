@@ -20,7 +20,7 @@ const BELIEF: f64 = 12.0;
 const MEMORY: f64 = 120.0;
 
 /// One campaign's price.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Spend {
     /// People lost, and how many the price led to expect, fading.
     lost: f64,

@@ -25,11 +25,13 @@ struct WorkLearned {
 }
 
 /// One campaign's conversations and wrap-ups.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Work {
     learned: WorkLearned,
     after_talk: Vec<FreeBy>,
     after_wrap: Vec<FreeBy>,
+    /// Something was learned that is not in the tables yet.
+    is_stale: bool,
 }
 
 impl Default for Work {
@@ -67,6 +69,7 @@ impl Work {
             learned,
             after_talk: vec![[0.0; REACH + 1]; TALK_STEPS],
             after_wrap: vec![[0.0; REACH + 1]; WRAP_STEPS],
+            is_stale: true,
         };
         work.refresh();
         work
@@ -85,6 +88,7 @@ impl Work {
 
     /// Goes on from it, as far as it has this engine's form.
     pub(super) fn take(&mut self, kept: &WorkKept) {
+        self.is_stale = true;
         self.learned.talk.take(&kept.talk);
         self.learned.wrap.take(&kept.wrap);
         // Fading by a thousandth, they are never more than a thousand.
@@ -97,11 +101,13 @@ impl Work {
 
     pub(super) fn talked(&mut self, seconds: f64) {
         self.learned.talk.add(seconds);
+        self.is_stale = true;
     }
 
     pub(super) fn wrapped(&mut self, seconds: f64, leaves: bool) {
         const KEEP: f64 = 0.999;
         self.learned.wrap.add(seconds);
+        self.is_stale = true;
         self.learned.wraps = self.learned.wraps * KEEP + 1.0;
         self.learned.left = self.learned.left * KEEP + f64::from(u8::from(leaves));
     }
@@ -113,6 +119,9 @@ impl Work {
 
     /// Takes what was learned into the tables.
     pub(super) fn refresh(&mut self) {
+        if !std::mem::replace(&mut self.is_stale, false) {
+            return;
+        }
         let WorkLearned {
             talk,
             wrap,
