@@ -136,6 +136,10 @@ const OTHER: &[(&str, &str)] = &[
         "campaigns.lines_per_free_agent",
         "lines_per_free_agent = 2.5",
     ),
+    (
+        "campaigns.cancel_ringing_after_s",
+        "cancel_ringing_after_s = 20",
+    ),
     ("skip_reasons", "skip_reasons = [\"not_now\", \"other\"]"),
     ("campaigns.wrap_overrun", "wrap_overrun = \"hold\""),
     (

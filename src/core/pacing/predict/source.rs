@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 
 /// Lines dialled within this time are one cohort.
 const COHORT_S: f64 = 0.25;
-/// More than are dialled within [`OLD_S`]: a bound where nobody asks for estimates, because no campaign dials by them.
-const COHORTS_MAX: usize = 256;
+/// Far more than are dialled within [`OLD_S`]: a bound where nobody asks for estimates, because no campaign dials by them.
+const COHORTS_MAX: usize = 4_096;
 /// Lines that the long and the short memory hold at least.
 const LONG: f64 = 1_500.0;
 const SHORT: f64 = 200.0;
