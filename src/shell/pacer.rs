@@ -346,6 +346,7 @@ impl Session {
             abandoned_ever: self.abandoned,
             answered_ever: self.answered,
             target: self.config.abandon_cap,
+            is_over_cap: false,
             window_left_s: Some(self.config.shift_s - at_s),
             patience_s: self.config.patience_s,
             may_cancel: self.config.min_ring_s.is_some(),

@@ -88,6 +88,8 @@ pub struct CampaignNow {
     pub answered_ever: u64,
     /// What pacing steers at, 0..=1.
     pub target: f64,
+    /// Whether the hard cap above the target is passed.
+    pub is_over_cap: bool,
     /// Seconds until the window closes; `None`: it rolls.
     pub window_left_s: Option<f64>,
     /// Seconds that a person waits before being lost.

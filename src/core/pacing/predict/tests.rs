@@ -16,6 +16,7 @@ fn campaign() -> CampaignNow {
         abandoned_ever: 0,
         answered_ever: 0,
         target: 0.03,
+        is_over_cap: false,
         window_left_s: None,
         patience_s: 2.0,
         may_cancel: false,
