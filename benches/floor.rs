@@ -1,5 +1,5 @@
 //! Floor events per second at 20, 200, 2,000 and 20,000 agents: whole calls (intent, ring, answer, match, talk, outcome)
-//! among agents who are nearly all busy, as on a floor at work. One element is one input handled.
+//! among agents who are nearly all busy, as on a floor at work; and the same under an abandon guarantee. One element is one input handled.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use tandem::core::dispositions::Disposition;
 use tandem::core::effect::{AgentState, Effect};
 use tandem::core::floor::Floor;
 use tandem::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
-use tandem::core::settings::DialMode;
+use tandem::core::settings::{AbandonSettings, AbandonStrength, DialMode};
 use tandem::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId, ZoneId};
 use tandem::time::{Mono, Now, UnixMs};
 
@@ -29,7 +29,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(agents: u32) -> Self {
+    fn new(agents: u32, strength: AbandonStrength) -> Self {
         let mut settings = tandem::sim::world::settings(1);
         settings.floor.hot_leads = 4_000;
         settings.floor.attempts_max = 400_000;
@@ -38,6 +38,15 @@ impl Bench {
         campaign.gate.window_from_min = 0;
         campaign.gate.window_until_min = 1_440;
         campaign.lines_max = 100_000;
+        campaign.abandon = AbandonSettings {
+            strength,
+            // Without a guarantee no cap at all: what is measured is the floor, not what a cap makes of the ratio.
+            cap_ppm: match strength {
+                AbandonStrength::Target => 1_000_000,
+                AbandonStrength::Guarantee => 30_000,
+            },
+            ..AbandonSettings::default()
+        };
         campaign.cps_max = 1_000_000;
         for trunk in &mut settings.trunks {
             trunk.channels_max = 100_000;
@@ -185,11 +194,22 @@ fn events(criterion: &mut Criterion) {
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(4));
-    for agents in [20, 200, 2_000, 20_000] {
-        let mut bench = Bench::new(agents);
+    let target = AbandonStrength::Target;
+    for (agents, strength) in [
+        (20, target),
+        (200, target),
+        (2_000, target),
+        (20_000, target),
+        (2_000, AbandonStrength::Guarantee),
+    ] {
+        let mut bench = Bench::new(agents, strength);
         const BATCH: u64 = 100_000;
         group.throughput(Throughput::Elements(BATCH));
-        group.bench_function(BenchmarkId::from_parameter(agents), |bencher| {
+        let id = match strength {
+            AbandonStrength::Target => BenchmarkId::from_parameter(agents),
+            AbandonStrength::Guarantee => BenchmarkId::new("guarantee", agents),
+        };
+        group.bench_function(id, |bencher| {
             bencher.iter(|| {
                 let until = bench.inputs + BATCH;
                 while bench.inputs < until {

@@ -22,6 +22,7 @@ fn picture(campaigns: usize, trunks: usize) -> Picture {
         state: CampaignState::Running,
         mode: DialMode::Progressive,
         agents_serving: 30,
+        previews: 0,
         in_air: 50,
         ringing: 40,
         waiting: 1,

@@ -67,6 +67,8 @@ enum Command {
     Carrier(CarrierArgs),
     /// Run whole shifts in virtual time on the shipped floor: modes, caps and staffing side by side
     Simulate(tandem::simulate::SimulateArgs),
+    /// Pace a simulator that is not ours: the floor's own predictive model on standard input and output (docs/pacer-protocol.md)
+    Pacer,
     /// Check a configuration: everything that is wrong with it at once, with its place
     Check {
         /// The configuration file
@@ -322,6 +324,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => run_engine(&config, until_stdin_closes, log_format)?,
         Command::Demo(args) => return Ok(ExitCode::from(tandem::demo::run::run(args)?)),
         Command::Carrier(args) => tandem::demo::carrier::run(args)?,
+        Command::Pacer => {
+            let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+            tandem::shell::pacer::converse(input, std::io::BufWriter::new(output))?;
+        }
         Command::Simulate(args) => tandem::simulate::simulate(&args)?,
         Command::Check { file } => {
             let (report, is_sound) = check_report(&file);
@@ -372,8 +378,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             json,
             config,
         } => {
-            let decisions = client(&config)?.decisions(&campaign, usize::from(last))?;
-            print!("{}", explained(&decisions, json)?);
+            let client = client(&config)?;
+            let decisions = client.decisions(&campaign, usize::from(last))?;
+            let all = client.campaigns()?;
+            let now = all.iter().find(|now| now.name == campaign);
+            print!("{}", explained(&decisions, now, json)?);
         }
         Command::Stop {
             config,

@@ -181,6 +181,7 @@ fn a_picture() -> Picture {
             state: CampaignState::Running,
             mode: DialMode::LinesPerAgent { milli: 1_200 },
             agents_serving: 14,
+            previews: 0,
             in_air: 9,
             ringing: 7,
             waiting: 1,

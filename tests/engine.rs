@@ -302,6 +302,31 @@ fn killed_at_any_instant_it_loses_no_outcome_dials_nobody_twice_and_leaves_no_ca
     let mut engine = site.serve();
     let crowd = crowd.unwrap();
     std::thread::sleep(Duration::from_secs(2));
+    // The abandon ledger of a quiet floor is the same after one kill more, to the call.
+    let ledger = |site: &Site| site.client().campaigns().unwrap().remove(0).ledger;
+    site.client().stop(false).unwrap();
+    wait_until("all is kept", || {
+        let seen = site.client().picture().unwrap();
+        let talking = seen.agents["talking"] + seen.agents["reserved"];
+        (seen.attempts_alive, seen.lanes.store, talking) == (0, 0, 0)
+    });
+    // A commit is under way for some milliseconds after the lane is empty.
+    let kept = |site: &Site| {
+        let db = rusqlite::Connection::open(store_path(&site.config)).unwrap();
+        let sums = "SELECT sum(served), sum(abandoned), sum(served + abandoned + left_early + machines) FROM ledger";
+        db.query_row(sums, [], |row| {
+            Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?])
+        })
+        .unwrap()
+    };
+    let before = ledger(&site);
+    let told = [before.served, before.abandoned, before.exposed].map(|calls| calls as i64);
+    wait_until("the ledger is on disk", || kept(&site) == told);
+    assert!(before.served > kills, "{before:?}");
+    engine.signal("-KILL");
+    drop(engine);
+    engine = site.serve();
+    assert_eq!(ledger(&site), before, "killed and started again");
     engine.signal("-TERM");
     let mut saved = BTreeSet::new();
     wait_until("the drain is over", || {
@@ -508,4 +533,112 @@ fn a_trunk_that_refuses_hands_over_to_the_next_and_the_person_is_tried_once() {
         .unwrap();
     let sum: u64 = totals.results.iter().map(|(_, count)| count).sum();
     assert_eq!(totals.attempts, sum);
+}
+
+/// Runs the program to its end; what it printed.
+fn told(words: &[&str]) -> String {
+    let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(words)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{words:?}: {error}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn a_campaign_goes_through_all_modes_while_people_talk_and_no_call_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--speed", "20", "--answer-rate", "0.5"];
+    let far_end = network(dir.path(), "far", &flags);
+    let campaign = format!(
+        "{ANY_HOUR}mode = \"progressive\"\ncps_max = 20\nring_timeout_s = 5\nwrap_s = 5\npreview_timeout_s = 5\n"
+    );
+    let site = site(&[far_end.address], &campaign);
+    site.import(2_000);
+    let logins = site.agents(8);
+    let mut engine = site.serve();
+    let habits = Habits {
+        speed: 20.0,
+        break_share: 0.0,
+        ..Habits::default()
+    };
+    let crowd = site.crowd(logins, habits);
+    let path = site.path.to_str().unwrap().to_owned();
+    let switch = |flag: &[&str]| {
+        let words = ["campaign", "mode", "TEST"];
+        told(&[&words[..], flag, &["--config", &path]].concat())
+    };
+    let saved_more = |what: &str| {
+        let before = crowd.figures().outcomes_saved;
+        wait_until(what, || crowd.figures().outcomes_saved >= before + 4);
+    };
+    saved_more("calls in progressive mode");
+    let said = switch(&["--preview"]);
+    assert!(
+        said.contains("what agents accept after a preview"),
+        "{said}"
+    );
+    wait_until("leads are shown", || crowd.figures().previews >= 12);
+    saved_more("calls that were shown first");
+    switch(&["--manual"]);
+    wait_until("the switch is in force", || {
+        told(&["explain", "TEST", "--config", &path]).contains("TEST is in manual mode")
+    });
+    wait_until("what was in the air and on screens is over", || {
+        let picture = site.client().picture().unwrap();
+        picture.attempts_alive == 0 && picture.agents["reserved"] == 0
+    });
+    let launched = || site.client().picture().unwrap().campaigns[0].launched;
+    let by_then = launched();
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(launched(), by_then, "nobody is dialled unasked");
+    switch(&["--lines-per-free-agent", "1.5"]);
+    saved_more("calls by ratio");
+    switch(&["--predictive"]);
+    saved_more("calls by forecast");
+
+    let table = told(&["explain", "TEST", "--last", "5", "--config", &path]);
+    assert!(
+        table.lines().count() >= 2 && table.contains(" started: "),
+        "{table}"
+    );
+    let json = told(&[
+        "explain", "TEST", "--json", "--last", "600", "--config", &path,
+    ]);
+    let decisions: Vec<tandem::shell::api::DecisionView> = serde_json::from_str(&json).unwrap();
+    let modes: BTreeSet<&str> = decisions.iter().map(|told| told.mode.as_str()).collect();
+    assert_eq!(
+        modes,
+        BTreeSet::from(["predictive", "progressive", "ratio"])
+    );
+    engine.signal("-TERM");
+    assert!(engine.wait());
+    let seen = crowd.leave(Duration::from_secs(1));
+    far_end.wait_until_quiet();
+
+    let totals = BackOffice::open(&store_path(&site.config))
+        .unwrap()
+        .store_totals()
+        .unwrap();
+    let results: BTreeMap<&str, u64> = totals
+        .results
+        .iter()
+        .map(|(result, count)| (result.code(), *count))
+        .collect();
+    let sum: u64 = results.values().sum();
+    assert_eq!(
+        totals.attempts, sum,
+        "every attempt has its result: {results:?}"
+    );
+    assert_eq!(results.get("INTERRUPTED"), None, "{results:?}");
+    assert_eq!(seen.calls, results["CONNECTED"], "{results:?}");
+    let mut numbers = BTreeSet::new();
+    for record in far_end.records() {
+        assert!(numbers.insert(record.number), "somebody was dialled twice");
+    }
+    println!(
+        "{} leads shown, {} skipped; {results:?}",
+        seen.previews, seen.previews_skipped
+    );
 }

@@ -300,7 +300,7 @@ fn site() -> Site {
          [api]\nlisten = \"{api}\"\n[media]\nlisten = \"127.0.0.1\"\nport_first = 19000\nport_last = 19999\n\
          [[trunks]]\nname = \"north\"\naddress = \"{far}\"\nchannels_max = 300\ncps_max = 100\nkeep_alive_s = 2\n\
          [[campaigns]]\nname = \"TEST\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\nwrap_s = 5\n\
-         window_from = \"00:00\"\nwindow_until = \"24:00\"\nlines_per_free_agent = 3.0\ncps_max = 50\n",
+         window_from = \"00:00\"\nwindow_until = \"24:00\"\nlines_per_free_agent = 3.0\ncps_max = 50\nabandon = {{ cap_percent = 100 }}\n",
         data = dir.path().join("data"),
         log = dir.path().join("inputs.log"),
     );

@@ -40,6 +40,9 @@ function hear(message) {
       session = message.session;
       say({ type: "state", request: ++request, to: "ready" });
       break;
+    case "call.preview": // a lead before it is dialled: "dial" or "skip"
+      say({ type: "dial", request: ++request, call: message.call });
+      break;
     case "call.connected":
       say({ type: "painted", call: message.call, painted_at_ms: Date.now() });
       if (message.more?.includes("timeline")) {

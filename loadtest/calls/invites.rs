@@ -142,7 +142,8 @@ pub async fn measure(args: &InvitesArgs, dir: &Path) -> Result<Report> {
         cps: args.rate,
         // Room above the mean: how long a call rings is spread.
         lines: args.ringing + args.ringing / 4 + 50,
-        mode: "lines_per_agent = 100",
+        // A flood: the abandon cap would hold it to one line for each free agent.
+        mode: "lines_per_agent = 100\nabandon = { cap_percent = 100 }",
         ring_timeout: ring.timeout,
         agents: args.ringing * 5 / 4 / LINES_PER_AGENT + 2,
         habits: Habits::default(),

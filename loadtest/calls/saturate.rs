@@ -116,7 +116,8 @@ pub async fn measure(args: &SaturateArgs, dir: &Path) -> Result<Report> {
         lanes,
         cps,
         lines: 20_000,
-        mode: "lines_per_agent = 100",
+        // A flood: the abandon cap would hold it to one line for each free agent.
+        mode: "lines_per_agent = 100\nabandon = { cap_percent = 100 }",
         ring_timeout: RING_TIMEOUT,
         agents: args.offered * 2 / 100,
         habits: Habits::default(),

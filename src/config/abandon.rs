@@ -107,3 +107,79 @@ pub(super) fn window_words(window: &AbandonWindow, zone: &str) -> String {
 pub(super) fn in_percent(ppm: u32) -> f64 {
     f64::from(ppm) / PERCENT
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::{Sources, read};
+
+    /// The promise of a campaign with this table, or all faults in one text.
+    fn abandon(table: &str) -> Result<AbandonSettings, String> {
+        let text = format!(
+            "default_zone = \"Asia/Ho_Chi_Minh\"\n[[trunks]]\nname = \"a\"\naddress = \"127.0.0.1:5080\"\n\
+             [[campaigns]]\nname = \"c\"\ncaller_id = \"+842873000000\"\n[campaigns.abandon]\n{table}\n"
+        );
+        let sources = Sources {
+            environment: &|_| None,
+            file: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let mut sink = Sink::new(&text);
+        match read(&text, &mut sink, &sources) {
+            Ok(config) => Ok(config.campaigns[0].settings.abandon.clone()),
+            Err(()) => {
+                let faults = sink.into_faults();
+                Err(faults.iter().map(|fault| format!("{fault}\n")).collect())
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_left_out_keeps_a_sixth_of_the_cap_in_hand() {
+        assert_eq!(abandon(""), Ok(AbandonSettings::default()));
+        let stricter = abandon("cap_percent = 1.5").expect("it is sound");
+        assert_eq!((stricter.target_ppm, stricter.cap_ppm), (12_500, 15_000));
+    }
+
+    #[test]
+    fn windows_are_hours_months_or_periods_that_begin_at_local_midnight() {
+        let window = |text: &str| abandon(&format!("window = \"{text}\"")).map(|it| it.window);
+        assert_eq!(window("1h"), Ok(AbandonWindow::RollingHours(1)));
+        // 2026-11-01T00:00+07:00.
+        let from = UnixMs(1_793_466_000_000);
+        assert_eq!(
+            window("30d from 2026-11-01"),
+            Ok(AbandonWindow::Days30 { from })
+        );
+        let month = window("month").expect("it is sound");
+        assert!(
+            matches!(month, AbandonWindow::CalendarMonth { zone } if zone.name == "Asia/Ho_Chi_Minh")
+        );
+        for wrong in ["0h", "25h", "24", "30d", "30d from 2026-02-30", "week"] {
+            let fault = window(wrong).expect_err(wrong);
+            assert!(
+                fault.contains("campaigns[0].abandon.window") && fault.contains("\"month\""),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_with_its_reason() {
+        for (table, reason) in [
+            (
+                "cap_percent = 2.0\ntarget_percent = 2.5",
+                "is 2.5, above cap_percent (2)",
+            ),
+            ("cap_percent = 0", "abandon.cap_percent"),
+            ("target_percent = 2.00001", "at most four decimals"),
+            ("strength = \"promise\"", "\"target\" or \"guarantee\""),
+            (
+                "start_point = \"greeting_end\"",
+                "abandon.start_point: is not a known key",
+            ),
+        ] {
+            let faults = abandon(table).expect_err(table);
+            assert!(faults.contains(reason), "{table}: {faults}");
+        }
+    }
+}

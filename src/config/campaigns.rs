@@ -97,6 +97,7 @@ fn campaign(
         wrap: read.seconds(sink, "wrap_s", 0..=3_600, Duration::from_secs(25)),
         wrap_overrun,
         preview: modes::preview(read, sink),
+        cancel_ringing: modes::cancel_ringing(read, sink),
         trunks: own_trunks(read, sink, trunks),
         needs: needs(read, sink, skills),
         gate: gate(read, sink),

@@ -483,6 +483,14 @@ pub const KEYS: &[Key] = &[
         Campaign(|_, c| plain(c.settings.preview.skip_gap.as_secs() / 60)),
     ),
     live(
+        "campaigns.cancel_ringing_after_s",
+        NEXT_DECISION,
+        Campaign(|_, c| match c.settings.cancel_ringing {
+            Some(least) => seconds(least),
+            None => absent(),
+        }),
+    ),
+    live(
         "campaigns.manual_hold_s",
         "for leads that are taken from then on",
         Campaign(|_, c| seconds(c.settings.preview.hold)),

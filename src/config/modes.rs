@@ -74,6 +74,16 @@ fn ratio(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> O
     milli
 }
 
+/// From which age of ringing a predicted call may be cancelled; absent: never.
+pub(super) fn cancel_ringing(section: &mut Section<'_>, sink: &mut Sink<'_>) -> Option<Duration> {
+    if !section.has("cancel_ringing_after_s") {
+        return None;
+    }
+    // No rule of law lets a phone ring for less than 15 s or four times (16 CFR 310.4(b)(4)(ii)).
+    let seconds = section.whole(sink, "cancel_ringing_after_s", 15..=120, "seconds", 15);
+    Some(Duration::from_secs(seconds))
+}
+
 /// How leads are shown before they are dialled. Read in every mode: a supervisor may switch at any time.
 pub(super) fn preview(section: &mut Section<'_>, sink: &mut Sink<'_>) -> PreviewSettings {
     let default = PreviewSettings::default();

@@ -170,6 +170,8 @@ pub(crate) struct Agent {
     pub(crate) losses: u32,
     /// The last call, its disposition pending or kept, while in conversation or wrap-up.
     pub(crate) outcome_kept: bool,
+    /// The campaign of the last call, and since when he is in its conversation, or in its wrap-up.
+    pub(crate) last_call: (CampaignId, Mono),
     idle_since: Mono,
     idle_order: u64,
     since: UnixMs,
@@ -228,6 +230,7 @@ impl Agents {
             generation: 0,
             losses: 0,
             outcome_kept: false,
+            last_call: (CampaignId(0), now.mono),
             idle_since: now.mono,
             idle_order: 0,
             since: now.unix,
@@ -271,6 +274,9 @@ impl Agents {
 
     fn settle(&mut self, slot: usize, place: Place, now: Now) -> Option<u32> {
         let agent = &mut self.slots[slot];
+        if matches!(place, Place::Wrap { .. }) && !matches!(agent.place, Place::Wrap { .. }) {
+            agent.last_call.1 = now.mono;
+        }
         agent.place = place;
         agent.generation += 1;
         agent.since = now.unix;
@@ -306,6 +312,13 @@ impl Agents {
             self.leave_counts(slot);
             self.slots[slot].after_call = after_call;
             self.enter_counts(slot);
+        }
+    }
+
+    /// A conversation of this campaign begins.
+    pub(crate) fn note_call(&mut self, id: AgentId, campaign: CampaignId, now: Mono) {
+        if let Some(slot) = self.index.get(&id) {
+            self.slots[*slot].last_call = (campaign, now);
         }
     }
 

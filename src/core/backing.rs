@@ -94,7 +94,11 @@ impl Scene<'_> {
         for (claim, kept) in kept.iter().enumerate() {
             if self.claims[claim].need.is_hard() {
                 let in_air = after.in_air[claim];
-                let demand = self.claims[claim].need.held(in_air).min(*kept);
+                // The agent who is taken for a line of this campaign was behind one of its lines, or might as well have been: with
+                // too few agents for all, whoever answers first gets one.
+                let served = without.agent.is_some() && in_air < before.in_air[claim];
+                let kept = kept.saturating_sub(u32::from(served));
+                let demand = self.claims[claim].need.held(in_air).min(kept);
                 after.raise(claim, demand);
                 wanted += demand;
             }
@@ -583,6 +587,18 @@ mod tests {
         assert!(scene.is_safe(Without {
             agent: Some(ClassId(0)),
             line: None
+        }));
+    }
+
+    #[test]
+    fn with_too_few_agents_for_all_who_answers_first_gets_one() {
+        let stage = Stage::new(&[(2, &[0], false)], &[(0, false, 3)]);
+        let claims = [guaranteed(0, 0)];
+        let scene = stage.scene(&claims);
+        assert_eq!(scene.unmet(), [1]);
+        assert!(scene.is_safe(Without {
+            agent: Some(ClassId(0)),
+            line: Some(StreamId(0))
         }));
     }
 

@@ -5,6 +5,7 @@
 use crate::core::Map;
 use crate::core::input::{LegEvent, LegFailure};
 use crate::core::leads::StreamId;
+use crate::core::pacing::predict::Line;
 use crate::core::results::SystemResult;
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
 use crate::time::{Mono, Now};
@@ -257,6 +258,8 @@ pub(crate) struct Attempt {
     pub(crate) answered: Option<Mono>,
     pub(crate) matched: Option<Mono>,
     pub(crate) talk_ended: Option<Mono>,
+    /// The line as pacing knows it, until somebody answers or nobody will.
+    pub(crate) line: Option<Line>,
     /// Whether the ledger knows what became of its answer.
     pub(crate) is_counted: bool,
     /// Who had the conversation.

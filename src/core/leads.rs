@@ -1,6 +1,6 @@
 //! The hot window of the lead queues: who is next. Owns order and not-before; asks no rule and dials nobody.
 //!
-//! Leads of one campaign that need the same skills form a stream. Pacing chooses a stream, the stream gives its next lead.
+//! Leads of one campaign and segment that need the same skills form a stream. Pacing chooses a stream, the stream gives its next lead.
 
 use crate::core::Map;
 use crate::core::input::LeadFacts;
@@ -10,12 +10,12 @@ use crate::time::UnixMs;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-/// Leads of one campaign with equal needs.
+/// Leads of one campaign and segment with equal needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StreamId(pub(crate) usize);
 
 /// Callbacks, then higher priority, then who has waited longer, then the older id.
-type Rank = (bool, i32, Reverse<UnixMs>, Reverse<LeadId>);
+pub(crate) type Rank = (bool, i32, Reverse<UnixMs>, Reverse<LeadId>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -29,6 +29,8 @@ pub(crate) struct Stream {
     pub(crate) campaign: CampaignId,
     /// The campaign's needs and the lead's, sorted.
     pub(crate) needs: Vec<SkillNeed>,
+    /// Part of the list whose leads answer alike.
+    pub(crate) segment: u16,
     /// Lines in the air: intents, ringing, answered and waiting. Not those made for one agent.
     pub(crate) in_air: u32,
     /// Conversations that came of it, those of personal calls included.
@@ -101,7 +103,7 @@ impl Leads {
         if self.hot.contains_key(&facts.lead) {
             return false;
         }
-        let stream = self.stream_of(campaign, campaign_needs, &facts.needs);
+        let stream = self.stream_of(campaign, campaign_needs, &facts.needs, facts.segment);
         let lead = facts.lead;
         self.streams[stream.0].hot += u32::from(facts.reserved_for.is_none());
         self.hot.insert(
@@ -144,8 +146,9 @@ impl Leads {
                 continue;
             };
             let (before, own) = (hot.stream, hot.facts.needs.clone());
+            let segment = hot.facts.segment;
             let is_anyones = hot.facts.reserved_for.is_none();
-            let stream = self.stream_of(campaign, campaign_needs, &own);
+            let stream = self.stream_of(campaign, campaign_needs, &own, segment);
             self.streams[before.0].hot -= u32::from(is_anyones);
             self.streams[stream.0].hot += u32::from(is_anyones);
             if let Some(hot) = self.hot.get_mut(&lead) {
@@ -181,12 +184,12 @@ impl Leads {
         Some(hot.facts)
     }
 
-    /// The priority of a stream's next lead; `None` if no lead is due.
-    pub(crate) fn head(&mut self, stream: StreamId, now: UnixMs) -> Option<i32> {
+    /// The rank of a stream's next lead; `None` if no lead is due.
+    pub(crate) fn head(&mut self, stream: StreamId, now: UnixMs) -> Option<Rank> {
         let queue = &mut self.streams[stream.0].queue;
         ripen(queue, &self.hot, now);
         drop_stale(queue, &self.hot);
-        queue.due.peek().map(|(_, priority, _, _)| *priority)
+        queue.due.peek().copied()
     }
 
     /// Takes a stream's next lead out of its queue.
@@ -254,18 +257,19 @@ impl Leads {
         campaign: CampaignId,
         base: &[SkillNeed],
         own: &[SkillNeed],
+        segment: u16,
     ) -> StreamId {
         let mut needs: Vec<SkillNeed> = base.iter().chain(own).copied().collect();
         needs.sort_unstable_by_key(|need| (need.skill, Reverse(need.level)));
         needs.dedup_by_key(|need| need.skill);
-        let known = self
-            .streams
-            .iter()
-            .position(|stream| stream.campaign == campaign && stream.needs == needs);
+        let known = self.streams.iter().position(|stream| {
+            stream.campaign == campaign && stream.needs == needs && stream.segment == segment
+        });
         StreamId(known.unwrap_or_else(|| {
             self.streams.push(Stream {
                 campaign,
                 needs,
+                segment,
                 in_air: 0,
                 talking: 0,
                 hot: 0,
@@ -461,6 +465,9 @@ mod tests {
         assert_eq!(leads.take(StreamId(1), UnixMs(0)), Some(LeadId(2)));
         leads.put_back(LeadId(2), UnixMs(100), UnixMs(0));
         assert_eq!(leads.head(StreamId(1), UnixMs(99)), None);
-        assert_eq!(leads.head(StreamId(1), UnixMs(100)), Some(9));
+        assert_eq!(
+            leads.head(StreamId(1), UnixMs(100)).map(|rank| rank.1),
+            Some(9)
+        );
     }
 }

@@ -45,6 +45,8 @@ pub struct CampaignPicture {
     pub mode: DialMode,
     /// Agents logged in who serve it and are not on break or dialling by hand.
     pub agents_serving: u32,
+    /// Leads on agents' screens, to be dialled or not as they say.
+    pub previews: u32,
     /// Lines started and neither answered nor ended, intents included.
     pub in_air: u32,
     /// Of those, lines that ring.

@@ -37,6 +37,9 @@ impl Previews {
     pub(crate) fn close(&mut self, attempt: AttemptId) -> Option<Preview> {
         self.open.remove(&attempt)
     }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Preview> {
+        self.open.values()
+    }
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }

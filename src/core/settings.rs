@@ -276,6 +276,9 @@ pub struct CampaignSettings {
     /// How leads are shown before they are dialled.
     #[serde(default)]
     pub preview: PreviewSettings,
+    /// Age of ringing from which a predicted call may be cancelled when nobody will be free for its answer, at least 15 s
+    /// (16 CFR 310.4(b)(4)(ii), 47 CFR 64.1200(a)(6)). Default never.
+    pub cancel_ringing: Option<Duration>,
     /// Trunks in order of preference within equal trunk priority; empty: all.
     pub trunks: Vec<TrunkId>,
     /// Skills that every call of the campaign needs.

@@ -157,6 +157,7 @@ pub fn settings(campaigns: u16) -> Settings {
         } else {
             WrapOverrun::Hold
         },
+        cancel_ringing: None,
         preview: PreviewSettings {
             timeout: Duration::from_secs(20),
             on_timeout: [

@@ -5,5 +5,6 @@ mod harness;
 mod log_in;
 mod outcomes;
 mod pressure;
+mod previews;
 mod protocol;
 mod resume;

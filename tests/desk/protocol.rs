@@ -71,6 +71,17 @@ fn the_public_description_names_every_code_message_and_reason() {
             Refusal::FollowUpMissing,
             Refusal::WrongState,
             Refusal::OutcomeFirst,
+            Refusal::Held {
+                gate: tandem::core::rules::Gate::Gap,
+                next: None,
+            },
+            Refusal::SkipsUsedUp,
+            Refusal::NoLead,
+            Refusal::NoSuchLead,
+            Refusal::NotYourLead,
+            Refusal::NotRunning,
+            Refusal::NoLine(tandem::core::effect::Bound::Cps),
+            Refusal::Stopped,
         ]
         .map(|refusal| refusal.code().to_owned()),
     );
@@ -83,11 +94,15 @@ fn the_public_description_names_every_code_message_and_reason() {
         "OutcomeNeeds",
         "CardName",
         "WantedState",
+        "OnTimeout",
+        "OverWhy",
+        "CallStage",
     ] {
         let found = words.len();
         constants(&definitions[name], &mut words);
         assert!(words.len() > found, "{name} has left the schema");
     }
+    words.extend(tandem::core::rules::Gate::ALL.map(|gate| gate.code().to_owned()));
     for word in words {
         assert!(
             text.contains(&format!("`{word}`")),

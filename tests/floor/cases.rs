@@ -30,6 +30,7 @@ fn campaign(name: &str) -> CampaignSettings {
         wrap: Duration::from_secs(25),
         wrap_overrun: WrapOverrun::Ready,
         preview: PreviewSettings::default(),
+        cancel_ringing: None,
         trunks: vec![],
         needs: vec![],
         gate: GateSettings {
@@ -583,3 +584,5 @@ fn whoever_picks_up_behind_our_cancel_is_listened_to() {
 
 #[path = "edits.rs"]
 mod edits;
+#[path = "hands.rs"]
+mod hands;

@@ -1,6 +1,7 @@
 //! The shipped floor in seeded worlds: every promise is held against a judge that keeps its own books.
 
 mod cases;
+mod guarantee;
 
 use tandem::sim::judge::Hands;
 use tandem::sim::world::{Outcome, Plan, run};
@@ -86,7 +87,7 @@ fn a_guaranteed_cap_is_kept_at_every_abandonment_and_still_lines_start_without_a
 #[test]
 fn modes_are_switched_with_calls_in_the_air_and_leads_on_screens_and_nothing_is_dropped() {
     let mut hands = Hands::default();
-    for seed in 300..300 + seeds(16) {
+    for seed in 300..300 + seeds(10) {
         let plan = Plan {
             switches: 600,
             ..plan(if seed % 2 == 0 { 0 } else { 30 })
@@ -99,7 +100,7 @@ fn modes_are_switched_with_calls_in_the_air_and_leads_on_screens_and_nothing_is_
         hands.held += outcome.hands.held;
     }
     assert!(
-        hands.shown > 400 && hands.dialled > 200 && hands.skipped > 50,
+        hands.shown > 250 && hands.dialled > 120 && hands.skipped > 30,
         "agents decide: {hands:?}"
     );
     assert!(

@@ -278,6 +278,56 @@ fn no_lead_is_lent_twice_until_its_return_is_on_disk() {
 }
 
 #[test]
+fn a_lead_that_an_agent_asks_for_is_lent_whatever_its_time_and_never_beside_another_loan() {
+    let engine = Engine::start(4);
+    engine.place.sql(&format!(
+        "UPDATE lead SET not_before = {} WHERE id = 3;
+         UPDATE lead SET done = 'RULE' WHERE id = 4;",
+        i64::MAX / 2
+    ));
+    let fetch = |lead: u64| {
+        engine.hopper.fetch(AgentId(7), lead, LeadId(lead)).unwrap();
+        loop {
+            if let Input::LeadFetched {
+                agent,
+                request,
+                lead: found,
+            } = next(&engine.inbox.urgent)
+            {
+                assert_eq!((agent, request), (AgentId(7), lead));
+                return found.map(|(campaign, facts)| (campaign.0, facts.lead.0));
+            }
+        }
+    };
+    assert_eq!(engine.refill(1).0, [1]);
+    assert_eq!(fetch(1), None, "it is out");
+    assert_eq!(fetch(3), Some((0, 3)), "due in a thousand years");
+    assert!(engine.book.contains_key(&LeadId(3)));
+    assert_eq!(fetch(3), None, "it is out now");
+    assert_eq!(fetch(4), None, "it is done");
+    assert_eq!(fetch(9_999), None, "there is none");
+    assert_eq!(fetch(2), Some((0, 2)));
+    assert!(engine.refill(9).0.is_empty(), "lent to an agent is lent");
+    for lead in [2, 3] {
+        let next = Some(again(if lead == 2 { 0 } else { i64::MAX / 2 }));
+        engine.bench.order(StoreOrder::LeadReturned {
+            lead: LeadId(lead),
+            next,
+        });
+    }
+    // The writer's news of a return is the next commit that tells of itself.
+    engine.bench.order(intent(1, 1));
+    engine
+        .bench
+        .order(closed(1, 1, SystemResult::Busy, again(i64::MAX / 2)));
+    engine
+        .bench
+        .hear(|news| matches!(news, StoreNews::Closed(AttemptId(1))));
+    assert_eq!(engine.refill(9).0, [2]);
+    assert_eq!(fetch(3), Some((0, 3)));
+}
+
+#[test]
 fn a_connected_lead_stays_out_until_both_its_end_and_its_outcome_are_on_disk() {
     let engine = Engine::start(2);
     assert_eq!(engine.refill(9).0, [1, 2]);

@@ -1,6 +1,7 @@
 //! From the tick to the released INVITE: pacing, the next lead, the gate, a trunk, the intent, and all of it again at release.
 
 use super::Floor;
+use super::predicting::Predicted;
 use crate::core::agents::Place;
 use crate::core::backing::Verdict;
 use crate::core::calls::{Attempt, CancelWhy, Phase};
@@ -70,6 +71,7 @@ impl Floor {
             self.leads.streams(),
             &self.settings.campaigns,
             &talking,
+            |stream| self.predictor.answer_rate(stream),
             &mut shares,
         );
         let mut tallies = vec![
@@ -125,8 +127,41 @@ impl Floor {
                 }
             }
         }
+        let predicted = self.predict(now);
+        for (stream, lines) in predicted.iter().flat_map(Predicted::starts) {
+            let campaign = self.leads.streams()[stream.0].campaign;
+            let tally = &mut tallies[usize::from(campaign.0)];
+            for _ in 0..lines.min(LAUNCHES_MAX) {
+                let verdict = launcher
+                    .as_mut()
+                    .map_or(Verdict::Free, |book| book.launch(campaign, stream));
+                if let Verdict::Refused = verdict {
+                    tally.bound = self.refusal(campaign);
+                    break;
+                }
+                match self.launch_next(stream, campaign, &mut held_left, now, effects) {
+                    Ok(()) => {
+                        tally.launched += 1;
+                        self.ledger.launched(campaign);
+                    }
+                    Err(bound) => {
+                        if let (Some(book), Verdict::Backed(undo)) = (&mut launcher, verdict) {
+                            book.undo(undo);
+                        }
+                        tally.bound = bound;
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(predicted) = &predicted {
+            self.cancel_hopeless(predicted, now, effects);
+        }
         for stream in 0..talking.len() {
             let campaign = self.leads.streams()[stream].campaign;
+            if self.campaign(campaign).mode == DialMode::Predictive {
+                continue;
+            }
             let tally = &mut tallies[usize::from(campaign.0)];
             if tally.bound == Bound::Leads
                 && self.leads.head(StreamId(stream), now.unix).is_some()
@@ -140,6 +175,20 @@ impl Floor {
             let settings = self.campaign(campaign);
             if settings.state != CampaignState::Running || !settings.mode.starts_lines() {
                 continue;
+            }
+            let mut tally = *tally;
+            if settings.mode == DialMode::Predictive {
+                match &predicted {
+                    // Between two predictions nothing is decided.
+                    None if self.loads[number].shut_until.is_none() => continue,
+                    Some(predicted)
+                        if tally.bound == Bound::Leads
+                            && predicted.is_short_of_agents(campaign) =>
+                    {
+                        tally.bound = Bound::Agents;
+                    }
+                    _ => {}
+                }
             }
             let bound = match self.loads[number].shut_until {
                 Some(_) if tally.launched == 0 => Bound::Window,
@@ -158,6 +207,12 @@ impl Floor {
                 decision.launched = tally.launched;
                 decision.in_air = in_air_before[number];
                 decision.wanted = tally.launched.saturating_add(room);
+                if let Some(predicted) = &predicted
+                    && decision.mode == DialMode::Predictive
+                {
+                    decision.why = predicted.why(campaign, self.budget_left(campaign, now));
+                    decision.wanted = tally.launched;
+                }
                 effects.push(Effect::Decided(decision));
             }
         }
@@ -216,7 +271,7 @@ impl Floor {
 
     /// Whether the tick may dial or show anything of a campaign: it runs, its agents are not on their own, and somewhere its
     /// calling hours are open.
-    fn may_work(&self, campaign: CampaignId) -> bool {
+    pub(super) fn may_work(&self, campaign: CampaignId) -> bool {
         let settings = self.campaign(campaign);
         settings.state == CampaignState::Running
             && settings.mode != DialMode::Manual
@@ -347,6 +402,10 @@ impl Floor {
         if made_for.is_none() {
             self.leads.stream_mut(stream).in_air += 1;
         }
+        // A call that one agent waits for is no line that others count on.
+        let line = made_for
+            .is_none()
+            .then(|| self.predictor.dialled(stream.0, now.mono));
         let until = now.mono + self.settings.floor.intent_age_max;
         self.timers.set(until, Timer::Attempt(attempt, 0));
         self.attempts.insert(
@@ -373,6 +432,7 @@ impl Floor {
                 answered: None,
                 matched: None,
                 talk_ended: None,
+                line,
                 is_counted: false,
                 agent: None,
                 wire: None,
@@ -397,6 +457,12 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         self.load(campaign).held[held.gate as usize] += 1;
+        // An agent who dials by hand may ask for a lead before its own time: that time stays.
+        let own = self.leads.facts(lead).map(|(facts, _)| facts.not_before);
+        let held = Held {
+            next: held.next.max(held.next.and(own)),
+            ..held
+        };
         match held.next {
             Some(next) if next <= now.unix + STAYS_WITHIN => {
                 self.leads.put_back(lead, next, now.unix)

@@ -2,6 +2,7 @@
 
 use super::Floor;
 use super::dialling::next_for;
+use super::predicting::learn_end;
 use crate::core::agents::Place;
 use crate::core::calls::{Act, CancelWhy, Event, Phase, act};
 use crate::core::effect::{
@@ -75,6 +76,9 @@ impl Floor {
             }
             Act::Screen => {
                 attempt.picked_up = Some(at);
+                if let Some(line) = attempt.line {
+                    self.predictor.picked_up(line, at);
+                }
                 self.trunks.worked(attempt.trunk);
                 let until = at + SCREENING_MAX;
                 self.set_phase(id, Phase::Screening { until });
@@ -82,6 +86,13 @@ impl Floor {
             Act::Machine => self.hang_up(id, SystemResult::Machine, now, effects),
             Act::Greet => {
                 attempt.answered = Some(at);
+                if let Some(line) = attempt.line.take() {
+                    // Without answer analysis both are one instant.
+                    if attempt.picked_up.is_none() {
+                        self.predictor.picked_up(line, at);
+                    }
+                    self.predictor.person(line, at);
+                }
                 let until = at + settings.answer_limit;
                 self.trunks.worked(attempt.trunk);
                 self.set_phase(id, Phase::Answered { since: at, until });
@@ -119,7 +130,12 @@ impl Floor {
                 effects.push(Effect::Abort { attempt: id });
                 self.close(id, result, now, effects);
             }
-            Act::Abandon => self.hang_up(id, SystemResult::Abandoned, now, effects),
+            Act::Abandon => {
+                let load = self.load(campaign);
+                load.lost += 1;
+                load.answers += 1;
+                self.hang_up(id, SystemResult::Abandoned, now, effects);
+            }
             Act::Talk => {
                 if let Some(agent) = attempt.phase.agent() {
                     attempt.matched = attempt.matched.or(Some(now.mono));
@@ -217,6 +233,8 @@ impl Floor {
         let answered = attempt.answered.unwrap_or(now.mono);
         let campaign = attempt.campaign;
         let was_waiting_for_it = attempt.made_for.is_some();
+        self.load(campaign).answers += 1;
+        self.agents.note_call(agent, campaign, now.mono);
         self.set_phase(id, Phase::Joining { agent, until });
         self.count_match(id, now, effects);
         effects.push(Effect::Bridge { attempt: id, agent });
@@ -258,7 +276,9 @@ impl Floor {
         let talk_ms = attempt
             .matched
             .map_or(0, |matched| at.since(matched).as_millis() as u64);
-        let wrap = self.settings.campaigns[usize::from(attempt.campaign.0)].wrap;
+        let (campaign, talk_s) = (attempt.campaign, talk_ms as f64 / 1e3);
+        self.predictor.talked(usize::from(campaign.0), talk_s);
+        let wrap = self.settings.campaigns[usize::from(campaign.0)].wrap;
         effects.push(Effect::CallEnded {
             attempt: id,
             agent,
@@ -408,6 +428,9 @@ impl Floor {
         let Some(attempt) = self.attempts.remove(&id) else {
             return;
         };
+        if let Some(line) = attempt.line {
+            learn_end(&mut self.predictor, line, result, now.mono);
+        }
         self.trunks.release(attempt.trunk);
         let picked_up = attempt.picked_up.or(attempt.answered);
         let rang = attempt.rang.is_some() || picked_up.is_some();

@@ -2,12 +2,14 @@
 //!
 //! `handle` never waits, never fails and never allocates without bound. Same settings and inputs, same effects.
 
+mod by_hand;
 mod dialling;
 mod edits;
 mod guarantee;
 mod ledger;
 mod legs;
 mod people;
+mod predicting;
 mod previewing;
 mod snapshot;
 
@@ -19,6 +21,7 @@ use crate::core::input::Input;
 use crate::core::leads::Leads;
 use crate::core::ledger::{Ledger, NamedEvent};
 use crate::core::pacing::Shares;
+use crate::core::pacing::predict::Predictor;
 use crate::core::picture::Picture;
 use crate::core::previews::Previews;
 use crate::core::results::SystemResult;
@@ -44,6 +47,9 @@ struct Load {
     results: [u64; 12],
     outcomes: u64,
     held: [u64; 6],
+    /// People lost for want of an agent, and answers, since the start.
+    lost: u64,
+    answers: u64,
     /// A refill is on its way; the number recognises its deadline.
     refill: Option<u32>,
     refills: u32,
@@ -66,6 +72,8 @@ impl Load {
             results: [0; 12],
             outcomes: 0,
             held: [0; 6],
+            lost: 0,
+            answers: 0,
             refill: None,
             refills: 0,
             dry_until: None,
@@ -117,6 +125,9 @@ pub struct Floor {
     loads: Vec<Load>,
     timers: Timers,
     shares: Shares,
+    /// What pacing has learned, and when it predicts next.
+    predictor: Predictor,
+    predict_at: Mono,
     ledger: Ledger,
     /// When the ledgers' windows move at the latest.
     windows_at: Mono,
@@ -158,6 +169,8 @@ impl Floor {
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
+            predictor: Predictor::default(),
+            predict_at: Mono(0),
             ledger: ledger::open(&settings),
             windows_at: Mono(0),
             put_off: BTreeSet::new(),
@@ -475,6 +488,7 @@ impl Floor {
         effects: &mut Vec<Effect>,
     ) {
         self.backing_eased |= place == Place::Ready;
+        self.learn_wrap(agent, place, now);
         if let Some(generation) = self.agents.move_to(agent, place, now) {
             if let Some(until) = place.until() {
                 self.timers.set(until, Timer::Agent(agent, generation));

@@ -13,6 +13,10 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
         .iter()
         .zip(&floor.loads)
         .enumerate();
+    let mut previews = vec![0; floor.loads.len()];
+    for preview in floor.previews.iter() {
+        previews[usize::from(preview.campaign.0)] += 1;
+    }
     Picture {
         agents: floor.agents.by_place(),
         campaigns: campaigns
@@ -28,6 +32,7 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
                     state: settings.state,
                     mode: settings.mode,
                     agents_serving: serving.map(|class| class.at_work()).sum(),
+                    previews: previews[number],
                     in_air: load.in_air,
                     ringing: load.ringing,
                     waiting: load.waiting,

@@ -422,7 +422,7 @@ proptest! {
         window in any_window(),
         cap_ppm in 5_000u32..400_000,
         false_positives in prop::sample::select(vec![0u32, 20_000]),
-        steps in prop::collection::vec((0i64..20 * MINUTE, 0u8..10, 0usize..64), 1..300),
+        steps in prop::collection::vec((0i64..20 * MINUTE, 0u8..9, 0usize..64), 1..300),
     ) {
         let settings = AbandonSettings {
             machine_false_positive_ppm: false_positives,
@@ -433,9 +433,22 @@ proptest! {
         let mut in_air: Vec<i64> = Vec::new();
         let air = AIR.as_millis() as i64;
         let mut now = START;
+        let mut served = START;
         for (wait, what, which) in steps {
-            let wait = if what < 5 { wait / 40 } else { wait };
-            now += wait;
+            now += match what {
+                0..=4 => wait / 40,
+                // To where the window is about to close, or what was served about to leave it.
+                5..=6 => {
+                    let left = book.standing(ONE, UnixMs(now)).and_then(|now| now.window_left);
+                    let edge = match (left, &settings.window) {
+                        (Some(left), _) => now + left.as_millis() as i64,
+                        (None, AbandonWindow::RollingHours(hours)) => served + i64::from(*hours) * HOUR,
+                        (None, _) => now,
+                    };
+                    (edge - which as i64 * 3_000 - now).max(0)
+                }
+                _ => wait,
+            };
             // Nobody is longer in the air than that: the unluckiest end for all of them.
             while let Some(due) = in_air.iter().position(|until| *until < now) {
                 let until = in_air.swap_remove(due);
@@ -453,10 +466,12 @@ proptest! {
                 4 if !in_air.is_empty() => {
                     let which = which % in_air.len();
                     in_air.swap_remove(which);
-                    let end = if which % 2 == 0 || false_positives == 0 { Exposure::Abandoned } else { Exposure::Machine };
+                    let end = if which.is_multiple_of(2) || false_positives == 0 { Exposure::Abandoned } else { Exposure::Machine };
                     prop_assert_eq!(book.count(ONE, end, at(now)), None, "{:?}", settings);
                 }
+                5..=6 => {}
                 _ => {
+                    served = now;
                     for _ in 0..which {
                         book.count(ONE, Exposure::Served, at(now));
                     }

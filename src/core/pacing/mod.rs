@@ -9,7 +9,7 @@ pub mod predict;
 
 use crate::core::Map;
 use crate::core::agents::Class;
-use crate::core::leads::Stream;
+use crate::core::leads::{Rank, Stream};
 use crate::core::settings::{CampaignSettings, DialMode};
 use crate::ids::CampaignId;
 use flow::{AGENT, Flow};
@@ -42,6 +42,7 @@ impl Plan {
         streams: &[Stream],
         campaigns: &[CampaignSettings],
         talking: &[u32],
+        answer_rate: impl Fn(usize) -> f64,
         shares: &mut Shares,
     ) -> Plan {
         shares.settle(classes);
@@ -79,10 +80,9 @@ impl Plan {
             };
             flow.add_stream(pools);
             unit.push(match campaign.mode {
-                DialMode::Manual
-                | DialMode::Preview
-                | DialMode::Progressive
-                | DialMode::Predictive => AGENT,
+                DialMode::Manual | DialMode::Preview | DialMode::Progressive => AGENT,
+                // What is expected of it; how many it starts is not for this plan to say.
+                DialMode::Predictive => ((AGENT as f64 * answer_rate(unit.len())) as u64).max(1),
                 DialMode::LinesPerAgent { milli } | DialMode::LinesPerFreeAgent { milli } => {
                     AGENT * 1_000 / u64::from(milli.max(1))
                 }
@@ -105,7 +105,9 @@ impl Plan {
                 .map(|stream| {
                     campaigns
                         .get(usize::from(stream.campaign.0))
-                        .is_some_and(|campaign| campaign.mode != DialMode::Manual)
+                        .is_some_and(|campaign| {
+                            !matches!(campaign.mode, DialMode::Manual | DialMode::Predictive)
+                        })
                 })
                 .collect(),
             free,
@@ -153,20 +155,20 @@ impl Plan {
         self.free[stream]
     }
 
-    /// The stream that may start the next line: of those that `head` says have a lead (with its priority), the one
+    /// The stream that may start the next line: of those that `head` says have a lead (with its rank), the one
     /// whose campaign has had least of the contested agents. The line's share of an agent is spent. `None`: no stream can.
     pub(crate) fn next(
         &mut self,
         shares: &mut Shares,
-        mut head: impl FnMut(usize) -> Option<i32>,
+        mut head: impl FnMut(usize) -> Option<Rank>,
     ) -> Option<usize> {
         loop {
-            let mut best: Option<(u64, std::cmp::Reverse<i32>, usize)> = None;
+            let mut best: Option<(u64, std::cmp::Reverse<Rank>, usize)> = None;
             for stream in 0..self.open.len() {
                 if !self.open[stream] {
                     continue;
                 }
-                let Some(priority) = head(stream) else {
+                let Some(rank) = head(stream) else {
                     self.open[stream] = false;
                     continue;
                 };
@@ -180,7 +182,7 @@ impl Plan {
                     self.open[stream] = false;
                     continue;
                 };
-                let key = (served, std::cmp::Reverse(priority), stream);
+                let key = (served, std::cmp::Reverse(rank), stream);
                 if best.is_none_or(|chosen| key < chosen) {
                     best = Some(key);
                 }
@@ -255,6 +257,7 @@ mod tests {
     };
     use crate::ids::{AgentId, LeadId, NumberId, PersonId, SkillId, ZoneId};
     use crate::time::{Now, UnixMs};
+    use std::cmp::Reverse;
     use std::time::Duration;
 
     fn campaign(mode: DialMode, weight: u16, needs: Vec<SkillNeed>) -> CampaignSettings {
@@ -270,6 +273,7 @@ mod tests {
             wrap: Duration::from_secs(25),
             wrap_overrun: WrapOverrun::Ready,
             preview: PreviewSettings::default(),
+            cancel_ringing: None,
             trunks: Vec::new(),
             needs,
             gate: GateSettings {
@@ -347,11 +351,13 @@ mod tests {
                 self.leads.streams(),
                 &self.campaigns,
                 talking,
+                |_| 0.2,
                 &mut self.shares,
             );
+            let rank = (false, 0, Reverse(UnixMs(0)), Reverse(LeadId(0)));
             let mut started = vec![0; self.campaigns.len()];
             while let Some(stream) =
-                plan.next(&mut self.shares, |stream| has_leads[stream].then_some(0))
+                plan.next(&mut self.shares, |stream| has_leads[stream].then_some(rank))
             {
                 started[stream] += 1;
             }

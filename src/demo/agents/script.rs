@@ -407,6 +407,9 @@ impl Script {
 
     fn take_error(&mut self, now: Mono, request: Option<u64>, code: &str) {
         self.figures.error(code);
+        if code == "no_line_free" && self.shown.is_some() {
+            self.intend(now, Intention::Decide, 1.0, 0.5);
+        }
         let Some(call) = &mut self.call else { return };
         let about_outcome = call
             .outcome

@@ -531,6 +531,7 @@ mod tests {
                     state: "running".to_owned(),
                     mode: ModeView::default(),
                     agents_serving: 20,
+                    previews: 0,
                     in_air: 9,
                     ringing: 7,
                     waiting: 1,

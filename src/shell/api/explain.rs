@@ -4,7 +4,9 @@ use super::ApiState;
 use super::client::segment;
 use super::control::{Name, campaign};
 use super::guard::Refused;
+use super::view::CampaignView;
 use crate::core::effect::{Forecast, PacingDecision};
+use crate::core::settings::DialMode;
 use crate::shell::decisions::{Decided, KEPT};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -131,12 +133,43 @@ pub(super) fn path(campaign: &str, last: usize) -> String {
     format!("/v1/campaigns/{}/decisions?last={last}", segment(campaign))
 }
 
-/// Decisions for a terminal, or as JSON. Ends with a line break.
-pub fn explained(decisions: &[DecisionView], json: bool) -> Result<String, serde_json::Error> {
+/// Decisions for a terminal, or as JSON. `now` is the campaign as it stands: the last decision may be long ago. Ends with a line
+/// break.
+pub fn explained(
+    decisions: &[DecisionView],
+    now: Option<&CampaignView>,
+    json: bool,
+) -> Result<String, serde_json::Error> {
     if json {
         return serde_json::to_string_pretty(decisions).map(|text| text + "\n");
     }
-    Ok(decision_table(decisions))
+    let mut text = decision_table(decisions);
+    if let Some(now) = now
+        && let Some(sentence) = standing(now)
+    {
+        let _ = writeln!(text, "{} {sentence}", now.name);
+    }
+    Ok(text)
+}
+
+/// Why pacing decides nothing for a campaign now; `None`: it does.
+fn standing(campaign: &CampaignView) -> Option<String> {
+    if campaign.state != "running" {
+        return Some(format!("is {}: it starts no call.", campaign.state));
+    }
+    match campaign.mode.mode() {
+        Some(DialMode::Manual) => {
+            Some("is in manual mode: a call is made when an agent asks for it.".to_owned())
+        }
+        Some(DialMode::Preview) => Some(
+            "is in preview mode: a call is made when the agent who is shown the lead says so."
+                .to_owned(),
+        ),
+        _ if campaign.agents_serving == 0 => {
+            Some("has nobody at work: nothing is decided until somebody is.".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// A table, oldest first, each with its sentence.
@@ -176,7 +209,6 @@ fn decision_table(decisions: &[DecisionView]) -> String {
 mod tests {
     use super::*;
     use crate::core::effect::Bound;
-    use crate::core::settings::DialMode;
     use crate::ids::CampaignId;
     use crate::time::UnixMs;
 

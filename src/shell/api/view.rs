@@ -60,6 +60,9 @@ pub struct CampaignView {
     pub mode: ModeView,
     /// Agents who serve it.
     pub agents_serving: u32,
+    /// Leads on agents' screens before they are dialled.
+    #[serde(default)]
+    pub previews: u32,
     /// Lines started and neither answered nor ended.
     pub in_air: u32,
     /// Lines that ring.
@@ -187,6 +190,7 @@ impl From<&CampaignPicture> for CampaignView {
             .to_owned(),
             mode: ModeView::from(campaign.mode),
             agents_serving: campaign.agents_serving,
+            previews: campaign.previews,
             in_air: campaign.in_air,
             ringing: campaign.ringing,
             waiting: campaign.waiting,

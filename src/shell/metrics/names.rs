@@ -188,6 +188,7 @@ names! {
 
         CampaignIsRunning = "tandem_campaign_is_running" [Campaign] "1 while the campaign dials.";
         CampaignAgents = "tandem_campaign_serving_agents" [Campaign] "Agents who serve the campaign.";
+        CampaignPreviews = "tandem_campaign_previews" [Campaign] "Leads on agents' screens before they are dialled.";
         CampaignInAir = "tandem_campaign_in_air_lines" [Campaign] "Lines started and neither answered nor ended.";
         CampaignRinging = "tandem_campaign_ringing_lines" [Campaign] "Lines that ring.";
         CampaignWaiting = "tandem_campaign_waiting_calls" [Campaign] "People who answered and wait for an agent.";

@@ -142,7 +142,7 @@ fn bound_now(
     place: usize,
     campaign: &CampaignPicture,
 ) -> Option<usize> {
-    if campaign.state != CampaignState::Running {
+    if campaign.state != CampaignState::Running || !campaign.mode.starts_lines() {
         return None;
     }
     if picture.stopped {
@@ -229,9 +229,10 @@ struct CampaignFigures {
     held: [u64; Gate::ALL.len()],
 }
 
-const CAMPAIGN_GAUGES: [GaugeName; 12] = [
+const CAMPAIGN_GAUGES: [GaugeName; 13] = [
     GaugeName::CampaignIsRunning,
     GaugeName::CampaignAgents,
+    GaugeName::CampaignPreviews,
     GaugeName::CampaignInAir,
     GaugeName::CampaignRinging,
     GaugeName::CampaignWaiting,
@@ -264,6 +265,7 @@ impl CampaignFigures {
         let gauges = [
             u64::from(campaign.state == CampaignState::Running),
             u64::from(campaign.agents_serving),
+            u64::from(campaign.previews),
             u64::from(campaign.in_air),
             u64::from(campaign.ringing),
             u64::from(campaign.waiting),

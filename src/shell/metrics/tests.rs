@@ -23,6 +23,7 @@ fn campaign(name: &str) -> CampaignPicture {
         state: CampaignState::Running,
         mode: DialMode::Progressive,
         agents_serving: 3,
+        previews: 0,
         in_air: 5,
         ringing: 4,
         waiting: 1,
@@ -450,6 +451,14 @@ fn decisions_tell_what_bounds_their_campaign() {
     metrics.observe(&picture(1), Backlogs::default());
     let line = "tandem_campaign_is_bound{campaign=\"c0\",bound=\"trunks\"} 1";
     assert!(metrics.render().contains(line));
+    let mut by_hand = picture(1);
+    by_hand.campaigns[0].mode = DialMode::Preview;
+    metrics.observe(&by_hand, Backlogs::default());
+    let none = "tandem_campaign_is_bound{campaign=\"c0\",bound=\"trunks\"} 0";
+    assert!(
+        metrics.render().contains(none),
+        "its agents decide, and the last decision is stale"
+    );
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn a_replay_reaches_the_same_decisions_and_tells_them_in_words() {
     assert_eq!((told.checks, told.lost), (1, 0), "{told:?}");
     let text = String::from_utf8(out).expect("text");
     for words in [
+        "SIM-0: 1 line started: 1 agent free, 0 lines in the air before",
         "dial lead 11 of SIM-0",
         "it rings",
         "to agent 4, longest idle",

@@ -142,6 +142,7 @@ fn the_status_names_no_person_and_all_that_holds_dialling_up() {
         state: CampaignState::Running,
         mode: DialMode::Progressive,
         agents_serving: 3,
+        previews: 0,
         in_air: 12,
         ringing: 9,
         waiting: 0,

@@ -433,6 +433,10 @@ fn campaign(
         read.fault(sink, "hard_cap", what, expected);
     }
     let is_guarantee = read.word(sink, "strength", &["target", "guarantee"], 0) == 1;
+    let cancel_ringing = read.has("cancel_ringing_after_s").then(|| {
+        let key = "cancel_ringing_after_s";
+        Duration::from_secs(read.whole(sink, key, 15..=120, "seconds", 15))
+    });
     let weight = read.whole(sink, "weight", 1..=100, "weight", 1) as u16;
     let lines_max = read.whole(sink, "lines_max", 1..=1_000_000, "lines", 1_000_000) as u32;
     let calls_per_second = read.whole(
@@ -494,6 +498,7 @@ fn campaign(
         cap,
         hard_cap,
         is_guarantee,
+        cancel_ringing,
         weight,
         lines_max,
         calls_per_second,

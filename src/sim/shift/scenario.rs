@@ -317,6 +317,8 @@ pub struct Campaign {
     pub hard_cap: f64,
     /// Whether the hard cap is guaranteed at every launch.
     pub is_guarantee: bool,
+    /// Age of ringing from which a predicted call may be cancelled when nobody will be free. Default never.
+    pub cancel_ringing: Option<Duration>,
     /// Share of contested agents, 1..=100.
     pub weight: u16,
     /// Most lines at once.
@@ -501,6 +503,7 @@ impl Campaign {
             attempts_max: u16::MAX,
             abandon: self.abandon(),
             recycle: self.recycle.clone(),
+            cancel_ringing: self.cancel_ringing,
         }
     }
 }

@@ -14,6 +14,7 @@ mod source;
 mod spend;
 mod work;
 
+use crate::core::Map;
 use crate::time::Mono;
 use learned::Spread;
 use outlook::{AHEAD, Outlook};
@@ -25,6 +26,8 @@ use work::{REACH, TALK_STEPS, WRAP_STEPS, Work, WorkLearned, talk_step};
 
 /// Most sets of agents that are weighed.
 const SETS_MAX: usize = 24;
+/// Steps of elapsed talk and wrap-up.
+const STEPS: usize = TALK_STEPS + WRAP_STEPS;
 /// A call that rings on is cancelled where one more line would cost so many times what it may.
 const CANCEL_AT: f64 = 4.0;
 /// After a failure of our own trunk, lines are probes for this long.
@@ -495,8 +498,8 @@ impl Predictor {
 
     fn supply(&self, scene: &Scene<'_>, sets: &mut [Set]) {
         // Agents who are at the same for as long are counted, not looked at one by one.
-        let places = scene.campaigns.len() * (TALK_STEPS + WRAP_STEPS);
-        let mut busy = vec![0u32; scene.classes * places];
+        let mut kinds: Map<(usize, usize), usize> = Map::default();
+        let mut busy: Vec<(usize, usize, [u32; STEPS])> = Vec::new();
         let mut free = vec![0i32; scene.classes];
         for agent in scene.agents {
             let step = match agent.doing {
@@ -506,28 +509,30 @@ impl Predictor {
                 }
                 Doing::Talk(since) => talk_step(seconds(since, scene.now)),
                 Doing::Wrap(since) => {
-                    TALK_STEPS + (seconds(since, scene.now) as usize).min(WRAP_STEPS - 1)
+                    let step = seconds(since, scene.now) as usize;
+                    TALK_STEPS + step.min(WRAP_STEPS - 1)
                 }
             };
-            busy[agent.class * places + agent.campaign * (TALK_STEPS + WRAP_STEPS) + step] += 1;
+            let kind = *kinds
+                .entry((agent.class, agent.campaign))
+                .or_insert_with(|| {
+                    busy.push((agent.class, agent.campaign, [0; STEPS]));
+                    busy.len() - 1
+                });
+            busy[kind].2[step] += 1;
         }
         for (class, free) in free.iter().enumerate() {
-            let of: Vec<usize> = (0..sets.len())
-                .filter(|set| sets[*set].classes.binary_search(&class).is_ok())
-                .collect();
-            if of.is_empty() {
-                continue;
+            for set in sets.iter_mut().filter(|set| set.has(class)) {
+                set.outlook.free += free;
+                set.agents += free;
             }
+        }
+        for (class, campaign, counts) in &busy {
+            let work = &self.work[*campaign];
             let (mut mean, mut variance) = ([0.0; REACH + 1], [0.0; REACH + 1]);
-            for (place, count) in busy[class * places..(class + 1) * places]
-                .iter()
-                .enumerate()
-            {
-                if *count == 0 {
-                    continue;
-                }
-                let work = &self.work[place / (TALK_STEPS + WRAP_STEPS)];
-                let step = place % (TALK_STEPS + WRAP_STEPS);
+            let mut all = 0;
+            for (step, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                all += *count as i32;
                 let by = match step.checked_sub(TALK_STEPS) {
                     None => work.after_talk(step),
                     Some(wrap) => work.after_wrap(wrap),
@@ -538,15 +543,8 @@ impl Predictor {
                     variance[second] += count * by[second] * (1.0 - by[second]);
                 }
             }
-            for set in of {
-                let set = &mut sets[set];
-                set.outlook.free += free;
-                set.agents += free
-                    + scene
-                        .agents
-                        .iter()
-                        .filter(|agent| agent.class == class && agent.doing != Doing::Free)
-                        .count() as i32;
+            for set in sets.iter_mut().filter(|set| set.has(*class)) {
+                set.agents += all;
                 for second in 0..=REACH {
                     set.outlook.supply.0[second] += mean[second];
                     set.outlook.supply.1[second] += variance[second];
@@ -692,6 +690,10 @@ impl Set {
         }
     }
 
+    fn has(&self, class: usize) -> bool {
+        self.classes.binary_search(&class).is_ok()
+    }
+
     fn holds(&self, able: &[usize]) -> bool {
         !able.is_empty()
             && able
@@ -755,27 +757,4 @@ fn largest(most: u32, hint: u32, mut may: impl FnMut(u32) -> bool) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_allowed_number_is_found_from_any_hint() {
-        for most in 1..40 {
-            for limit in 0..50 {
-                for hint in [0, 1, 3, 17, 60] {
-                    let found = largest(most, hint, |lines| lines <= limit);
-                    assert_eq!(found, most.min(limit + 1), "{most} {limit} {hint}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_mixed_list_tends_to_its_average() {
-        assert_eq!(mixed_chance(None, 0.4, 50.0), 0.4);
-        let near = mixed_chance(Some((0.5, 0.1)), 0.4, 2.0);
-        let far = mixed_chance(Some((0.5, 0.1)), 0.4, 500.0);
-        assert!(near > far && (far - 0.1).abs() < 0.01, "{near} {far}");
-        assert_eq!(mixed_chance(Some((1.0, 0.1)), 0.4, 500.0), 0.4);
-    }
-}
+mod tests;

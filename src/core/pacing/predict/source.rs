@@ -25,6 +25,13 @@ pub struct Line {
     pub(super) dialled: Mono,
 }
 
+impl Line {
+    /// Seconds since it was dialled, to the quarter.
+    pub fn age_s(&self, now: Mono) -> f64 {
+        now.since(self.dialled).as_secs_f64()
+    }
+}
+
 /// Lines dialled together.
 #[derive(Debug)]
 pub(super) struct Cohort {

@@ -43,7 +43,8 @@ fn now() -> Vec<Panel> {
 fn lines() -> Vec<Panel> {
     let of = |name| sum("", &gauge(name, OF));
     vec![
-        panel(Form::Lines, "Lines", Unit::Number, "Started and neither answered nor ended; ringing; answered and waiting; talking.")
+        panel(Form::Lines, "Lines", Unit::Number, "On agents' screens, not dialled yet; started and neither answered nor ended; ringing; answered and waiting; talking.")
+            .show(of(G::CampaignPreviews), "on screens")
             .show(of(G::CampaignInAir), "in the air")
             .show(of(G::CampaignRinging), "ringing")
             .show(of(G::CampaignWaiting), "waiting")
