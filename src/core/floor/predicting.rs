@@ -212,7 +212,9 @@ impl Floor {
             abandoned_ever: load.lost,
             answered_ever: load.answers,
             target: f64::from(abandon.target_ppm) / 1e6,
-            is_over_cap: standing.as_ref().is_some_and(|standing| standing.is_over_cap),
+            is_over_cap: standing
+                .as_ref()
+                .is_some_and(|standing| standing.is_over_cap),
             window_left_s: standing
                 .and_then(|standing| standing.window_left)
                 .map(|left| left.as_secs_f64()),

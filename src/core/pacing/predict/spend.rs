@@ -49,7 +49,11 @@ impl Spend {
         let to_come = (answers_per_s * left_s).max(1.0);
         let (lost, answered) = (campaign.abandoned, campaign.denominator);
         let to_spend = aim * (answered + to_come) - lost;
-        let least = if campaign.is_over_cap { LEAST_ABOVE_CAP } else { LEAST };
+        let least = if campaign.is_over_cap {
+            LEAST_ABOVE_CAP
+        } else {
+            LEAST
+        };
         let rate = (to_spend / to_come).clamp(least * aim, MOST * aim);
         self.price = (rate / per_price).min(0.95);
         self.price
