@@ -8,8 +8,10 @@ use super::CampaignNow;
 
 /// Answers to come over which an excess is worked off, in seconds of floor time, where no window closes sooner.
 const HORIZON_S: f64 = 3_600.0;
-/// Steered at so much of the target: the last calls of a window fall either way.
+/// Steered at so much of the target: the last calls of a window fall either way, and where no window closes an early excess is
+/// never quite worked off.
 const AIM: f64 = 0.98;
+const AIM_ROLLING: f64 = 0.955;
 /// Least and most of the target that is spent while an excess, or a saving, is worked off; the least above the hard cap.
 const LEAST: f64 = 0.4;
 const LEAST_ABOVE_CAP: f64 = 0.15;
@@ -41,7 +43,8 @@ impl Spend {
         self.usual = 2.5 * rest * rest.sqrt() * rest.sqrt().sqrt();
         let ratio = (self.lost + BELIEF) / (self.expected + BELIEF);
         let per_price = self.usual * ratio.clamp(0.05, 4.0);
-        let aim = campaign.target * AIM;
+        let share = campaign.window_left_s.map_or(AIM_ROLLING, |_| AIM);
+        let aim = campaign.target * share;
         let left_s = campaign
             .window_left_s
             .unwrap_or(HORIZON_S)
