@@ -462,7 +462,8 @@ mod tests {
     #[test]
     fn each_line_is_answered_and_the_end_is_not() {
         let tick = logins(10);
-        let answers = said(&[CONFIG, &tick, r#"{"type":"end","util":0.9,"abandon":0.02}"#]).unwrap();
+        let answers =
+            said(&[CONFIG, &tick, r#"{"type":"end","util":0.9,"abandon":0.02}"#]).unwrap();
         assert_eq!(answers[0], r#"{"type":"ready","protocol":1}"#);
         let launch: Answered = serde_json::from_str(&answers[1]).unwrap();
         assert!(launch.launch > 5, "ten agents wait: {}", launch.launch);
@@ -487,9 +488,18 @@ mod tests {
     fn what_is_not_a_message_is_named_with_its_line() {
         for (lines, expected) in [
             (vec![CONFIG, "{\"type\":\"tock\"}"], "line 2"),
-            (vec![r#"{"type":"tick","t":1,"view":{}}"#], "before the config"),
-            (vec![&CONFIG.replace("\"protocol\":1", "\"protocol\":2")], "expected 1"),
-            (vec![&CONFIG.replace("\"agents\":10", "\"agents\":0")], "agents is 0"),
+            (
+                vec![r#"{"type":"tick","t":1,"view":{}}"#],
+                "before the config",
+            ),
+            (
+                vec![&CONFIG.replace("\"protocol\":1", "\"protocol\":2")],
+                "expected 1",
+            ),
+            (
+                vec![&CONFIG.replace("\"agents\":10", "\"agents\":0")],
+                "agents is 0",
+            ),
         ] {
             let error = said(&lines).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -210,6 +210,8 @@ pub fn settings(campaigns: u16) -> Settings {
         floor: FloorSettings {
             hot_leads: 200,
             attempts_max: 2_000,
+            // Promises are tried here, not skill.
+            predict_every: Duration::from_secs(2),
             ..FloorSettings::default()
         },
         zones: vec![ZoneTable {

@@ -13,10 +13,7 @@ use crate::core::results::SystemResult;
 use crate::core::settings::DialMode;
 use crate::ids::{AgentId, AttemptId, CampaignId};
 use crate::time::{Mono, Now};
-use std::time::Duration;
 
-/// Time between two predictions: a line takes seconds to be answered, so more often gains nothing.
-const PREDICT_EVERY: Duration = Duration::from_millis(250);
 /// Calls that one decision may cancel.
 const CANCELS_MAX: usize = 256;
 
@@ -104,7 +101,7 @@ impl Floor {
         if !campaigns.iter().any(|c| c.mode == DialMode::Predictive) {
             return None;
         }
-        self.predict_at = now.mono + PREDICT_EVERY;
+        self.predict_at = now.mono + self.settings.floor.predict_every;
         let streams = self.streams_now(now);
         let agents = self.agents_now();
         let campaigns: Vec<CampaignNow> = (0..self.loads.len())
