@@ -55,6 +55,7 @@ impl Bench {
             abandoned_ever: 250,
             answered_ever: 10_000,
             target: 0.025,
+            is_over_cap: false,
             window_left_s: None,
             patience_s: 2.0,
             may_cancel: false,

@@ -19,7 +19,7 @@ const ROOMS: [&str; 11] = [
 ];
 
 /// What of core the world may see: the contract, and the words in it.
-const CORE_DOORS: [&str; 9] = [
+const CORE_DOORS: [&str; 10] = [
     "core::floor",
     "core::input",
     "core::effect",
@@ -27,6 +27,7 @@ const CORE_DOORS: [&str; 9] = [
     "core::settings",
     "core::results",
     "core::ledger",
+    "core::pacing",
     "core::dispositions",
     "core::rules",
 ];

@@ -431,6 +431,7 @@ fn floor(mut section: Section<'_>, sink: &mut Sink<'_>) -> FloorSettings {
     let read = &mut section;
     let floor = FloorSettings {
         tick: read.millis(sink, "tick_ms", 10..=1_000, usual.tick),
+        predict_every: usual.predict_every,
         intent_age_max: read.millis(sink, "intent_age_max_ms", 50..=2_000, usual.intent_age_max),
         agent_grace: read.seconds(sink, "agent_grace_s", 1..=300, usual.agent_grace),
         first_answer_wait: read.seconds(

@@ -34,6 +34,8 @@ pub struct Settings {
 pub struct FloorSettings {
     /// Time between two pacing decisions. Default 50 ms.
     pub tick: Duration,
+    /// Time between two predictions. Default 250 ms: a line takes seconds to be answered, so more often gains nothing.
+    pub predict_every: Duration,
     /// Oldest intent that may still be released as an INVITE. Default 250 ms: what was decided on is then still true.
     pub intent_age_max: Duration,
     /// How long a lost agent keeps state, call and card. Default 30 s.
@@ -60,6 +62,7 @@ impl Default for FloorSettings {
     fn default() -> Self {
         FloorSettings {
             tick: Duration::from_millis(50),
+            predict_every: Duration::from_millis(250),
             intent_age_max: Duration::from_millis(250),
             agent_grace: Duration::from_secs(30),
             first_answer_wait: Duration::from_secs(4),

@@ -346,6 +346,7 @@ impl Session {
             abandoned_ever: self.abandoned,
             answered_ever: self.answered,
             target: self.config.abandon_cap,
+            is_over_cap: false,
             window_left_s: Some(self.config.shift_s - at_s),
             patience_s: self.config.patience_s,
             may_cancel: self.config.min_ring_s.is_some(),
@@ -433,4 +434,81 @@ fn check(config: &Config) -> Result<(), String> {
         return Err("shift_s and patience_s are seconds: above 0, and 0 to 60".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"{"type":"config","protocol":1,"agents":10,"shift_s":14400,"tick_s":0.5,"abandon_cap":0.03,"patience_s":2,"ring_timeout_s":24,"min_ring_s":18,"channels":null,"segments":1,"seed":1}"#;
+
+    fn said(lines: &[&str]) -> Result<Vec<String>, PacerError> {
+        let mut output = Vec::new();
+        converse(lines.join("\n").as_bytes(), &mut output)?;
+        let text = String::from_utf8(output).unwrap();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    fn logins(many: usize) -> String {
+        let events: Vec<String> = (0..many)
+            .map(|agent| format!(r#"{{"ev":"agent","t":1.0,"agent":{agent},"state":"idle"}}"#))
+            .collect();
+        format!(
+            r#"{{"type":"tick","t":1.0,"view":{{"idle":{many},"talk":0,"wrap":0,"paused":0,"inflight":0,"queued":0,"channels_free":null,"next_seg":0}},"events":[{}]}}"#,
+            events.join(",")
+        )
+    }
+
+    #[test]
+    fn each_line_is_answered_and_the_end_is_not() {
+        let tick = logins(10);
+        let answers =
+            said(&[CONFIG, &tick, r#"{"type":"end","util":0.9,"abandon":0.02}"#]).unwrap();
+        assert_eq!(answers[0], r#"{"type":"ready","protocol":1}"#);
+        let launch: Answered = serde_json::from_str(&answers[1]).unwrap();
+        assert!(launch.launch > 5, "ten agents wait: {}", launch.launch);
+        assert_eq!(answers.len(), 2);
+    }
+
+    #[derive(Deserialize)]
+    struct Answered {
+        launch: u32,
+    }
+
+    #[test]
+    fn without_agents_nothing_is_launched_and_channels_bound_what_is() {
+        let nobody = r#"{"type":"tick","t":0.5,"view":{"next_seg":0},"events":[]}"#;
+        let full = logins(10).replace(r#""channels_free":null"#, r#""channels_free":2"#);
+        let answers = said(&[CONFIG, nobody, &full]).unwrap();
+        assert_eq!(answers[1], r#"{"launch":0}"#);
+        assert_eq!(answers[2], r#"{"launch":2}"#);
+    }
+
+    #[test]
+    fn what_is_not_a_message_is_named_with_its_line() {
+        for (lines, expected) in [
+            (vec![CONFIG, "{\"type\":\"tock\"}"], "line 2"),
+            (
+                vec![r#"{"type":"tick","t":1,"view":{}}"#],
+                "before the config",
+            ),
+            (
+                vec![&CONFIG.replace("\"protocol\":1", "\"protocol\":2")],
+                "expected 1",
+            ),
+            (
+                vec![&CONFIG.replace("\"agents\":10", "\"agents\":0")],
+                "agents is 0",
+            ),
+        ] {
+            let error = said(&lines).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn calls_unknown_to_the_run_change_nothing() {
+        let odd = r#"{"type":"tick","t":2,"view":{"next_seg":77},"events":[{"ev":"human","t":1,"id":9},{"ev":"failed","t":1,"id":8,"cause":"cancelled"},{"ev":"agent","t":1,"agent":999,"state":"idle"},{"ev":"ended","t":1,"id":3,"agent":1},{"ev":"connected","t":1,"id":3,"agent":1}]}"#;
+        assert_eq!(said(&[CONFIG, odd]).unwrap()[1], r#"{"launch":0}"#);
+    }
 }

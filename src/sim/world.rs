@@ -211,6 +211,8 @@ pub fn settings(campaigns: u16) -> Settings {
         floor: FloorSettings {
             hot_leads: 200,
             attempts_max: 2_000,
+            // Promises are tried here, not skill.
+            predict_every: Duration::from_secs(2),
             ..FloorSettings::default()
         },
         zones: vec![ZoneTable {
@@ -495,8 +497,21 @@ impl World {
                 }
                 self.phones.insert(*attempt, Phone::Over);
             }
-            Input::NumberBlocked(number) => self.judge.block(None, Some(*number)),
-            Input::PersonBlocked(person, _) => self.judge.block(Some(*person), None),
+            // The store keeps a block as well: the floor forgets who has not been on it for a while.
+            Input::NumberBlocked(number) => {
+                let leads = self.leads.values_mut();
+                leads
+                    .filter(|(_, facts)| facts.number == *number)
+                    .for_each(|(_, facts)| facts.blocked = true);
+                self.judge.block(None, Some(*number));
+            }
+            Input::PersonBlocked(person, _) => {
+                let leads = self.leads.values_mut();
+                leads
+                    .filter(|(_, facts)| facts.person == *person)
+                    .for_each(|(_, facts)| facts.blocked = true);
+                self.judge.block(Some(*person), None);
+            }
             Input::StopDialling { .. } => self.judge.stop(true),
             Input::ResumeDialling => self.judge.stop(false),
             Input::CampaignState(campaign, state) => self.judge.campaign_state(*campaign, *state),

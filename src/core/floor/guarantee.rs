@@ -25,7 +25,7 @@ impl Floor {
                 Need::Guaranteed { hold, launch }
             } else if !all {
                 return None;
-            } else if self.ledger.is_over_cap(campaign) {
+            } else if self.is_held_by_cap(campaign) {
                 Need::OneEach
             } else {
                 match settings.mode {
@@ -42,11 +42,18 @@ impl Floor {
         campaigns.filter_map(claim).collect()
     }
 
+    /// Whether a campaign is down to one line per free agent until it keeps its cap again. Not where it predicts: the model then
+    /// spends a small part of the target until the cap is kept. Stopping it altogether would idle the agents whose served calls
+    /// are what brings the rate down, and the burst after it breaks the cap anew.
+    fn is_held_by_cap(&self, campaign: CampaignId) -> bool {
+        self.ledger.is_over_cap(campaign) && self.campaign(campaign).mode != DialMode::Predictive
+    }
+
     /// The book of a decision; `None` where no ledger bounds it.
     pub(super) fn launcher(&self) -> Option<Launcher> {
         let is_bound = (0..self.loads.len()).any(|number| {
             let campaign = CampaignId(number as u16);
-            self.ledger.is_guarantee(campaign) || self.ledger.is_over_cap(campaign)
+            self.ledger.is_guarantee(campaign) || self.is_held_by_cap(campaign)
         });
         is_bound.then(|| {
             let claims = self.claims(true);
@@ -56,7 +63,7 @@ impl Floor {
 
     /// What a campaign lacks whose line was refused: a ledger that allows it, or (it dials one line for each agent anyway) an agent.
     pub(super) fn refusal(&self, campaign: CampaignId) -> Bound {
-        if self.ledger.is_guarantee(campaign) || self.ledger.is_over_cap(campaign) {
+        if self.ledger.is_guarantee(campaign) || self.is_held_by_cap(campaign) {
             Bound::Budget
         } else {
             Bound::Agents

@@ -14,10 +14,7 @@ use crate::core::results::SystemResult;
 use crate::core::settings::DialMode;
 use crate::ids::{AgentId, AttemptId, CampaignId};
 use crate::time::{Mono, Now};
-use std::time::Duration;
 
-/// Time between two predictions: a line takes seconds to be answered, so more often gains nothing.
-pub(super) const PREDICT_EVERY: Duration = Duration::from_millis(250);
 /// Calls that one decision may cancel.
 const CANCELS_MAX: usize = 256;
 
@@ -105,7 +102,7 @@ impl Floor {
         if !self.is_predictive() {
             return None;
         }
-        self.predict_at = now.mono + PREDICT_EVERY;
+        self.predict_at = now.mono + self.settings.floor.predict_every;
         for (load, campaign) in self.loads.iter_mut().zip(&self.settings.campaigns) {
             load.has_predicted |= campaign.mode == DialMode::Predictive;
         }
@@ -231,6 +228,9 @@ impl Floor {
             abandoned_ever: load.lost,
             answered_ever: load.answers,
             target: f64::from(abandon.target_ppm) / 1e6,
+            is_over_cap: standing
+                .as_ref()
+                .is_some_and(|standing| standing.is_over_cap),
             window_left_s: standing
                 .and_then(|standing| standing.window_left)
                 .map(|left| left.as_secs_f64()),

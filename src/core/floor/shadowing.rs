@@ -6,7 +6,6 @@
 //! not asked.
 
 use super::Floor;
-use super::predicting::PREDICT_EVERY;
 use crate::core::leads::StreamId;
 use crate::core::pacing::Plan;
 use crate::core::pacing::predict::Scene;
@@ -88,7 +87,7 @@ impl Floor {
             // What is compared is decided at the same instant.
             now.mono >= self.predict_at
         } else {
-            passed.is_none_or(|passed| passed >= PREDICT_EVERY)
+            passed.is_none_or(|passed| passed >= self.settings.floor.predict_every)
         };
         if !is_due {
             return None;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// A lead that is due so soon is lent already: the floor holds it until its time.
 const AHEAD: Duration = Duration::from_secs(60);
+/// Longest wait for the return of a lead that an agent asks for again: a commit takes milliseconds.
+const RETURN_WAIT: Duration = Duration::from_secs(1);
 /// Time between two looks at what others wrote: a do-not-call entry is in force after so long at most.
 const LOOK: Duration = Duration::from_millis(500);
 /// Time before a refill is tried again that the floor's lane had no room for, or the database failed.
@@ -135,15 +137,21 @@ fn run(lender: &mut Lender, asked: &Receiver<Order>, floor: &FloorLane, clock: C
     let take = |lender: &mut Lender, order: Order| match order {
         Order::Refill(campaign, want) => lender.ask(campaign, want),
         Order::Fetch(agent, request, lead) => {
-            let answer = lender.fetch(agent, request, lead, clock.now().unix);
-            if floor.urgent(answer).is_err() {
-                lender.remove(lead);
-            }
+            // Too many at once are answered as things stand.
+            let wait = if lender.fetches.len() < ORDERS {
+                RETURN_WAIT
+            } else {
+                Duration::ZERO
+            };
+            let until = Instant::now() + wait;
+            lender.fetches.push((until, agent, request, lead));
         }
     };
     let mut look_at = Instant::now() + LOOK;
     loop {
-        let wait = if lender.wanted.is_empty() && lender.to_tell.is_empty() {
+        let is_idle =
+            lender.wanted.is_empty() && lender.to_tell.is_empty() && lender.fetches.is_empty();
+        let wait = if is_idle {
             look_at.saturating_duration_since(Instant::now())
         } else {
             AGAIN
@@ -156,6 +164,9 @@ fn run(lender: &mut Lender, asked: &Receiver<Order>, floor: &FloorLane, clock: C
         while let Ok(order) = asked.try_recv() {
             take(lender, order);
         }
+        lender.serve_agents(Instant::now(), clock.now().unix, &mut |input| {
+            floor.urgent(input)
+        });
         lender.serve(clock.now().unix, &mut |input| floor.bulk(input));
         if Instant::now() >= look_at {
             // One part of a long list a turn: refills are answered in between.
@@ -188,6 +199,8 @@ struct Lender {
     out_of: FxHashMap<CampaignId, u32>,
     /// Refills that are not answered yet.
     wanted: BTreeMap<CampaignId, u32>,
+    /// Leads that agents asked for: until when one that is out may come back, who, the number of the request, and which.
+    fetches: Vec<(Instant, AgentId, u64, LeadId)>,
     /// Blocks that the floor does not know of yet.
     to_tell: VecDeque<(Way, Input)>,
     stats: Arc<HopperStats>,
@@ -207,6 +220,7 @@ impl Lender {
             out: FxHashMap::default(),
             out_of: FxHashMap::default(),
             wanted: BTreeMap::new(),
+            fetches: Vec::new(),
             to_tell: VecDeque::new(),
             stats,
         }
@@ -215,6 +229,28 @@ impl Lender {
     fn ask(&mut self, campaign: CampaignId, want: u32) {
         let wanted = self.wanted.entry(campaign).or_default();
         *wanted = want.max(*wanted);
+    }
+
+    /// Answers agents. A lead whose call has just ended is not on disk yet: its return is waited for.
+    fn serve_agents(
+        &mut self,
+        at: Instant,
+        now: UnixMs,
+        send: &mut dyn FnMut(Input) -> Result<(), LaneFull>,
+    ) {
+        for (until, agent, request, lead) in std::mem::take(&mut self.fetches) {
+            self.take_back();
+            if self.out.contains_key(&lead) && at < until {
+                self.fetches.push((until, agent, request, lead));
+                continue;
+            }
+            let was_out = self.out.contains_key(&lead);
+            let answer = self.fetch(agent, request, lead, now);
+            if send(answer).is_err() && !was_out {
+                // The agent asks again.
+                self.remove(lead);
+            }
+        }
     }
 
     /// Lends one lead whatever its time is, unless it is out, done or not there. An agent asked: his rules are the gate's.

@@ -238,6 +238,7 @@ impl World {
     fn other_floor(&mut self) -> FloorSettings {
         FloorSettings {
             tick: Duration::from_millis(self.rng.between(20, 200)),
+            predict_every: Duration::from_secs(2),
             intent_age_max: Duration::from_millis(self.rng.between(50, 400)),
             agent_grace: Duration::from_secs(self.rng.between(1, 60)),
             first_answer_wait: Duration::from_secs(self.rng.between(4, 10)),

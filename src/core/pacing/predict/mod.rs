@@ -94,6 +94,8 @@ pub struct CampaignNow {
     pub answered_ever: u64,
     /// What pacing steers at, 0..=1.
     pub target: f64,
+    /// Whether the hard cap above the target is passed.
+    pub is_over_cap: bool,
     /// Seconds until the window closes; `None`: it rolls.
     pub window_left_s: Option<f64>,
     /// Seconds that a person waits before being lost.
@@ -361,6 +363,7 @@ impl Predictor {
             self.given[now.campaign] +=
                 lines * chance / scene.campaigns[now.campaign].weight.max(1.0);
             for set in of {
+                sets[set].outlook.lines += lines;
                 let (mean, variance) = &mut sets[set].outlook.demand;
                 for second in 1..=AHEAD {
                     let each = chance * profile[second];
@@ -490,6 +493,7 @@ impl Predictor {
             }
             for set in sets.iter_mut().filter(|set| set.has(*class)) {
                 set.agents += all;
+                set.outlook.busy += all as u32;
                 for second in 0..=REACH {
                     set.outlook.supply.0[second] += mean[second];
                     set.outlook.supply.1[second] += variance[second];
@@ -504,6 +508,7 @@ impl Predictor {
             let source = &self.sources[stream];
             let (mut mean, mut variance) = ([0.0; AHEAD + 1], [0.0; AHEAD + 1]);
             let (pick_up, person) = (source.pick_up, source.person());
+            let mut open = 0.0;
             for cohort in &source.cohorts {
                 let age = seconds(cohort.dialled, scene.now);
                 if cohort.alive <= 0.0 || age > OLD_S {
@@ -515,6 +520,7 @@ impl Predictor {
                 if alive < 1e-6 {
                     continue;
                 }
+                open += cohort.alive;
                 let scale = pick_up * person / alive;
                 for second in 1..=AHEAD {
                     let by = self.pick_up.share(age + second as f64 - analysis) - picked;
@@ -534,13 +540,15 @@ impl Predictor {
             {
                 let age = seconds(*since, scene.now);
                 let told = self.person.share(age);
-                let open = person * (1.0 - told) + (1.0 - person) * (1.0 - self.machine.share(age));
-                if open < 1e-9 {
+                let undecided =
+                    person * (1.0 - told) + (1.0 - person) * (1.0 - self.machine.share(age));
+                if undecided < 1e-9 {
                     continue;
                 }
+                open += 1.0;
                 for second in 1..=AHEAD {
                     let by = self.person.share(age + second as f64) - told;
-                    let each = (person * by / open).clamp(0.0, 1.0);
+                    let each = (person * by / undecided).clamp(0.0, 1.0);
                     mean[second] += each;
                     variance[second] += each * (1.0 - each);
                 }
@@ -551,6 +559,7 @@ impl Predictor {
                 .map_or(2.0, |campaign| campaign.patience_s);
             for set in sets.iter_mut().filter(|set| set.holds(&now.able)) {
                 set.streams.push(stream);
+                set.outlook.lines += open;
                 set.outlook.free -= now.waiting as i32;
                 set.outlook.patience = set.outlook.patience.min(patience as usize);
                 for second in 1..=AHEAD {

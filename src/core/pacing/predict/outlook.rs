@@ -14,6 +14,8 @@ pub(super) const PATIENCE_MAX: usize = 10;
 const POINTS: usize = 72;
 /// Points below zero that the start may need: people already waiting.
 const BELOW: usize = 8;
+/// Up to so many busy agents and lines, answers are counted instead of walked.
+const FEW: usize = 24;
 /// How much of the cost of a call is what it does to later ones; the rest is its own chance of finding nobody.
 const OTHERS: f64 = 0.7;
 
@@ -37,6 +39,9 @@ pub(super) struct Outlook {
     pub(super) patience: usize,
     pub(super) supply: Supply,
     pub(super) demand: Demand,
+    /// Busy agents who may come free, and lines that may be answered.
+    pub(super) busy: u32,
+    pub(super) lines: f64,
 }
 
 impl Outlook {
@@ -49,6 +54,8 @@ impl Outlook {
                 [0.0; AHEAD + PATIENCE_MAX + 1],
             ),
             demand: ([0.0; AHEAD + 1], [0.0; AHEAD + 1]),
+            busy: 0,
+            lines: 0.0,
         }
     }
 
@@ -61,6 +68,10 @@ impl Outlook {
         chance: f64,
         answers: &Sums<{ AHEAD + 1 }>,
     ) -> f64 {
+        let lines = (self.lines + more + 0.5) as usize;
+        if self.busy as usize <= FEW && lines <= FEW {
+            return self.own_cost_of_few(more, chance, answers, lines);
+        }
         let (supply, spread) = (&self.supply.0, &self.supply.1);
         let mut steps = [(0.0, 0.0); AHEAD];
         let mut widest = 0.0f64;
@@ -121,6 +132,46 @@ impl Outlook {
         ((OTHERS * others + (1.0 - OTHERS) * own) / weight).clamp(0.0, 1.0)
     }
 
+    /// On a small floor: the chance of finding nobody at each second, by counting. So many lines cannot give more answers, so many
+    /// agents cannot come free more often: a walk, which may step on for ever, would see a risk where there is none.
+    fn own_cost_of_few(
+        &self,
+        more: f64,
+        chance: f64,
+        answers: &Sums<{ AHEAD + 1 }>,
+        lines: usize,
+    ) -> f64 {
+        let (mut cost, mut weight) = (0.0, 0.0);
+        for second in 1..=AHEAD {
+            let share = answers[second] - answers[second - 1];
+            if share <= 0.0 {
+                continue;
+            }
+            weight += share;
+            let expected = self.demand.0[second] + more * chance * answers[second];
+            let come = binomial(self.busy as usize, self.supply.0[second + self.patience]);
+            let given = binomial(lines, expected);
+            // Chance that at least so many answer: of as many as there are agents by then, one more finds nobody.
+            let mut at_least = [0.0; FEW + 2];
+            for many in (0..=lines).rev() {
+                at_least[many] = at_least[many + 1] + given[many];
+            }
+            let nobody: f64 = (0..=self.busy as usize)
+                .map(|free| {
+                    let agents = self.free + free as i32;
+                    let needed = usize::try_from(agents).unwrap_or(0);
+                    come[free] * at_least.get(needed).copied().unwrap_or(0.0)
+                })
+                .sum();
+            cost += share * nobody;
+        }
+        if weight < 1e-9 {
+            0.0
+        } else {
+            (cost / weight).clamp(0.0, 1.0)
+        }
+    }
+
     /// The distribution after the first patience: agents free now, less who waits, and who becomes free meanwhile.
     fn start(&self, point: f64) -> [f64; POINTS] {
         const WIDE: usize = POINTS + BELOW + 2;
@@ -153,6 +204,23 @@ impl Outlook {
         }
         start
     }
+}
+
+/// Chances of 0, 1, 2 .. of so many, each alike, that make this mean.
+fn binomial(many: usize, mean: f64) -> [f64; FEW + 2] {
+    let mut chances = [0.0; FEW + 2];
+    chances[0] = 1.0;
+    if many == 0 {
+        return chances;
+    }
+    let each = (mean / many as f64).clamp(0.0, 1.0);
+    for one in 1..=many {
+        for at in (1..=one).rev() {
+            chances[at] = chances[at] * (1.0 - each) + chances[at - 1] * each;
+        }
+        chances[0] *= 1.0 - each;
+    }
+    chances
 }
 
 /// Chances of one point down, none and up with this mean and variance, in points.

@@ -350,7 +350,7 @@ mod tests {
     fn a_changed_list_is_noticed_within_minutes() {
         let mut source = Source::default();
         run(&mut source, 0, 4_000, 5);
-        run(&mut source, 4_000, 300, 12);
+        run(&mut source, 4_000, 600, 12);
         assert!(
             (source.pick_up - 1.0 / 12.0).abs() < 0.03,
             "{}",

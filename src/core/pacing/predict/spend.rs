@@ -8,11 +8,14 @@ use super::CampaignNow;
 use super::kept::{milli, whole};
 
 /// Answers to come over which an excess is worked off, in seconds of floor time, where no window closes sooner.
-const HORIZON_S: f64 = 7_200.0;
-/// Steered at so much of the target: the last calls of a window fall either way.
+const HORIZON_S: f64 = 3_600.0;
+/// Steered at so much of the target: the last calls of a window fall either way, and where no window closes an early excess is
+/// never quite worked off.
 const AIM: f64 = 0.98;
-/// Least and most of the target that is spent while an excess, or a saving, is worked off.
+const AIM_ROLLING: f64 = 0.955;
+/// Least and most of the target that is spent while an excess, or a saving, is worked off; the least above the hard cap.
 const LEAST: f64 = 0.4;
+const LEAST_ABOVE_CAP: f64 = 0.15;
 const MOST: f64 = 1.8;
 /// Believed at the start as much as so many lost people.
 const BELIEF: f64 = 12.0;
@@ -38,10 +41,11 @@ impl Spend {
         self.learn(campaign);
         // Lost people per price where both are small: measured on simulated floors, less where lines are surer.
         let rest = 1.0 - answer.clamp(0.0, 0.7);
-        self.usual = 2.0 * rest * rest.sqrt() * rest.sqrt().sqrt();
+        self.usual = 2.5 * rest * rest.sqrt() * rest.sqrt().sqrt();
         let ratio = (self.lost + BELIEF) / (self.expected + BELIEF);
         let per_price = self.usual * ratio.clamp(0.05, 4.0);
-        let aim = campaign.target * AIM;
+        let share = campaign.window_left_s.map_or(AIM_ROLLING, |_| AIM);
+        let aim = campaign.target * share;
         let left_s = campaign
             .window_left_s
             .unwrap_or(HORIZON_S)
@@ -49,7 +53,12 @@ impl Spend {
         let to_come = (answers_per_s * left_s).max(1.0);
         let (lost, answered) = (campaign.abandoned, campaign.denominator);
         let to_spend = aim * (answered + to_come) - lost;
-        let rate = (to_spend / to_come).clamp(LEAST * aim, MOST * aim);
+        let least = if campaign.is_over_cap {
+            LEAST_ABOVE_CAP
+        } else {
+            LEAST
+        };
+        let rate = (to_spend / to_come).clamp(least * aim, MOST * aim);
         self.price = (rate / per_price).min(0.95);
         self.price
     }

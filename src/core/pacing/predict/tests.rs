@@ -16,6 +16,7 @@ fn campaign() -> CampaignNow {
         abandoned_ever: 0,
         answered_ever: 0,
         target: 0.03,
+        is_over_cap: false,
         window_left_s: None,
         patience_s: 2.0,
         may_cancel: false,
@@ -98,7 +99,7 @@ fn more_lines_than_free_agents_are_started_and_the_fewer_answer_the_more() {
         let mut bed = Bed::new(free(0, 10), vec![stream(0, &[0])], &[one_in]);
         bed.decide(0.0).start[0]
     };
-    let (few, some, many) = (started(12), started(5), started(2));
+    let (few, some, many) = (started(12), started(5), started(3));
     assert!(
         many > 10 && some > many && few > some,
         "{few} {some} {many}"
@@ -175,7 +176,10 @@ fn two_campaigns_do_not_count_the_same_agents_twice() {
         .start[0];
     let mut bed = Bed::new(free(0, 20), vec![stream(0, &[0]), stream(1, &[0])], &[5, 5]);
     let both: u32 = bed.decide(0.0).start.iter().sum();
-    assert!(both.abs_diff(one) <= 2, "{both} for both, {one} for one");
+    assert!(
+        both.abs_diff(one) <= one / 8,
+        "{both} for both, {one} for one"
+    );
 }
 
 #[test]
@@ -244,7 +248,7 @@ fn what_was_learned_survives_a_restart() {
     let after = again.decide(0.0).start[0];
     assert!(after.abs_diff(before) <= before / 8 + 1, "{before} {after}");
     assert!(
-        cold < before / 2,
+        cold < before * 2 / 3,
         "a cold start is careful: {cold} {before}"
     );
 }
