@@ -61,6 +61,11 @@ impl Floor {
         for ((campaign, segment, needs), answers) in &self.remembered.unclaimed {
             add(*campaign, *segment, needs, *answers);
         }
+        for learned in campaigns.values_mut() {
+            // By what they are and not by when their first lead came: the same is kept as was recalled.
+            let key = |stream: &StreamLearned| (stream.segment, stream.needs.clone());
+            learned.streams.sort_by_key(key);
+        }
         Some(Learned {
             phones: self.predictor.phones_learned(),
             campaigns: campaigns.into_values().collect(),
