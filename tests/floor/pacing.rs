@@ -25,6 +25,8 @@ fn told(names: [&str; 2], modes: [(DialMode, Option<DialMode>); 2]) -> Settings 
         campaign.name = name.to_owned();
         (campaign.mode, campaign.shadow) = (mode, shadow);
         campaign.needs.clear();
+        // A fifth of a second's calls may leave at once: enough for any first decision here.
+        campaign.cps_max = 1_000;
         campaign.wrap = Duration::from_secs(8);
         campaign.wrap_overrun = WrapOverrun::Ready;
     }
