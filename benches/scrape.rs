@@ -21,6 +21,8 @@ fn picture(campaigns: usize, trunks: usize) -> Picture {
         name: format!("PL-B2-HCM-{number:03}"),
         state: CampaignState::Running,
         mode: DialMode::Progressive,
+        shadow: None,
+        shadow_line_seconds: (0, 0),
         agents_serving: 30,
         previews: 0,
         in_air: 50,

@@ -180,6 +180,8 @@ fn a_picture() -> Picture {
             name: "PL-B2-HCM".into(),
             state: CampaignState::Running,
             mode: DialMode::LinesPerAgent { milli: 1_200 },
+            shadow: None,
+            shadow_line_seconds: (0, 0),
             agents_serving: 14,
             previews: 0,
             in_air: 9,
@@ -577,6 +579,7 @@ fn a_supervisor_asks_why_and_hears_the_last_decisions_newest_first() {
             wanted: launched,
             bound: Bound::Agents,
             why: None,
+            shadow: None,
         };
         decider.keep(tandem::time::UnixMs(1_000), decision);
     }

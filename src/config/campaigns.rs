@@ -89,6 +89,7 @@ fn campaign(
         name,
         state,
         mode: modes::mode(read, sink),
+        shadow: modes::shadow(read, sink),
         weight: read.whole(sink, "weight", 1..=100, "shares", 10) as u16,
         lines_max: read.whole(sink, "lines_max", 1..=20_000, "lines", 500) as u32,
         cps_max: read.whole(sink, "cps_max", 1..=1_000, "calls per second", 10) as u32,

@@ -417,6 +417,31 @@ pub const KEYS: &[Key] = &[
         }),
     ),
     live(
+        "campaigns.shadow_mode",
+        "at the next decision that it is asked about; calls do not notice",
+        Campaign(|_, c| {
+            c.settings
+                .shadow
+                .map_or_else(absent, |mode| text(mode.word()))
+        }),
+    ),
+    live(
+        "campaigns.shadow_lines_per_agent",
+        "as shadow_mode",
+        Campaign(|_, c| match c.settings.shadow {
+            Some(DialMode::LinesPerAgent { milli }) => ratio(milli),
+            _ => absent(),
+        }),
+    ),
+    live(
+        "campaigns.shadow_lines_per_free_agent",
+        "as shadow_mode",
+        Campaign(|_, c| match c.settings.shadow {
+            Some(DialMode::LinesPerFreeAgent { milli }) => ratio(milli),
+            _ => absent(),
+        }),
+    ),
+    live(
         "campaigns.weight",
         NEXT_DECISION,
         Campaign(|_, c| plain(c.settings.weight)),

@@ -19,44 +19,80 @@ pub fn ratio_milli(ratio: f64) -> Option<u32> {
     (RATIO.contains(&ratio) && exact).then_some(milli as u32)
 }
 
+/// The three keys that say a mode.
+struct ModeKeys {
+    mode: &'static str,
+    per_agent: &'static str,
+    per_free: &'static str,
+    words: &'static [&'static str],
+}
+
+const LIVE: ModeKeys = ModeKeys {
+    mode: "mode",
+    per_agent: "lines_per_agent",
+    per_free: "lines_per_free_agent",
+    words: &WORDS,
+};
+
+/// What agents would have asked for themselves nobody can tell: only modes that start lines cast a shadow.
+const SHADOW: ModeKeys = ModeKeys {
+    mode: "shadow_mode",
+    per_agent: "shadow_lines_per_agent",
+    per_free: "shadow_lines_per_free_agent",
+    words: &["progressive", "ratio", "predictive"],
+};
+
 /// `mode`, with `lines_per_agent` or `lines_per_free_agent` where it is a ratio; never both: they differ by the share of
 /// agents who are free. Without `mode`, a ratio that is given means "ratio", and none "progressive".
 pub(super) fn mode(section: &mut Section<'_>, sink: &mut Sink<'_>) -> DialMode {
-    let per_agent = ratio(section, sink, "lines_per_agent");
-    let per_free = ratio(section, sink, "lines_per_free_agent");
-    if section.has("lines_per_agent") && section.has("lines_per_free_agent") {
+    said(section, sink, &LIVE).unwrap_or(DialMode::Progressive)
+}
+
+/// `shadow_mode`, in the same way; `None` where none of its keys is there.
+pub(super) fn shadow(section: &mut Section<'_>, sink: &mut Sink<'_>) -> Option<DialMode> {
+    said(section, sink, &SHADOW)
+}
+
+fn said(section: &mut Section<'_>, sink: &mut Sink<'_>, keys: &ModeKeys) -> Option<DialMode> {
+    let per_agent = ratio(section, sink, keys.per_agent);
+    let per_free = ratio(section, sink, keys.per_free);
+    if section.has(keys.per_agent) && section.has(keys.per_free) {
         let expected = "one of the two, or neither (one line per free agent)";
-        let what = "stands beside lines_per_agent".to_owned();
-        section.fault(sink, "lines_per_free_agent", what, expected);
+        let what = format!("stands beside {}", keys.per_agent);
+        section.fault(sink, keys.per_free, what, expected);
     }
-    let given = ["lines_per_agent", "lines_per_free_agent"]
+    let given = [keys.per_agent, keys.per_free]
         .into_iter()
         .find(|key| section.has(key));
-    let word = WORDS[section.word(sink, "mode", &WORDS, if given.is_some() { 3 } else { 2 })];
+    let meant = if given.is_some() {
+        "ratio"
+    } else {
+        "progressive"
+    };
+    let place = keys.words.iter().position(|word| *word == meant);
+    let word = keys.words[section.word(sink, keys.mode, keys.words, place.unwrap_or(0))];
     match given {
         Some(key) if word != "ratio" => {
-            let what = format!("stands beside mode = \"{word}\"");
-            section.fault(sink, key, what, "mode = \"ratio\", or no ratio");
+            let what = format!("stands beside {} = \"{word}\"", keys.mode);
+            let expected = format!("{} = \"ratio\", or no ratio", keys.mode);
+            section.fault(sink, key, what, &expected);
         }
         None if word == "ratio" => {
-            let expected = "lines_per_agent or lines_per_free_agent beside it";
-            section.fault(
-                sink,
-                "mode",
-                "is \"ratio\" without a ratio".to_owned(),
-                expected,
-            );
+            let expected = format!("{} or {} beside it", keys.per_agent, keys.per_free);
+            let what = "is \"ratio\" without a ratio".to_owned();
+            section.fault(sink, keys.mode, what, &expected);
         }
+        None if !section.has(keys.mode) => return None,
         _ => {}
     }
-    match (word, per_agent, per_free) {
+    Some(match (word, per_agent, per_free) {
         ("manual", ..) => DialMode::Manual,
         ("preview", ..) => DialMode::Preview,
         ("predictive", ..) => DialMode::Predictive,
         (_, Some(milli), _) => DialMode::LinesPerAgent { milli },
         (_, None, Some(milli)) => DialMode::LinesPerFreeAgent { milli },
         (_, None, None) => DialMode::Progressive,
-    }
+    })
 }
 
 fn ratio(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> Option<u32> {
@@ -76,11 +112,11 @@ fn ratio(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> O
 
 /// From which age of ringing a predicted call may be cancelled; absent: never.
 pub(super) fn cancel_ringing(section: &mut Section<'_>, sink: &mut Sink<'_>) -> Option<Duration> {
+    // No rule of law lets a phone ring for less than 15 s or four times (16 CFR 310.4(b)(4)(ii)).
+    let seconds = section.whole(sink, "cancel_ringing_after_s", 15..=120, "seconds", 15);
     if !section.has("cancel_ringing_after_s") {
         return None;
     }
-    // No rule of law lets a phone ring for less than 15 s or four times (16 CFR 310.4(b)(4)(ii)).
-    let seconds = section.whole(sink, "cancel_ringing_after_s", 15..=120, "seconds", 15);
     Some(Duration::from_secs(seconds))
 }
 

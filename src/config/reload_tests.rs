@@ -123,9 +123,22 @@ const OTHER: &[(&str, &str)] = &[
     ("campaigns.state", "state = \"running\""),
     ("campaigns.mode", "mode = \"progressive\""),
     ("campaigns.lines_per_agent", "lines_per_agent = 1.3"),
+    ("campaigns.shadow_mode", "shadow_mode = \"predictive\""),
+    (
+        "campaigns.shadow_lines_per_agent",
+        "shadow_lines_per_agent = 1.3",
+    ),
+    (
+        "campaigns.shadow_lines_per_free_agent",
+        "shadow_lines_per_free_agent = 2.5",
+    ),
     (
         "campaigns.lines_per_free_agent",
         "lines_per_free_agent = 2.5",
+    ),
+    (
+        "campaigns.cancel_ringing_after_s",
+        "cancel_ringing_after_s = 20",
     ),
     ("skip_reasons", "skip_reasons = [\"not_now\", \"other\"]"),
     ("campaigns.wrap_overrun", "wrap_overrun = \"hold\""),
@@ -240,6 +253,10 @@ fn another_value_of_any_key_is_seen_by_its_name_at_its_place() {
         let may_follow = match name.as_str() {
             "campaigns.lines_per_free_agent" | "campaigns.mode" => {
                 vec!["campaigns.lines_per_agent"]
+            }
+            // A ratio alone is a mode.
+            "campaigns.shadow_lines_per_agent" | "campaigns.shadow_lines_per_free_agent" => {
+                vec!["campaigns.shadow_mode"]
             }
             _ => vec![],
         };
@@ -471,7 +488,11 @@ impl Shadow {
                 }
                 Edit::CampaignState(id, state) => self.campaigns[usize::from(id.0)].state = state,
                 Edit::CampaignMode(id, mode) => self.campaigns[usize::from(id.0)].mode = mode,
-                Edit::Floor(_) | Edit::Zone(..) | Edit::Agent(_) | Edit::Ledger(..) => {}
+                Edit::Floor(_)
+                | Edit::Zone(..)
+                | Edit::Agent(_)
+                | Edit::Ledger(..)
+                | Edit::Learned(_) => {}
             }
         }
     }

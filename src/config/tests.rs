@@ -530,6 +530,35 @@ fn a_mode_is_a_word_and_a_ratio_alone_means_ratio() {
 }
 
 #[test]
+fn a_shadow_is_a_mode_that_starts_lines_or_there_is_none() {
+    for (lines, want) in [
+        ("", None),
+        ("shadow_mode = \"predictive\"", Some(DialMode::Predictive)),
+        ("shadow_mode = \"progressive\"", Some(DialMode::Progressive)),
+        (
+            "shadow_lines_per_free_agent = 2",
+            Some(DialMode::LinesPerFreeAgent { milli: 2_000 }),
+        ),
+    ] {
+        let config = load(&format!("{SMALL}{lines}\n")).unwrap();
+        let settings = &config.campaigns[0].settings;
+        assert_eq!(settings.shadow, want, "{lines}");
+        assert_eq!(settings.mode, DialMode::Progressive, "{lines}");
+    }
+    for (lines, want) in [
+        ("shadow_mode = \"preview\"", "shadow_mode"),
+        ("shadow_mode = \"ratio\"", "without a ratio"),
+        (
+            "shadow_mode = \"predictive\"\nshadow_lines_per_agent = 2",
+            "stands beside shadow_mode",
+        ),
+    ] {
+        let faults = load(&format!("{SMALL}{lines}\n")).unwrap_err();
+        assert!(faults.to_string().contains(want), "{faults}");
+    }
+}
+
+#[test]
 fn zones_know_their_changes_of_offset() {
     let config = load(SMALL).unwrap();
     let names = ["Asia/Ho_Chi_Minh", "Europe/Berlin", "Africa/Casablanca"].map(str::to_owned);

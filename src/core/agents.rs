@@ -343,6 +343,29 @@ impl Agents {
         best.map(|(_, _, id)| id)
     }
 
+    /// The longest idle ready agent of those classes that `able` accepts and for which `cost` is least.
+    pub(crate) fn longest_idle_of_least(
+        &self,
+        able: impl Fn(ClassId, &Class) -> bool,
+        cost: impl Fn(&Class) -> usize,
+    ) -> Option<AgentId> {
+        let waiting = || {
+            let classes = self.classes.iter().enumerate();
+            classes.filter_map(|(number, class)| {
+                let candidate = class.longest_idle()?;
+                able(ClassId(number), class).then_some((candidate, class))
+            })
+        };
+        // Mostly one class alone has somebody: then nothing is weighed.
+        if waiting().nth(1).is_none() {
+            return waiting().next().map(|((_, _, id), _)| id);
+        }
+        waiting()
+            .map(|(candidate, class)| (cost(class), candidate))
+            .min()
+            .map(|(_, (_, _, id))| id)
+    }
+
     /// Whether an agent could take a call this instant.
     pub(crate) fn is_free(&self, id: AgentId) -> bool {
         self.get(id)

@@ -465,6 +465,9 @@ pub struct PacingDecision {
     pub bound: Bound,
     /// What it reckoned with; `None` before the campaign has enough calls behind it.
     pub why: Option<Forecast>,
+    /// The campaign's shadow mode, and the lines that it would have started now; `None`: it has none, or was not asked in this
+    /// tick.
+    pub shadow: Option<(DialMode, u32)>,
 }
 
 /// What a decision reckoned with. Whole numbers, so that a replay says the same everywhere.

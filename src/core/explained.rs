@@ -12,8 +12,23 @@ impl fmt::Display for PacingDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} started: ", Count(self.launched, "line"))?;
         if self.launched == 0 {
-            return self.nothing_started(f);
+            self.nothing_started(f)?;
+        } else {
+            self.some_started(f)?;
         }
+        match self.shadow {
+            None => Ok(()),
+            Some((
+                mode @ (DialMode::LinesPerAgent { .. } | DialMode::LinesPerFreeAgent { .. }),
+                lines,
+            )) => write!(f, "; {mode} would have started {lines}"),
+            Some((mode, lines)) => write!(f, "; {} would have started {lines}", mode.word()),
+        }
+    }
+}
+
+impl PacingDecision {
+    fn some_started(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why {
             Some(why) if why.within_ms > 0 => write!(f, "{why}")?,
             why => {
@@ -35,9 +50,7 @@ impl fmt::Display for PacingDecision {
             bound => write!(f, "; no more: {}", bound.words()),
         }
     }
-}
 
-impl PacingDecision {
     fn nothing_started(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.bound != Bound::Agents {
             return f.write_str(self.bound.words());
@@ -179,6 +192,7 @@ mod tests {
             wanted: launched,
             bound,
             why: None,
+            shadow: None,
         }
     }
 
@@ -218,7 +232,22 @@ mod tests {
             in_air: 0,
             ..decision(Progressive, 0, Bound::Agents)
         };
+        let shadowed = |decision: PacingDecision, shadow| PacingDecision {
+            shadow: Some(shadow),
+            ..decision
+        };
         for (decision, want) in [
+            (
+                shadowed(decision(Progressive, 1, Bound::Agents), (Predictive, 12)),
+                "1 line started: 3 agents free, 3 lines in the air before; predictive would have started 12",
+            ),
+            (
+                shadowed(
+                    decision(Progressive, 0, Bound::Window),
+                    (LinesPerFreeAgent { milli: 1_200 }, 0),
+                ),
+                "0 lines started: its calling hours are over; 1.2 lines per free agent would have started 0",
+            ),
             (
                 with(decision(Predictive, 67, Bound::Agents), FORECAST),
                 "67 lines started: 41 agents free in 11 s, 21 answers coming, 29.8 % answer",

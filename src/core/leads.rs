@@ -49,6 +49,13 @@ struct Hot {
     out: bool,
 }
 
+impl Stream {
+    /// Leads in its queue, due or not.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.hot
+    }
+}
+
 /// All leads in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Leads {

@@ -43,6 +43,10 @@ pub struct CampaignPicture {
     pub state: CampaignState,
     /// How it chooses the number of lines.
     pub mode: DialMode,
+    /// The mode that is asked beside it.
+    pub shadow: Option<DialMode>,
+    /// Lines in the air while a shadow mode was asked, in line-seconds since the start: of the live mode, and of the shadow.
+    pub shadow_line_seconds: (u64, u64),
     /// Agents logged in who serve it and are not on break or dialling by hand.
     pub agents_serving: u32,
     /// Leads on agents' screens, to be dialled or not as they say.

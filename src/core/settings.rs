@@ -6,6 +6,7 @@ pub use abandon::{AbandonDenominator, AbandonSettings, AbandonStrength, AbandonW
 
 use crate::core::input::AgentSeat;
 use crate::core::ledger::LedgerHistory;
+use crate::core::pacing::predict::Learned;
 use crate::core::results::SystemResult;
 use crate::ids::{CampaignId, SkillId, TrunkId, ZoneId};
 use crate::time::UnixMs;
@@ -262,6 +263,9 @@ pub struct CampaignSettings {
     pub state: CampaignState,
     /// How it chooses the number of lines.
     pub mode: DialMode,
+    /// A mode that is asked what it would do beside the live one, and changes nothing. Only modes that start lines. Default none.
+    #[serde(default)]
+    pub shadow: Option<DialMode>,
     /// Share of contested agents relative to other campaigns, 1..=100.
     pub weight: u16,
     /// Most lines at once (ringing and talking).
@@ -331,6 +335,8 @@ pub enum Edit {
     Agent(AgentSeat),
     /// What earlier runs left in a campaign's abandon ledger. Comes once, before the campaign dials.
     Ledger(CampaignId, LedgerHistory),
+    /// What pacing learned in earlier runs. Comes once, before anybody dials.
+    Learned(Box<Learned>),
 }
 
 impl Settings {

@@ -163,6 +163,7 @@ mod tests {
             wanted: launched,
             bound: Bound::Nothing,
             why: None,
+            shadow: None,
         }
     }
 

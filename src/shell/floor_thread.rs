@@ -6,13 +6,15 @@
 use crate::core::effect::Effect;
 use crate::core::floor::Floor;
 use crate::core::input::Input;
+use crate::core::pacing::predict::Learned;
 use crate::core::picture::Picture;
 use crate::shell::api::Readiness;
 use crate::shell::lanes::{Clock, FloorInbox, NAP};
+use crate::shell::learned::{KEEP_EVERY, LearnedLane};
 use crate::shell::metrics::calls::CallTimes;
 use crate::shell::metrics::{Metrics, input_kind};
 use crate::shell::replay::InputLog;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, UnixMs};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub struct FloorShell<R> {
     pub route: R,
     /// Records inputs for `tandem replay`.
     pub log: Option<InputLog>,
+    /// Where what pacing has learned is kept.
+    pub learned: Option<LearnedLane>,
     /// Times of turns, calls and agents.
     pub metrics: Arc<Metrics>,
     /// Where the picture is published.
@@ -69,9 +73,11 @@ impl<R: Route + Send + 'static> FloorShell<R> {
         self.inbox.attach();
         let mut effects = Vec::with_capacity(256);
         let (mut picture_at, mut check_at) = (Mono(0), Mono(0));
+        let mut keep_at = self.clock.mono() + KEEP_EVERY;
         let mut times = CallTimes::new(Arc::clone(&self.metrics), self.clock.mono());
         loop {
             let Some(input) = self.next_input() else {
+                self.keep_learned(LearnedLane::keep_last);
                 return self.route.close();
             };
             let now = self.clock.now();
@@ -105,6 +111,18 @@ impl<R: Route + Send + 'static> FloorShell<R> {
                 times.published(done, &picture);
                 self.picture.store(Arc::new(picture));
             }
+            if done >= keep_at {
+                keep_at = done + KEEP_EVERY;
+                self.keep_learned(LearnedLane::keep);
+            }
+        }
+    }
+
+    fn keep_learned(&self, keep: impl Fn(&LearnedLane, UnixMs, Learned)) {
+        if let Some(lane) = &self.learned
+            && let Some(learned) = self.floor.learned()
+        {
+            keep(lane, self.clock.now().unix, learned);
         }
     }
 

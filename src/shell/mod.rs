@@ -7,6 +7,7 @@ pub mod desks;
 pub mod doctor;
 pub mod floor_thread;
 pub mod lanes;
+pub mod learned;
 pub mod log;
 pub mod media;
 pub mod metrics;

@@ -18,6 +18,7 @@ use crate::shell::desks::{
 };
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
+use crate::shell::learned::{self, Found, Keeper};
 use crate::shell::media::{self, MediaError, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::reload::{
@@ -130,10 +131,12 @@ pub fn serve(
     engine.run(&stop_signals, &runtime, &service)
 }
 
-/// The first fact that the floor learns: what earlier runs left in the abandon ledgers. Nobody may be dialled before.
-fn remember_ledgers(lane: &FloorLane, recovery: &Recovery) -> Result<(), ServeError> {
+/// The first fact that the floor learns: what earlier runs left in the abandon ledgers, and what pacing knew. Nobody may be dialled
+/// before.
+fn remember(lane: &FloorLane, recovery: &Recovery, found: &mut Found) -> Result<(), ServeError> {
     let ledgers = recovery.ledgers.iter().cloned();
-    let edits: Vec<Edit> = ledgers.map(|(id, kept)| Edit::Ledger(id, kept)).collect();
+    let mut edits: Vec<Edit> = ledgers.map(|(id, kept)| Edit::Ledger(id, kept)).collect();
+    edits.extend(found.learned.take().map(|it| Edit::Learned(Box::new(it))));
     if edits.is_empty() {
         return Ok(());
     }
@@ -149,6 +152,7 @@ struct Engine {
     readiness: Arc<Readiness>,
     floor: std::thread::JoinHandle<()>,
     stop_floor: crossbeam::channel::Sender<()>,
+    keeper: std::thread::JoinHandle<()>,
     writer: Writer,
     sip: SipHandle,
     media: Arc<MediaPlane>,
@@ -176,11 +180,15 @@ impl Engine {
         let names = StoreNames::of(config, zones.clone());
         let (store, recovery) = SqliteStore::open(&path, &names, clock.now().unix)?;
         let settings = config.settings(&zones, recovery.first_attempt)?;
+        let kept = learned::path(&config.data_dir);
+        let mut found = learned::find(&kept, &names, clock.now().unix);
         let names = SharedNames::new(names);
         let store = store.follow(names.clone());
 
         let (lane, inbox) = floor_lanes(URGENT_LANE, BULK_LANE);
-        remember_ledgers(&lane, &recovery)?;
+        remember(&lane, &recovery, &mut found)?;
+        let (learned, keeper) = Keeper::start(kept, names.clone(), found)
+            .map_err(io("the thread that keeps what pacing learns"))?;
         let calls: CallBook = Arc::default();
         let leads: LeadBook = Arc::default();
         let ordered: OrderedAt = Arc::default();
@@ -327,6 +335,7 @@ impl Engine {
                 books: Books::default(),
             },
             log,
+            learned: Some(learned),
             metrics: Arc::clone(&metrics),
             picture: Arc::clone(&picture),
             readiness: Arc::clone(&readiness),
@@ -340,6 +349,7 @@ impl Engine {
             readiness,
             floor,
             stop_floor,
+            keeper,
             writer,
             sip,
             media,
@@ -406,6 +416,7 @@ impl Engine {
         drop(self.stop_floor);
         self.lane.wake();
         let floor_ended_well = self.floor.join().is_ok();
+        let _ = self.keeper.join();
         self.sip.stop(Duration::from_secs(2));
         let lost = self.writer.stop();
         self.media.shutdown();

@@ -206,7 +206,8 @@ impl Judge {
                 | Edit::Zone(..)
                 | Edit::CampaignMode(..)
                 | Edit::Agent(_)
-                | Edit::Ledger(..) => {}
+                | Edit::Ledger(..)
+                | Edit::Learned(_) => {}
             }
         }
     }

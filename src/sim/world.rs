@@ -158,6 +158,7 @@ pub fn settings(campaigns: u16) -> Settings {
             WrapOverrun::Hold
         },
         cancel_ringing: None,
+        shadow: None,
         preview: PreviewSettings {
             timeout: Duration::from_secs(20),
             on_timeout: [

@@ -31,6 +31,7 @@ fn campaign(name: &str) -> CampaignSettings {
         wrap_overrun: WrapOverrun::Ready,
         preview: PreviewSettings::default(),
         cancel_ringing: None,
+        shadow: None,
         trunks: vec![],
         needs: vec![],
         gate: GateSettings {

@@ -2,6 +2,7 @@
 
 mod cases;
 mod guarantee;
+mod pacing;
 
 use tandem::sim::judge::Hands;
 use tandem::sim::world::{Outcome, Plan, run};

@@ -56,6 +56,7 @@ impl Floor {
             return;
         }
         self.move_windows(now, effects);
+        self.recall_streams();
         self.dial_personal(now, effects);
         let mut launcher = self.launcher();
 
@@ -65,11 +66,14 @@ impl Floor {
             .iter()
             .map(|stream| stream.talking)
             .collect();
+        let shadows = self.shadows(&talking, now);
+        let modes = self.modes();
         let mut shares = std::mem::take(&mut self.shares);
         let mut plan = Plan::new(
             self.agents.classes(),
             self.leads.streams(),
             &self.settings.campaigns,
+            &modes,
             &talking,
             |stream| self.predictor.answer_rate(stream),
             &mut shares,
@@ -194,7 +198,9 @@ impl Floor {
                 Some(_) if tally.launched == 0 => Bound::Window,
                 _ => tally.bound,
             };
-            if tally.launched > 0 || bound != self.loads[number].bound {
+            let shadow = shadows.as_ref().and_then(|all| all.of(campaign));
+            let has_news = self.tells_shadow(campaign, shadow);
+            if tally.launched > 0 || bound != self.loads[number].bound || has_news {
                 self.loads[number].bound = bound;
                 let streams = (0..talking.len())
                     .filter(|stream| self.leads.streams()[*stream].campaign == campaign);
@@ -205,6 +211,7 @@ impl Floor {
                 }
                 let mut decision = self.decision(campaign, bound, free);
                 decision.launched = tally.launched;
+                decision.shadow = shadow;
                 decision.in_air = in_air_before[number];
                 decision.wanted = tally.launched.saturating_add(room);
                 if let Some(predicted) = &predicted
@@ -217,6 +224,9 @@ impl Floor {
             }
         }
         self.shares = shares;
+        if let Some(shadows) = &shadows {
+            self.sum_shadows(shadows);
+        }
     }
 
     /// A decision that starts nothing, with the figures of the moment.
@@ -238,6 +248,7 @@ impl Floor {
             wanted: 0,
             bound,
             why: load.figures_of_the_moment(free_agents),
+            shadow: None,
         }
     }
 

@@ -35,6 +35,7 @@ impl Floor {
                     }
                 }
                 Edit::Ledger(id, history) => self.ledger.admit(id, &history, now.unix),
+                Edit::Learned(learned) => self.recall(*learned),
                 Edit::Agent(mut seat) => {
                     seat.campaigns
                         .retain(|(campaign, _)| usize::from(campaign.0) < self.loads.len());

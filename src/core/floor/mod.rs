@@ -11,6 +11,8 @@ mod legs;
 mod people;
 mod predicting;
 mod previewing;
+mod remembering;
+mod shadowing;
 mod snapshot;
 
 use crate::core::Map;
@@ -21,7 +23,7 @@ use crate::core::input::Input;
 use crate::core::leads::Leads;
 use crate::core::ledger::{Ledger, NamedEvent};
 use crate::core::pacing::Shares;
-use crate::core::pacing::predict::Predictor;
+use crate::core::pacing::predict::Twins;
 use crate::core::picture::Picture;
 use crate::core::previews::Previews;
 use crate::core::results::SystemResult;
@@ -57,6 +59,9 @@ struct Load {
     dry_until: Option<UnixMs>,
     /// The calling hours are over in every zone until then at least: its leads stay where they are.
     shut_until: Option<UnixMs>,
+    /// Whether it has dialled by prediction, now or in a run that is remembered.
+    has_predicted: bool,
+    shadow: shadowing::ShadowSums,
     bound: Bound,
 }
 
@@ -78,6 +83,8 @@ impl Load {
             refills: 0,
             dry_until: None,
             shut_until: None,
+            has_predicted: false,
+            shadow: shadowing::ShadowSums::default(),
             bound: Bound::Nothing,
         }
     }
@@ -126,8 +133,11 @@ pub struct Floor {
     timers: Timers,
     shares: Shares,
     /// What pacing has learned, and when it predicts next.
-    predictor: Predictor,
+    predictor: Twins,
     predict_at: Mono,
+    /// When shadow modes were asked last.
+    shadowed_at: Option<Mono>,
+    remembered: remembering::Remembered,
     ledger: Ledger,
     /// When the ledgers' windows move at the latest.
     windows_at: Mono,
@@ -169,8 +179,10 @@ impl Floor {
             loads: settings.campaigns.iter().map(Load::new).collect(),
             timers: Timers::default(),
             shares: Shares::default(),
-            predictor: Predictor::default(),
+            predictor: Twins::default(),
             predict_at: Mono(0),
+            shadowed_at: None,
+            remembered: remembering::Remembered::default(),
             ledger: ledger::open(&settings),
             windows_at: Mono(0),
             put_off: BTreeSet::new(),

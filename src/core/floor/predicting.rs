@@ -6,8 +6,9 @@ use crate::core::agents::Place;
 use crate::core::calls::{CancelWhy, Phase};
 use crate::core::effect::{AfterCall, Effect, Forecast};
 use crate::core::leads::StreamId;
+use crate::core::ledger::Standing;
 use crate::core::pacing::predict::{
-    AgentNow, CampaignNow, Decision, Doing, Learned, Line, Predictor, Scene, StreamNow,
+    AgentNow, CampaignNow, Decision, Doing, Line, Scene, StreamNow, Twins,
 };
 use crate::core::results::SystemResult;
 use crate::core::settings::DialMode;
@@ -60,7 +61,7 @@ impl Predicted {
 }
 
 /// An attempt is over without having been answered by a person.
-pub(super) fn learn_end(predictor: &mut Predictor, line: Line, result: SystemResult, at: Mono) {
+pub(super) fn learn_end(predictor: &mut Twins, line: Line, result: SystemResult, at: Mono) {
     use SystemResult as R;
     match result {
         R::NoAnswer | R::Busy | R::Rejected | R::Invalid => predictor.ended(line, at),
@@ -73,11 +74,6 @@ pub(super) fn learn_end(predictor: &mut Predictor, line: Line, result: SystemRes
 }
 
 impl Floor {
-    /// What pacing has learned, to be kept for the next start.
-    pub fn learned(&self) -> Learned {
-        self.predictor.learned()
-    }
-
     /// An agent leaves wrap-up for `place`.
     pub(super) fn learn_wrap(&mut self, id: AgentId, place: Place, now: Now) {
         let Some(agent) = self.agents.get(id) else {
@@ -92,20 +88,33 @@ impl Floor {
         }
     }
 
+    /// Whether a campaign dials by the model.
+    pub(super) fn is_predictive(&self) -> bool {
+        let mut campaigns = self.settings.campaigns.iter();
+        campaigns.any(|campaign| campaign.mode == DialMode::Predictive)
+    }
+
     /// Asks the model, if it is time and a campaign dials by it.
     pub(super) fn predict(&mut self, now: Now) -> Option<Predicted> {
         if now.mono < self.predict_at {
             return None;
         }
-        let campaigns = &self.settings.campaigns;
-        if !campaigns.iter().any(|c| c.mode == DialMode::Predictive) {
+        if !self.is_predictive() {
             return None;
         }
         self.predict_at = now.mono + self.settings.floor.predict_every;
-        let streams = self.streams_now(now);
+        for (load, campaign) in self.loads.iter_mut().zip(&self.settings.campaigns) {
+            load.has_predicted |= campaign.mode == DialMode::Predictive;
+        }
+        let modes = self.modes();
+        let streams = self.streams_now(&modes, now);
         let agents = self.agents_now();
         let campaigns: Vec<CampaignNow> = (0..self.loads.len())
-            .map(|number| self.campaign_now(CampaignId(number as u16), now))
+            .map(|number| {
+                let campaign = CampaignId(number as u16);
+                let standing = self.ledger.standing(campaign, now.unix);
+                self.campaign_now(campaign, standing)
+            })
             .collect();
         let decision = self.predictor.decide(&Scene {
             now: now.mono,
@@ -120,12 +129,19 @@ impl Floor {
         })
     }
 
-    fn streams_now(&mut self, now: Now) -> Vec<StreamNow> {
+    /// The modes in force.
+    pub(super) fn modes(&self) -> Vec<DialMode> {
+        let campaigns = self.settings.campaigns.iter();
+        campaigns.map(|campaign| campaign.mode).collect()
+    }
+
+    /// The streams as the model is to see them, if these modes were in force.
+    pub(super) fn streams_now(&mut self, modes: &[DialMode], now: Now) -> Vec<StreamNow> {
         let mut streams: Vec<StreamNow> = Vec::with_capacity(self.leads.streams().len());
         for number in 0..self.leads.streams().len() {
             let campaign = self.leads.streams()[number].campaign;
-            let settings = &self.settings.campaigns[usize::from(campaign.0)];
-            let is_predictive = settings.mode == DialMode::Predictive && self.may_work(campaign);
+            let mode = modes[usize::from(campaign.0)];
+            let is_predictive = mode == DialMode::Predictive && self.may_work(campaign);
             let head = if is_predictive {
                 self.leads.head(StreamId(number), now.unix)
             } else {
@@ -169,7 +185,7 @@ impl Floor {
     }
 
     /// Agents at work who will stay: whoever is about to leave carries no further line.
-    fn agents_now(&self) -> Vec<AgentNow> {
+    pub(super) fn agents_now(&self) -> Vec<AgentNow> {
         let staying = self
             .agents
             .iter()
@@ -193,8 +209,11 @@ impl Floor {
             .collect()
     }
 
-    fn campaign_now(&mut self, campaign: CampaignId, now: Now) -> CampaignNow {
-        let standing = self.ledger.standing(campaign, now.unix);
+    pub(super) fn campaign_now(
+        &self,
+        campaign: CampaignId,
+        standing: Option<Standing>,
+    ) -> CampaignNow {
         let settings = self.campaign(campaign);
         let load = &self.loads[usize::from(campaign.0)];
         let abandon = &settings.abandon;

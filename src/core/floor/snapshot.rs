@@ -31,6 +31,8 @@ pub(super) fn picture(floor: &Floor, now: Now) -> Picture {
                     name: settings.name.clone(),
                     state: settings.state,
                     mode: settings.mode,
+                    shadow: settings.shadow,
+                    shadow_line_seconds: load.shadow.line_seconds(),
                     agents_serving: serving.map(|class| class.at_work()).sum(),
                     previews: previews[number],
                     in_air: load.in_air,

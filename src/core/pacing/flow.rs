@@ -62,14 +62,15 @@ impl Flow {
         }
     }
 
-    /// Draws as much of `amount` as can be had; lines beyond the agents there are draw what is left.
-    pub(super) fn place(&mut self, stream: usize, mut amount: u64) {
+    /// Draws as much of `amount` as can be had; lines beyond the agents there are draw what is left. Returns what was not to be had.
+    pub(super) fn place(&mut self, stream: usize, mut amount: u64) -> u64 {
         while amount > 0 {
             match self.augment(stream, amount) {
                 Some((_, drawn)) => amount -= drawn,
-                None => return,
+                None => break,
             }
         }
+        amount
     }
 
     /// Draws exactly `amount`, or nothing. Returns the pool that gave the last part.

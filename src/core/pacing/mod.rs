@@ -15,7 +15,7 @@ use crate::ids::CampaignId;
 use flow::{AGENT, Flow};
 
 /// Fair shares of contested agents, kept from tick to tick: per class and campaign the work given, over the weight.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Shares {
     given: Map<(usize, CampaignId), u64>,
 }
@@ -32,15 +32,18 @@ pub(crate) struct Plan {
     free: Vec<u32>,
     weights: Vec<Vec<u64>>,
     campaigns: Vec<CampaignId>,
+    /// What lines in the air would spend beyond the agents there are.
+    over: Vec<u64>,
 }
 
 impl Plan {
     /// Lays the lines that are out already on the agents who can take them. `talking[stream]`: conversations that came of the
-    /// stream.
+    /// stream; `modes[campaign]`: the mode to plan by, in force or not.
     pub(crate) fn new(
         classes: &[Class],
         streams: &[Stream],
         campaigns: &[CampaignSettings],
+        modes: &[DialMode],
         talking: &[u32],
         answer_rate: impl Fn(usize) -> f64,
         shares: &mut Shares,
@@ -56,7 +59,8 @@ impl Plan {
         let mut free = Vec::with_capacity(streams.len());
         let mut weights = Vec::with_capacity(streams.len());
         for stream in streams {
-            let Some(campaign) = campaigns.get(usize::from(stream.campaign.0)) else {
+            let number = usize::from(stream.campaign.0);
+            let (Some(campaign), Some(mode)) = (campaigns.get(number), modes.get(number)) else {
                 unit.push(u64::MAX);
                 free.push(0);
                 weights.push(Vec::new());
@@ -70,7 +74,7 @@ impl Plan {
                 })
                 .collect();
             free.push(able.iter().map(|class| classes[*class].free()).sum());
-            let per_agent = matches!(campaign.mode, DialMode::LinesPerAgent { .. });
+            let per_agent = matches!(mode, DialMode::LinesPerAgent { .. });
             let pools = if per_agent {
                 able.iter()
                     .flat_map(|class| [2 * class + 1, 2 * class])
@@ -79,7 +83,7 @@ impl Plan {
                 able.iter().map(|class| 2 * class).collect()
             };
             flow.add_stream(pools);
-            unit.push(match campaign.mode {
+            unit.push(match *mode {
                 DialMode::Manual | DialMode::Preview | DialMode::Progressive => AGENT,
                 // What is expected of it; how many it starts is not for this plan to say.
                 DialMode::Predictive => ((AGENT as f64 * answer_rate(unit.len())) as u64).max(1),
@@ -103,22 +107,21 @@ impl Plan {
             open: streams
                 .iter()
                 .map(|stream| {
-                    campaigns
+                    modes
                         .get(usize::from(stream.campaign.0))
-                        .is_some_and(|campaign| {
-                            !matches!(campaign.mode, DialMode::Manual | DialMode::Predictive)
+                        .is_some_and(|mode| {
+                            !matches!(mode, DialMode::Manual | DialMode::Predictive)
                         })
                 })
                 .collect(),
             free,
             weights,
             campaigns: streams.iter().map(|stream| stream.campaign).collect(),
+            over: vec![0; streams.len()],
         };
         // Conversations first: a talking agent's presence is spent by the campaign that he talks for.
         for (number, stream) in streams.iter().enumerate() {
-            let mode = campaigns
-                .get(usize::from(stream.campaign.0))
-                .map(|campaign| campaign.mode);
+            let mode = modes.get(usize::from(stream.campaign.0));
             if let Some(DialMode::LinesPerAgent { .. }) = mode {
                 plan.flow
                     .place(number, u64::from(talking[number]) * plan.unit[number]);
@@ -132,7 +135,7 @@ impl Plan {
         }
         for (number, stream) in streams.iter().enumerate() {
             if stream.in_air > 0 {
-                plan.flow.place(
+                plan.over[number] = plan.flow.place(
                     number,
                     (u64::from(stream.in_air)).saturating_mul(plan.unit[number]),
                 );
@@ -205,6 +208,12 @@ impl Plan {
         self.open[stream] = false;
     }
 
+    /// Lines of a stream in the air that found no agents in this plan.
+    pub(crate) fn over(&self, stream: usize) -> u32 {
+        let over = self.over[stream] / self.unit[stream].max(1);
+        u32::try_from(over).unwrap_or(u32::MAX)
+    }
+
     /// How many further lines the agents left over could carry for a stream.
     pub(crate) fn room(&self, stream: usize) -> u32 {
         let unit = self.unit[stream].max(1);
@@ -274,6 +283,7 @@ mod tests {
             wrap_overrun: WrapOverrun::Ready,
             preview: PreviewSettings::default(),
             cancel_ringing: None,
+            shadow: None,
             trunks: Vec::new(),
             needs,
             gate: GateSettings {
@@ -350,6 +360,7 @@ mod tests {
                 self.agents.classes(),
                 self.leads.streams(),
                 &self.campaigns,
+                &self.campaigns.iter().map(|c| c.mode).collect::<Vec<_>>(),
                 talking,
                 |_| 0.2,
                 &mut self.shares,

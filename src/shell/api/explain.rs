@@ -41,8 +41,20 @@ pub struct DecisionView {
     /// What it reckoned with; absent before the campaign has enough calls behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastView>,
+    /// What its shadow mode would have done; absent: it has none, or was not asked at this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowView>,
     /// All of it in one sentence.
     pub sentence: String,
+}
+
+/// What a shadow mode would have done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowView {
+    /// "progressive", "ratio" or "predictive".
+    pub mode: String,
+    /// Lines that it would have started.
+    pub lines_started: u32,
 }
 
 /// What a decision reckoned with.
@@ -72,6 +84,7 @@ impl From<&Decided> for DecisionView {
             wanted,
             bound,
             why,
+            shadow,
             ..
         } = decision;
         DecisionView {
@@ -84,6 +97,10 @@ impl From<&Decided> for DecisionView {
             lines_wanted: *wanted,
             bound: bound.word().to_owned(),
             forecast: why.map(ForecastView::from),
+            shadow: shadow.map(|(mode, lines)| ShadowView {
+                mode: mode.word().to_owned(),
+                lines_started: lines,
+            }),
             sentence: format!("{decision}."),
         }
     }
@@ -230,12 +247,15 @@ mod tests {
                 answer_rate_ppm: 298_000,
                 budget_milli: Some(2_500),
             }),
+            shadow: Some((DialMode::Progressive, 4)),
         };
         let view = DecisionView::from(&(UnixMs(1_795_429_262_318), decision));
         let table = decision_table(std::slice::from_ref(&view));
         let row = "10:21:02.318  predictive        67    12   100      80      67  agents    \
-                   67 lines started: 41 agents free in 11 s, 21 answers coming, 29.8 % answer.";
+                   67 lines started: 41 agents free in 11 s, 21 answers coming, 29.8 % answer; progressive would have started 4.";
         assert_eq!(table.lines().nth(1), Some(row));
+        let shadow = view.shadow.as_ref().map(|shadow| shadow.lines_started);
+        assert_eq!(shadow, Some(4));
         let forecast = view.forecast.expect("it has one");
         assert_eq!(
             (forecast.answer_ratio, forecast.abandon_budget),

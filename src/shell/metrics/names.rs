@@ -77,6 +77,8 @@ names! {
         CampaignResults = "tandem_campaign_results_total" [Campaign, Result] "Attempts ended, by system result.";
         CampaignAbandoned = "tandem_campaign_abandoned_total" [Campaign] "People who answered and were not joined to an agent within the limit.";
         CampaignBrokenGuarantees = "tandem_campaign_broken_guarantees_total" [Campaign] "Under an abandon guarantee: abandonments that passed the cap.";
+        CampaignShadowLineSeconds = "tandem_campaign_shadow_line_seconds_total" [Campaign] "Lines that the campaign's shadow mode would have had in the air, times seconds: the rate is the mean number of lines. Rises only while the campaign has a shadow mode.";
+        CampaignShadowedLineSeconds = "tandem_campaign_shadowed_line_seconds_total" [Campaign] "Lines in the air of the live mode over the same time, times seconds.";
         CampaignOutcomes = "tandem_campaign_outcomes_total" [Campaign] "Dispositions kept.";
         CampaignHeldLeads = "tandem_campaign_held_leads_total" [Campaign, Gate] "Times a gate held a lead back.";
 

@@ -224,6 +224,8 @@ struct CampaignFigures {
     broken: u64,
     bounds: [u64; Bound::ALL.len()],
     launched: u64,
+    /// Line-seconds of the live mode, and of its shadow.
+    shadowed: [u64; 2],
     outcomes: u64,
     results: [u64; SystemResult::ALL.len()],
     held: [u64; Gate::ALL.len()],
@@ -248,6 +250,7 @@ const CAMPAIGN_GAUGES: [GaugeName; 13] = [
 impl Sums for CampaignFigures {
     fn forget_counts(&mut self) {
         (self.launched, self.outcomes, self.broken) = (0, 0, 0);
+        self.shadowed = [0; 2];
         self.results = Default::default();
         self.held = Default::default();
     }
@@ -282,6 +285,8 @@ impl CampaignFigures {
         self.hard_excess += standing.hard_excess;
         self.broken += campaign.ledger.broken;
         self.launched += campaign.launched;
+        let (live, shadow) = campaign.shadow_line_seconds;
+        add(&mut self.shadowed, &[live, shadow]);
         self.outcomes += campaign.outcomes;
         add(&mut self.results, &campaign.results);
         add(&mut self.held, &campaign.held);
@@ -326,6 +331,13 @@ impl Labelled<CampaignFigures> {
         page.family(counter(CounterName::CampaignAttempts), |figures| {
             figures.launched
         });
+        page.family(counter(CounterName::CampaignShadowLineSeconds), |figures| {
+            figures.shadowed[1]
+        });
+        page.family(
+            counter(CounterName::CampaignShadowedLineSeconds),
+            |figures| figures.shadowed[0],
+        );
         page.family(
             counter(CounterName::CampaignAbandoned),
             CampaignFigures::abandoned,

@@ -85,6 +85,7 @@ impl Names {
                 format!("{} is to dial {mode}", self.campaign(*id))
             }
             Edit::Ledger(id, _) => format!("the abandon ledger of {}", self.campaign(*id)),
+            Edit::Learned(_) => "what pacing learned in earlier runs".to_owned(),
             Edit::Agent(seat) => format!("what agent {} can do", seat.agent),
         }
     }

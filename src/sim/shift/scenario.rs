@@ -504,6 +504,7 @@ impl Campaign {
             abandon: self.abandon(),
             recycle: self.recycle.clone(),
             cancel_ringing: self.cancel_ringing,
+            shadow: None,
         }
     }
 }

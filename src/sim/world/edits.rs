@@ -70,7 +70,8 @@ impl World {
                 | Edit::CampaignState(..)
                 | Edit::CampaignMode(..)
                 | Edit::Agent(_)
-                | Edit::Ledger(..) => {}
+                | Edit::Ledger(..)
+                | Edit::Learned(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Only `+ - * /` and comparisons: the same floor learns the same everywhere, and a replay decides alike.
 
-use serde::{Deserialize, Serialize};
+use super::kept::Counts;
 
 /// Points of a distribution function: (seconds, share of all that took at most so long).
 pub(super) type Points = [(f64, f64)];
@@ -12,14 +12,13 @@ pub(super) type Points = [(f64, f64)];
 const FADE: f64 = 0.8;
 
 /// A distribution of short times in equal bins.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Spread {
     width_s: f64,
     counts: Vec<f64>,
     total: f64,
     /// Above so many counts, all fade.
     memory: f64,
-    #[serde(skip)]
     share_before: Vec<f64>,
 }
 
@@ -89,9 +88,17 @@ impl Spread {
         sum / self.total
     }
 
-    /// Whether it has the form of another: what was kept by an older engine may not.
-    pub(super) fn is_like(&self, other: &Spread) -> bool {
-        self.counts.len() == other.counts.len() && self.total.is_finite() && self.total > 0.0
+    pub(super) fn kept(&self) -> Counts {
+        Counts::of(self.width_s, &self.counts)
+    }
+
+    /// Goes on from kept counts, if they have its form: those of another engine may not.
+    pub(super) fn take(&mut self, kept: &Counts) {
+        let bins = self.counts.len();
+        if let Some((counts, total)) = kept.read(self.width_s, bins, 2.0 * self.memory) {
+            (self.counts, self.total) = (counts, total);
+            self.refresh();
+        }
     }
 }
 
@@ -99,14 +106,13 @@ impl Spread {
 const LONGEST_S: usize = 1_024;
 
 /// A distribution of long times, in bins that grow by 7 %.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Lasting {
     edges_s: Vec<f64>,
     counts: Vec<f64>,
     total: f64,
     memory: f64,
     /// Share that lasts longer than each whole second.
-    #[serde(skip)]
     longer: Vec<f64>,
 }
 
@@ -178,11 +184,15 @@ impl Lasting {
         sum / self.total
     }
 
-    pub(super) fn is_like(&self, other: &Lasting) -> bool {
-        self.counts.len() == other.counts.len()
-            && self.edges_s.len() == other.edges_s.len()
-            && self.total.is_finite()
-            && self.total > 0.0
+    pub(super) fn kept(&self) -> Counts {
+        Counts::of(0.0, &self.counts)
+    }
+
+    /// As [`Spread::take`]; the caller refreshes.
+    pub(super) fn take(&mut self, kept: &Counts) {
+        if let Some((counts, total)) = kept.read(0.0, self.counts.len(), 2.0 * self.memory) {
+            (self.counts, self.total) = (counts, total);
+        }
     }
 }
 

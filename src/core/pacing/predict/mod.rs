@@ -8,21 +8,27 @@
 //! Streams that can use the same agents are weighed together: for every set of agents that some stream is confined to (and the
 //! unions of such sets), the calls confined to it must find enough of them (Hall's condition), so that no agent is counted twice.
 
+mod kept;
 mod learned;
 mod outlook;
 mod source;
 mod spend;
+mod twin;
 mod work;
 
 use crate::core::Map;
 use crate::time::Mono;
+pub use kept::{
+    AnswersKept, CAMPAIGNS_KEPT, CampaignLearned, Counts, Learned, PhonesLearned, STREAMS_KEPT,
+    StreamLearned, WorkKept,
+};
 use learned::Spread;
 use outlook::{AHEAD, Outlook};
-use serde::{Deserialize, Serialize};
 pub use source::Line;
-use source::{OLD_S, Source, SourceLearned};
+use source::{OLD_S, Source};
 use spend::Spend;
-use work::{REACH, TALK_STEPS, WRAP_STEPS, Work, WorkLearned, talk_step};
+pub use twin::Twins;
+use work::{REACH, TALK_STEPS, WRAP_STEPS, Work, talk_step};
 
 /// Most sets of agents that are weighed.
 const SETS_MAX: usize = 24;
@@ -141,21 +147,8 @@ pub struct Expects {
     pub price: f64,
 }
 
-/// What outlives the engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Learned {
-    pick_up: Spread,
-    ended: Spread,
-    person: Spread,
-    machine: Spread,
-    /// By campaign.
-    work: Vec<WorkLearned>,
-    /// By stream.
-    sources: Vec<SourceLearned>,
-}
-
 /// The model.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Predictor {
     /// From the dial to the pick-up, of those picked up.
     pick_up: Spread,
@@ -257,6 +250,12 @@ impl Predictor {
         self.sources[line.source].verdict(is_person);
     }
 
+    /// A call of a stream went to an agent of this class.
+    pub fn matched(&mut self, stream: usize, class: usize) {
+        grow(&mut self.sources, stream + 1);
+        self.sources[stream].matched(class);
+    }
+
     /// Nobody answered: busy, refused, rang out.
     pub fn ended(&mut self, line: Line, at: Mono) {
         self.ended.add(seconds(line.dialled, at));
@@ -296,54 +295,6 @@ impl Predictor {
     /// Chance that a line of a stream is answered by a person, as estimated at the last decision.
     pub fn answer_rate(&self, stream: usize) -> f64 {
         self.sources.get(stream).map_or(0.0, Source::answer)
-    }
-
-    /// What has been learned, to be kept.
-    pub fn learned(&self) -> Learned {
-        Learned {
-            pick_up: self.pick_up.clone(),
-            ended: self.ended.clone(),
-            person: self.person.clone(),
-            machine: self.machine.clone(),
-            work: self
-                .work
-                .iter()
-                .map(|work| work.learned().clone())
-                .collect(),
-            sources: self.sources.iter().map(|source| source.learned).collect(),
-        }
-    }
-
-    /// Goes on from what was learned before. What has another form (of an older engine) is left out.
-    pub fn recall(&mut self, learned: Learned) {
-        for (mine, kept) in [
-            (&mut self.pick_up, learned.pick_up),
-            (&mut self.ended, learned.ended),
-            (&mut self.person, learned.person),
-            (&mut self.machine, learned.machine),
-        ] {
-            if mine.is_like(&kept) {
-                *mine = kept;
-                mine.refresh();
-            }
-        }
-        self.work = learned
-            .work
-            .into_iter()
-            .map(|kept| {
-                let fresh = Work::default();
-                if fresh.is_like(&kept) {
-                    Work::from_learned(kept)
-                } else {
-                    fresh
-                }
-            })
-            .collect();
-        self.sources = learned
-            .sources
-            .into_iter()
-            .map(Source::from_learned)
-            .collect();
     }
 
     /// One decision.
@@ -612,6 +563,15 @@ impl Predictor {
                 .campaigns
                 .get(now.campaign)
                 .map_or(2.0, |campaign| campaign.patience_s);
+            // Calls that others could take as well take their part of rare agents.
+            for set in sets.iter_mut().filter(|set| !set.holds(&now.able)) {
+                let share = source.share_of(&set.classes);
+                for second in 1..=AHEAD {
+                    set.outlook.demand.0[second] += share * mean[second];
+                    set.outlook.demand.1[second] += share * variance[second];
+                }
+                set.outlook.lines += open * f64::from(u8::from(share > 0.0));
+            }
             for set in sets.iter_mut().filter(|set| set.holds(&now.able)) {
                 set.streams.push(stream);
                 set.outlook.lines += open;

@@ -4,15 +4,22 @@
 //! Counting only what is resolved would be biased (answers resolve in half the time that ringing out takes), and our own trunk's
 //! failures say nothing about a list: they leave the count.
 
+use super::kept::{AnswersKept, milli, whole};
 use super::learned::Spread;
 use crate::time::Mono;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Lines dialled within this time are one cohort.
 const COHORT_S: f64 = 0.25;
+/// Far more than are dialled within [`OLD_S`]: a bound where nobody asks for estimates, because no campaign dials by them.
+const COHORTS_MAX: usize = 4_096;
+/// Lines that the long and the short memory hold at least.
+const LONG: f64 = 1_500.0;
+const SHORT: f64 = 200.0;
 /// Older lines tell nothing more.
 pub(super) const OLD_S: f64 = 40.0;
+/// More lines than any memory holds, in thousandths: what was kept so is no figure of ours.
+const LINES_MILLI_MAX: u64 = 1_000_000_000_000;
 /// Standard errors between the long and the short memory at which the long one is given up.
 const JUMP: f64 = 3.2;
 
@@ -33,7 +40,7 @@ impl Line {
 }
 
 /// Lines dialled together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cohort {
     pub(super) dialled: Mono,
     /// Lines that count: all but those that our trunk failed, and cancelled ones only as far as they rang.
@@ -44,13 +51,25 @@ pub(super) struct Cohort {
 }
 
 /// Pick-ups over lines, fading.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 struct Memory {
     picked_up: f64,
     lines: f64,
 }
 
 impl Memory {
+    fn kept(self) -> [u64; 2] {
+        [milli(self.picked_up), milli(self.lines)]
+    }
+
+    /// `None`: that is no memory.
+    fn read([picked_up, lines]: [u64; 2]) -> Option<Memory> {
+        (lines > 0 && picked_up <= lines && lines < LINES_MILLI_MAX).then(|| Memory {
+            picked_up: whole(picked_up),
+            lines: whole(lines),
+        })
+    }
+
     fn add(&mut self, cohort: &Cohort, size: f64) {
         let keep = (1.0 - cohort.exposed / size).max(0.3);
         self.picked_up = self.picked_up * keep + cohort.picked_up;
@@ -59,8 +78,8 @@ impl Memory {
 }
 
 /// What a source has learned, as it outlives the engine.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct SourceLearned {
+#[derive(Clone, Copy, Debug)]
+struct SourceLearned {
     long: Memory,
     short: Memory,
     verdicts: f64,
@@ -84,16 +103,18 @@ impl Default for SourceLearned {
 }
 
 /// The leads of one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) cohorts: VecDeque<Cohort>,
     /// Number of the first cohort kept.
     first: u64,
-    pub(super) learned: SourceLearned,
+    learned: SourceLearned,
     /// Chance that a line is picked up, 0..1.
     pub(super) pick_up: f64,
     /// Square of the relative standard error of `pick_up`.
     pub(super) doubt: f64,
+    /// Calls given to agents of each class, fading.
+    taken: Vec<f64>,
     /// Lines dialled per second, over a minute.
     pub(super) rate: f64,
     new_lines: f64,
@@ -106,21 +127,62 @@ impl Default for Source {
 }
 
 impl Source {
-    pub(super) fn from_learned(learned: SourceLearned) -> Source {
+    fn from_learned(learned: SourceLearned) -> Source {
         Source {
             cohorts: VecDeque::new(),
             first: 0,
             learned,
             pick_up: 0.3,
             doubt: 0.3,
+            taken: Vec::new(),
             rate: 0.0,
             new_lines: 0.0,
+        }
+    }
+
+    pub(super) fn kept(&self) -> AnswersKept {
+        AnswersKept {
+            long_milli: self.learned.long.kept(),
+            short_milli: self.learned.short.kept(),
+            people_milli: [milli(self.learned.people), milli(self.learned.verdicts)],
+        }
+    }
+
+    /// Goes on from what was kept, as far as it can be.
+    pub(super) fn take(&mut self, kept: &AnswersKept) {
+        if let (Some(long), Some(short)) = (
+            Memory::read(kept.long_milli),
+            Memory::read(kept.short_milli),
+        ) {
+            (self.learned.long, self.learned.short) = (long, short);
+            self.pick_up = (long.picked_up / long.lines).clamp(0.01, 0.95);
+        }
+        let [people, verdicts] = kept.people_milli;
+        if verdicts > 0 && people <= verdicts && verdicts < LINES_MILLI_MAX {
+            (self.learned.people, self.learned.verdicts) = (whole(people), whole(verdicts));
         }
     }
 
     /// Chance that a pick-up is a person, 0..=1.
     pub(super) fn person(&self) -> f64 {
         self.learned.people / self.learned.verdicts
+    }
+
+    /// One of its calls went to an agent of this class.
+    pub(super) fn matched(&mut self, class: usize) {
+        const KEEP: f64 = 0.995;
+        if self.taken.len() <= class {
+            self.taken.resize(class + 1, 0.0);
+        }
+        self.taken.iter_mut().for_each(|taken| *taken *= KEEP);
+        self.taken[class] += 1.0;
+    }
+
+    /// Share of its calls that go to agents of these classes, 0..=1; little is assumed before it is seen.
+    pub(super) fn share_of(&self, classes: &[usize]) -> f64 {
+        let all: f64 = self.taken.iter().sum();
+        let of = classes.iter().filter_map(|class| self.taken.get(*class));
+        of.sum::<f64>() / (all + 5.0)
     }
 
     /// Chance that a line is answered by a person.
@@ -134,6 +196,9 @@ impl Source {
             .back()
             .is_none_or(|cohort| at.since(cohort.dialled).as_secs_f64() >= COHORT_S);
         if is_new {
+            if self.cohorts.len() >= COHORTS_MAX {
+                self.remember_oldest(LONG, SHORT);
+            }
             self.cohorts.push_back(Cohort {
                 dialled: at,
                 exposed: 0.0,
@@ -196,24 +261,28 @@ impl Source {
         self.learned.verdicts = self.learned.verdicts * KEEP + 1.0;
     }
 
+    fn remember_oldest(&mut self, long_size: f64, short_size: f64) {
+        if let Some(cohort) = self.cohorts.pop_front() {
+            self.first += 1;
+            self.learned.long.add(&cohort, long_size);
+            self.learned.short.add(&cohort, short_size);
+        }
+    }
+
     /// Estimates anew. `passed_s`: seconds since the last time.
     pub(super) fn estimate(&mut self, now: Mono, passed_s: f64, pick_up: &Spread) {
         let keep = (1.0 - passed_s / 60.0).max(0.0);
         self.rate = self.rate * keep + self.new_lines / 60.0;
         self.new_lines = 0.0;
         // In calls where there are few, in time where there are many: 2,000 agents dial 1,500 lines in six seconds.
-        let long_size = (self.rate * 240.0).max(1_500.0);
-        let short_size = (self.rate * 40.0).max(200.0);
+        let long_size = (self.rate * 240.0).max(LONG);
+        let short_size = (self.rate * 40.0).max(SHORT);
         while self
             .cohorts
             .front()
             .is_some_and(|cohort| now.since(cohort.dialled).as_secs_f64() > OLD_S)
         {
-            if let Some(cohort) = self.cohorts.pop_front() {
-                self.first += 1;
-                self.learned.long.add(&cohort, long_size);
-                self.learned.short.add(&cohort, short_size);
-            }
+            self.remember_oldest(long_size, short_size);
         }
         let (mut exposed, mut picked_up) = (0.0, 0.0);
         for cohort in &self.cohorts {

@@ -5,6 +5,7 @@
 //! at a breach. Dropping to one line per agent there is what makes other dialers both break their cap and idle their agents.
 
 use super::CampaignNow;
+use super::kept::{milli, whole};
 
 /// Answers to come over which an excess is worked off, in seconds of floor time, where no window closes sooner.
 const HORIZON_S: f64 = 3_600.0;
@@ -22,7 +23,7 @@ const BELIEF: f64 = 12.0;
 const MEMORY: f64 = 120.0;
 
 /// One campaign's price.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Spend {
     /// People lost, and how many the price led to expect, fading.
     lost: f64,
@@ -60,6 +61,19 @@ impl Spend {
         let rate = (to_spend / to_come).clamp(least * aim, MOST * aim);
         self.price = (rate / per_price).min(0.95);
         self.price
+    }
+
+    /// People lost and expected to be, in thousandths.
+    pub(super) fn kept(&self) -> (u64, u64) {
+        (milli(self.lost), milli(self.expected))
+    }
+
+    /// Goes on from these.
+    pub(super) fn take(&mut self, lost_milli: u64, expected_milli: u64) {
+        let (lost, expected) = (whole(lost_milli), whole(expected_milli));
+        if lost.max(expected) <= 10.0 * MEMORY {
+            (self.lost, self.expected) = (lost, expected);
+        }
     }
 
     /// People who were answered since the last look were priced at what was asked then.

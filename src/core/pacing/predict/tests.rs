@@ -222,12 +222,29 @@ fn people_who_wait_and_agents_who_leave_carry_no_lines() {
 fn what_was_learned_survives_a_restart() {
     let mut bed = Bed::new(free(0, 10), vec![stream(0, &[0])], &[12]);
     let before = bed.decide(100.0).start[0];
-    let kept = serde_json::to_string(&bed.predictor.learned()).unwrap();
+    let (phones, work) = (
+        bed.predictor.phones_learned(),
+        bed.predictor.work_learned(0),
+    );
+    let kept = serde_json::to_string(&(&phones, &work, bed.predictor.answers_learned(0))).unwrap();
     let mut again = Bed::new(free(0, 10), vec![stream(0, &[0])], &[]);
     let cold = Bed::new(free(0, 10), vec![stream(0, &[0])], &[])
         .decide(0.0)
         .start[0];
-    again.predictor.recall(serde_json::from_str(&kept).unwrap());
+    let (phones_again, work_again, answers): (PhonesLearned, WorkKept, AnswersKept) =
+        serde_json::from_str(&kept).unwrap();
+    assert_eq!((&phones_again, &work_again), (&phones, &work));
+    again.predictor.recall_phones(&phones_again);
+    again.predictor.recall_work(0, &work_again);
+    again.predictor.recall_answers(0, &answers);
+    assert_eq!(
+        (
+            again.predictor.phones_learned(),
+            again.predictor.answers_learned(0)
+        ),
+        (phones, answers),
+        "kept again, it is the same to the last digit"
+    );
     let after = again.decide(0.0).start[0];
     assert!(after.abs_diff(before) <= before / 8 + 1, "{before} {after}");
     assert!(

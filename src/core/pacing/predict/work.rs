@@ -1,9 +1,9 @@
 //! When a busy agent is likely free: learned lengths of conversations and wrap-ups of one campaign, and how often an agent does not
 //! come back after one. Answers by how long somebody has been at it already; knows no agent.
 
+use super::kept::{WorkKept, milli, whole};
 use super::learned::Lasting;
 use super::outlook::{AHEAD, PATIENCE_MAX};
-use serde::{Deserialize, Serialize};
 
 /// Seconds looked ahead, patience included.
 pub(super) const REACH: usize = AHEAD + PATIENCE_MAX;
@@ -16,8 +16,8 @@ pub(super) const WRAP_STEPS: usize = 96;
 type FreeBy = [f64; REACH + 1];
 
 /// What outlives the engine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct WorkLearned {
+#[derive(Clone, Debug)]
+struct WorkLearned {
     talk: Lasting,
     wrap: Lasting,
     wraps: f64,
@@ -25,11 +25,13 @@ pub(super) struct WorkLearned {
 }
 
 /// One campaign's conversations and wrap-ups.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Work {
     learned: WorkLearned,
     after_talk: Vec<FreeBy>,
     after_wrap: Vec<FreeBy>,
+    /// Something was learned that is not in the tables yet.
+    is_stale: bool,
 }
 
 impl Default for Work {
@@ -62,33 +64,50 @@ impl Default for Work {
 }
 
 impl Work {
-    pub(super) fn from_learned(learned: WorkLearned) -> Work {
+    fn from_learned(learned: WorkLearned) -> Work {
         let mut work = Work {
             learned,
             after_talk: vec![[0.0; REACH + 1]; TALK_STEPS],
             after_wrap: vec![[0.0; REACH + 1]; WRAP_STEPS],
+            is_stale: true,
         };
         work.refresh();
         work
     }
 
-    pub(super) fn learned(&self) -> &WorkLearned {
-        &self.learned
+    /// What has been learned; without what lines have cost.
+    pub(super) fn kept(&self) -> WorkKept {
+        WorkKept {
+            talk: self.learned.talk.kept(),
+            wrap: self.learned.wrap.kept(),
+            wraps_milli: milli(self.learned.wraps),
+            left_milli: milli(self.learned.left),
+            ..WorkKept::default()
+        }
     }
 
-    pub(super) fn is_like(&self, other: &WorkLearned) -> bool {
-        self.learned.talk.is_like(&other.talk)
-            && self.learned.wrap.is_like(&other.wrap)
-            && other.wraps > 0.0
+    /// Goes on from it, as far as it has this engine's form.
+    pub(super) fn take(&mut self, kept: &WorkKept) {
+        self.is_stale = true;
+        self.learned.talk.take(&kept.talk);
+        self.learned.wrap.take(&kept.wrap);
+        // Fading by a thousandth, they are never more than a thousand.
+        if (1..=1_001_000).contains(&kept.wraps_milli) && kept.left_milli <= kept.wraps_milli {
+            self.learned.wraps = whole(kept.wraps_milli);
+            self.learned.left = whole(kept.left_milli);
+        }
+        self.refresh();
     }
 
     pub(super) fn talked(&mut self, seconds: f64) {
         self.learned.talk.add(seconds);
+        self.is_stale = true;
     }
 
     pub(super) fn wrapped(&mut self, seconds: f64, leaves: bool) {
         const KEEP: f64 = 0.999;
         self.learned.wrap.add(seconds);
+        self.is_stale = true;
         self.learned.wraps = self.learned.wraps * KEEP + 1.0;
         self.learned.left = self.learned.left * KEEP + f64::from(u8::from(leaves));
     }
@@ -100,6 +119,9 @@ impl Work {
 
     /// Takes what was learned into the tables.
     pub(super) fn refresh(&mut self) {
+        if !std::mem::replace(&mut self.is_stale, false) {
+            return;
+        }
         let WorkLearned {
             talk,
             wrap,

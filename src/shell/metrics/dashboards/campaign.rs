@@ -53,6 +53,9 @@ fn lines() -> Vec<Panel> {
             .show(sum("bound", &gauge(G::CampaignIsBound, OF)), "{{bound}}"),
         panel(Form::Lines, "Attempts started", Unit::PerSecond, "By campaign.")
             .show(sum("campaign", &rate(C::CampaignAttempts, OF)), "{{campaign}}"),
+        panel(Form::Lines, "Lines, live and in shadow", Unit::Number, "Mean lines in the air of the live mode, and what its shadow mode would have had. Nothing without `shadow_mode`.")
+            .show(sum("campaign", &rate(C::CampaignShadowedLineSeconds, OF)), "{{campaign}} live")
+            .show(sum("campaign", &rate(C::CampaignShadowLineSeconds, OF)), "{{campaign}} shadow"),
         panel(Form::Stacked, "Attempts ended, by result", Unit::PerSecond, "What the network said.")
             .show(sum("result", &rate(C::CampaignResults, OF)), "{{result}}"),
         panel(Form::Lines, "Connected of ended", Unit::Share, "Share of attempts that brought a person to an agent.")
