@@ -518,3 +518,39 @@ fn dials_by_hand(agent: &Agent) -> bool {
 fn counts_as_at_work(agent: &Agent) -> bool {
     agent.connected && agent.place.is_at_work() && agent.after_call == AfterCall::Ready
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat(id: u32, skill: bool) -> AgentSeat {
+        AgentSeat {
+            agent: AgentId(id),
+            campaigns: vec![(CampaignId(0), 1)],
+            skills: skill.then_some((SkillId(0), 5)).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn a_rare_agent_waits_while_somebody_else_can_and_goes_when_nobody_can() {
+        let mut agents = Agents::default();
+        for (id, skill) in [(1, true), (2, false), (3, false)] {
+            agents.seat(seat(id, skill), Now::default());
+            let now = Now {
+                mono: Mono::from_secs(u64::from(id)),
+                unix: UnixMs(0),
+            };
+            agents.move_to(AgentId(id), Place::Ready, now);
+        }
+        // Calls that need the skill are in the air: its agents are wanted twice.
+        let cost = |class: &Class| 1 + class.skills.len();
+        let chosen = |agents: &Agents| agents.longest_idle_of_least(|_, _| true, cost);
+        assert_eq!(chosen(&agents), Some(AgentId(2)), "not the longest idle");
+        for id in [2, 3] {
+            agents.move_to(AgentId(id), Place::Break(0), Now::default());
+        }
+        assert_eq!(chosen(&agents), Some(AgentId(1)));
+        agents.move_to(AgentId(1), Place::Break(0), Now::default());
+        assert_eq!(chosen(&agents), None);
+    }
+}
