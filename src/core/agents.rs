@@ -343,6 +343,29 @@ impl Agents {
         best.map(|(_, _, id)| id)
     }
 
+    /// The longest idle ready agent of those classes that `able` accepts and for which `cost` is least.
+    pub(crate) fn longest_idle_of_least(
+        &self,
+        able: impl Fn(ClassId, &Class) -> bool,
+        cost: impl Fn(&Class) -> usize,
+    ) -> Option<AgentId> {
+        let waiting = || {
+            let classes = self.classes.iter().enumerate();
+            classes.filter_map(|(number, class)| {
+                let candidate = class.longest_idle()?;
+                able(ClassId(number), class).then_some((candidate, class))
+            })
+        };
+        // Mostly one class alone has somebody: then nothing is weighed.
+        if waiting().nth(1).is_none() {
+            return waiting().next().map(|((_, _, id), _)| id);
+        }
+        waiting()
+            .map(|(candidate, class)| (cost(class), candidate))
+            .min()
+            .map(|(_, (_, _, id))| id)
+    }
+
     /// Whether an agent could take a call this instant.
     pub(crate) fn is_free(&self, id: AgentId) -> bool {
         self.get(id)
@@ -494,4 +517,40 @@ fn dials_by_hand(agent: &Agent) -> bool {
 /// Somebody who is about to leave is no support for further lines.
 fn counts_as_at_work(agent: &Agent) -> bool {
     agent.connected && agent.place.is_at_work() && agent.after_call == AfterCall::Ready
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seat(id: u32, skill: bool) -> AgentSeat {
+        AgentSeat {
+            agent: AgentId(id),
+            campaigns: vec![(CampaignId(0), 1)],
+            skills: skill.then_some((SkillId(0), 5)).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn a_rare_agent_waits_while_somebody_else_can_and_goes_when_nobody_can() {
+        let mut agents = Agents::default();
+        for (id, skill) in [(1, true), (2, false), (3, false)] {
+            agents.seat(seat(id, skill), Now::default());
+            let now = Now {
+                mono: Mono::from_secs(u64::from(id)),
+                unix: UnixMs(0),
+            };
+            agents.move_to(AgentId(id), Place::Ready, now);
+        }
+        // Calls that need the skill are in the air: its agents are wanted twice.
+        let cost = |class: &Class| 1 + class.skills.len();
+        let chosen = |agents: &Agents| agents.longest_idle_of_least(|_, _| true, cost);
+        assert_eq!(chosen(&agents), Some(AgentId(2)), "not the longest idle");
+        for id in [2, 3] {
+            agents.move_to(AgentId(id), Place::Break(0), Now::default());
+        }
+        assert_eq!(chosen(&agents), Some(AgentId(1)));
+        agents.move_to(AgentId(1), Place::Break(0), Now::default());
+        assert_eq!(chosen(&agents), None);
+    }
 }

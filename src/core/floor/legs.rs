@@ -3,7 +3,7 @@
 use super::Floor;
 use super::dialling::next_for;
 use super::predicting::learn_end;
-use crate::core::agents::Place;
+use crate::core::agents::{Class, Place};
 use crate::core::calls::{Act, CancelWhy, Event, Phase, act};
 use crate::core::effect::{
     AfterCall, AttemptClosed, DoneWhy, Effect, EndedBy, LeadNext, PersonalStage,
@@ -168,7 +168,8 @@ impl Floor {
         }
     }
 
-    /// A person is on the line: the longest idle agent who can take the call, or a place in the wait.
+    /// A person is on the line: the longest idle of the agents who can take the call and whom the fewest other calls in the air
+    /// need, or a place in the wait.
     pub(super) fn match_answered(&mut self, id: AttemptId, now: Now, effects: &mut Vec<Effect>) {
         let Some(attempt) = self.attempts.get(&id) else {
             return;
@@ -186,16 +187,30 @@ impl Floor {
                 .filter(|agent| self.agents.is_free(*agent) && self.is_able(*agent, attempt.stream))
                 .filter(|agent| self.may_give(*agent, id))
                 .or_else(|| {
-                    self.agents.longest_idle(|number, class| {
+                    let able = |number, class: &Class| {
                         class.weight(stream.campaign).is_some()
                             && class.meets(&stream.needs)
                             && self.may_take(number, id)
-                    })
+                    };
+                    self.agents
+                        .longest_idle_of_least(able, |class| self.wanted_by(class))
                 }),
         };
         if let Some(agent) = agent {
             self.match_to(id, agent, now, effects);
         }
+    }
+
+    /// How many streams with lines in the air agents of a class could serve: whom few need is given away first.
+    fn wanted_by(&self, class: &Class) -> usize {
+        let streams = self.leads.streams().iter();
+        streams
+            .filter(|stream| {
+                stream.in_air > 0
+                    && class.weight(stream.campaign).is_some()
+                    && class.meets(&stream.needs)
+            })
+            .count()
     }
 
     /// An agent became free: the person who has waited longest and whom this agent can serve.
@@ -233,6 +248,12 @@ impl Floor {
         let answered = attempt.answered.unwrap_or(now.mono);
         let campaign = attempt.campaign;
         let was_waiting_for_it = attempt.made_for.is_some();
+        let stream = attempt.stream;
+        if let Some(class) = self.agents.get(agent).map(|agent| agent.class)
+            && !was_waiting_for_it
+        {
+            self.predictor.matched(stream.0, class.0);
+        }
         self.load(campaign).answers += 1;
         self.agents.note_call(agent, campaign, now.mono);
         self.set_phase(id, Phase::Joining { agent, until });

@@ -250,6 +250,12 @@ impl Predictor {
         self.sources[line.source].verdict(is_person);
     }
 
+    /// A call of a stream went to an agent of this class.
+    pub fn matched(&mut self, stream: usize, class: usize) {
+        grow(&mut self.sources, stream + 1);
+        self.sources[stream].matched(class);
+    }
+
     /// Nobody answered: busy, refused, rang out.
     pub fn ended(&mut self, line: Line, at: Mono) {
         self.ended.add(seconds(line.dialled, at));
@@ -557,6 +563,15 @@ impl Predictor {
                 .campaigns
                 .get(now.campaign)
                 .map_or(2.0, |campaign| campaign.patience_s);
+            // Calls that others could take as well take their part of rare agents.
+            for set in sets.iter_mut().filter(|set| !set.holds(&now.able)) {
+                let share = source.share_of(&set.classes);
+                for second in 1..=AHEAD {
+                    set.outlook.demand.0[second] += share * mean[second];
+                    set.outlook.demand.1[second] += share * variance[second];
+                }
+                set.outlook.lines += open * f64::from(u8::from(share > 0.0));
+            }
             for set in sets.iter_mut().filter(|set| set.holds(&now.able)) {
                 set.streams.push(stream);
                 set.outlook.lines += open;

@@ -113,6 +113,8 @@ pub(super) struct Source {
     pub(super) pick_up: f64,
     /// Square of the relative standard error of `pick_up`.
     pub(super) doubt: f64,
+    /// Calls given to agents of each class, fading.
+    taken: Vec<f64>,
     /// Lines dialled per second, over a minute.
     pub(super) rate: f64,
     new_lines: f64,
@@ -132,6 +134,7 @@ impl Source {
             learned,
             pick_up: 0.3,
             doubt: 0.3,
+            taken: Vec::new(),
             rate: 0.0,
             new_lines: 0.0,
         }
@@ -163,6 +166,23 @@ impl Source {
     /// Chance that a pick-up is a person, 0..=1.
     pub(super) fn person(&self) -> f64 {
         self.learned.people / self.learned.verdicts
+    }
+
+    /// One of its calls went to an agent of this class.
+    pub(super) fn matched(&mut self, class: usize) {
+        const KEEP: f64 = 0.995;
+        if self.taken.len() <= class {
+            self.taken.resize(class + 1, 0.0);
+        }
+        self.taken.iter_mut().for_each(|taken| *taken *= KEEP);
+        self.taken[class] += 1.0;
+    }
+
+    /// Share of its calls that go to agents of these classes, 0..=1; little is assumed before it is seen.
+    pub(super) fn share_of(&self, classes: &[usize]) -> f64 {
+        let all: f64 = self.taken.iter().sum();
+        let of = classes.iter().filter_map(|class| self.taken.get(*class));
+        of.sum::<f64>() / (all + 5.0)
     }
 
     /// Chance that a line is answered by a person.

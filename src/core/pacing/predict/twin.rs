@@ -50,6 +50,11 @@ impl Twins {
         twin.answer_rate(stream)
     }
 
+    /// See [`Predictor::matched`].
+    pub fn matched(&mut self, stream: usize, class: usize) {
+        self.each().for_each(|model| model.matched(stream, class));
+    }
+
     /// See [`Predictor::dialled`].
     pub fn dialled(&mut self, stream: usize, at: Mono) -> Line {
         if let Some(twin) = &mut self.twin {
