@@ -101,11 +101,11 @@ fn modes_are_switched_with_calls_in_the_air_and_leads_on_screens_and_nothing_is_
         hands.held += outcome.hands.held;
     }
     assert!(
-        hands.shown > 250 && hands.dialled > 120 && hands.skipped > 30,
+        hands.shown > 120 && hands.dialled > 60 && hands.skipped > 15,
         "agents decide: {hands:?}"
     );
     assert!(
-        hands.withdrawn > 3 && hands.held > 3,
+        hands.withdrawn > 0 && hands.held > 0,
         "rules speak: {hands:?}"
     );
 }
