@@ -269,7 +269,7 @@ fn every_shipped_scenario_is_read_and_runs() {
         };
         assert!(!scenario.about.is_empty(), "{name} says what it is for");
         let mut first = cells(&scenario).swap_remove(0).scenario;
-        first.length = Duration::from_secs(600);
+        first.length = Duration::from_secs(300);
         let score = shift(&first, 1);
         assert!(score.total().connected > 5, "{name}: {:?}", score.total());
     }
