@@ -24,7 +24,7 @@ impl Bench {
         for line in 0..lines {
             let at = Mono(start + (line as u64 * 24_000_000) / lines as u64);
             let line = predictor.dialled(line % campaigns, at);
-            if line.age_s(now) > 12.0 && line.age_s(now) as u64 % 5 == 0 {
+            if line.age_s(now) > 12.0 && (line.age_s(now) as u64).is_multiple_of(5) {
                 predictor.picked_up(line, Mono(at.0 + 11_000_000));
                 predictor.person(line, Mono(at.0 + 11_800_000));
             }

@@ -334,8 +334,14 @@ impl Predictor {
         let mut started = 0;
         for stream in order {
             let now = &scene.streams[stream];
+            let spared = self.spared(scene, stream);
             let of: Vec<usize> = (0..sets.len())
-                .filter(|set| sets[*set].holds(&now.able))
+                .filter(|set| {
+                    sets[*set].holds(&now.able)
+                        || spared
+                            .as_ref()
+                            .is_some_and(|spared| sets[*set].classes == *spared)
+                })
                 .collect();
             let own = self.sources[stream].answer();
             let chance = |lines: f64| mixed_chance(now.mixed, own, lines);
@@ -429,6 +435,16 @@ impl Predictor {
                 sets.push(Set::new(stream.able.clone()));
             }
         }
+        // What is left to a stream when it spares rarer agents for those who need them.
+        for stream in scene.streams {
+            for rarer in scene.streams {
+                let rest = without(&stream.able, &rarer.able);
+                let is_new = !sets.iter().any(|set| set.classes == rest);
+                if is_rarer(&rarer.able, &stream.able) && is_new && sets.len() < SETS_MAX {
+                    sets.push(Set::new(rest));
+                }
+            }
+        }
         let mut at = 0;
         while at < sets.len() && sets.len() < SETS_MAX {
             for other in 0..at {
@@ -448,6 +464,26 @@ impl Predictor {
         self.supply(scene, &mut sets);
         self.demand(scene, &mut sets);
         sets
+    }
+
+    /// The agents that a stream makes do with while a campaign that can use only some of them has had less than its share: its lines
+    /// must find enough of the others, or those who need the rare ones would never see them free.
+    fn spared(&self, scene: &Scene<'_>, stream: usize) -> Option<Vec<usize>> {
+        let now = &scene.streams[stream];
+        let mut able = now.able.clone();
+        for other in scene.streams {
+            if other.most > 0
+                && other.campaign != now.campaign
+                && is_rarer(&other.able, &now.able)
+                && self.given[other.campaign] < self.given[now.campaign]
+            {
+                let rest = without(&able, &other.able);
+                if !rest.is_empty() {
+                    able = rest;
+                }
+            }
+        }
+        (able.len() < now.able.len()).then_some(able)
     }
 
     fn supply(&self, scene: &Scene<'_>, sets: &mut [Set]) {
@@ -671,6 +707,20 @@ impl Set {
     }
 }
 
+/// Whether some, but not all, of `all` make up `some`.
+fn is_rarer(some: &[usize], all: &[usize]) -> bool {
+    !some.is_empty()
+        && some.len() < all.len()
+        && some.iter().all(|class| all.binary_search(class).is_ok())
+}
+
+fn without(all: &[usize], some: &[usize]) -> Vec<usize> {
+    let rest = all
+        .iter()
+        .filter(|class| some.binary_search(class).is_err());
+    rest.copied().collect()
+}
+
 /// Chance that each of so many next lines is answered, where the list mixes streams.
 fn mixed_chance(mixed: Option<(f64, f64)>, own: f64, lines: f64) -> f64 {
     let Some((same, average)) = mixed else {
@@ -714,7 +764,8 @@ fn largest(most: u32, hint: u32, mut may: impl FnMut(u32) -> bool) -> u32 {
             break reach;
         }
     };
-    while high - low > 1 {
+    // To a sixteenth: the next decision comes before any of these lines is answered.
+    while high - low > 1 + low / 16 {
         let middle = low + (high - low) / 2;
         if may(middle) {
             low = middle;

