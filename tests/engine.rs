@@ -305,7 +305,15 @@ fn killed_at_any_instant_it_loses_no_outcome_dials_nobody_twice_and_leaves_no_ca
     let crowd = crowd.unwrap();
     std::thread::sleep(Duration::from_secs(2));
     // The abandon ledger of a quiet floor is the same after one kill more, to the call.
-    let ledger = |site: &Site| site.client().campaigns().unwrap().remove(0).ledger;
+    let ledger = |site: &Site| {
+        // The first picture is published shortly after the door opens.
+        let mut seen = Vec::new();
+        wait_until("the floor is shown", || {
+            seen = site.client().campaigns().unwrap();
+            !seen.is_empty()
+        });
+        seen.remove(0).ledger
+    };
     site.client().stop(false).unwrap();
     wait_until("all is kept", || {
         let seen = site.client().picture().unwrap();
