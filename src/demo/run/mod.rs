@@ -61,6 +61,9 @@ pub struct DemoArgs {
     /// Lines ringing per free agent; 0: one line per free agent, which abandons nobody.
     #[arg(long, default_value_t = 2.5)]
     pub lines_per_free_agent: f64,
+    /// Dial by forecast, within an abandon target of 2.5 %, instead of a ratio; careful in its first minutes.
+    #[arg(long, conflicts_with = "lines_per_free_agent")]
+    pub predictive: bool,
     /// Made-up borrowers, at most 1,000,000.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub leads: u32,

@@ -143,7 +143,9 @@ fn config_text(data: &Path, args: &DemoArgs, ports: Ports) -> String {
     let scaled = |seconds: f64, least: f64| (seconds / args.speed).ceil().max(least) as u64;
     let (ring, wrap) = (scaled(25.0, 5.0), scaled(25.0, 1.0));
     let minutes = |minutes: f64| (minutes / args.speed).max(0.02);
-    let mode = if args.lines_per_free_agent > 0.0 {
+    let mode = if args.predictive {
+        "mode = \"predictive\"".to_owned()
+    } else if args.lines_per_free_agent > 0.0 {
         format!("lines_per_free_agent = {}", args.lines_per_free_agent)
     } else {
         "# No ratio: one line per free agent.".to_owned()
@@ -255,6 +257,7 @@ mod tests {
                 let args = DemoArgs {
                     speed,
                     lines_per_free_agent: ratio,
+                    predictive: ratio == 0.0 && speed > 1.0,
                     ..DemoArgs::default()
                 };
                 let (path, config) = write_config(&place, &args, Ports::find().unwrap()).unwrap();
