@@ -38,8 +38,12 @@ impl Class {
             .find(|(served, _)| *served == campaign)
             .map(|(_, weight)| *weight)
     }
+    /// Whether these agents can take calls of a campaign with these needs.
+    pub(crate) fn can_take(&self, campaign: CampaignId, needs: &[SkillNeed]) -> bool {
+        self.weight(campaign).is_some() && self.meets(needs)
+    }
     /// Whether all needs are met at their least level.
-    pub(crate) fn meets(&self, needs: &[SkillNeed]) -> bool {
+    fn meets(&self, needs: &[SkillNeed]) -> bool {
         needs.iter().all(|need| {
             self.skills
                 .iter()

@@ -258,7 +258,7 @@ impl Net {
             let edge = net.edge(first_claim + claim, node, lines);
             net.stream_edges.push((StreamId(number), edge));
             for (place, class) in scene.classes.iter().enumerate() {
-                if class.weight(stream.campaign).is_some() && class.meets(&stream.needs) {
+                if class.can_take(stream.campaign, &stream.needs) {
                     net.edge(node, first_class + place, u32::MAX / 2);
                 }
             }

@@ -3,7 +3,7 @@
 use super::Floor;
 use super::predicting::Predicted;
 use crate::core::agents::Place;
-use crate::core::backing::Verdict;
+use crate::core::backing::{Launcher, Verdict};
 use crate::core::calls::{Attempt, CancelWhy, Phase};
 use crate::core::effect::{
     AfterCall, Bound, DialOrder, DoneWhy, Effect, LeadNext, PacingDecision, PersonalStage,
@@ -109,24 +109,11 @@ impl Floor {
                 }
                 continue;
             }
-            let verdict = launcher
-                .as_mut()
-                .map_or(Verdict::Free, |book| book.launch(campaign, stream_id));
-            if let Verdict::Refused = verdict {
-                tallies[usize::from(campaign.0)].bound = self.refusal(campaign);
-                plan.close(stream);
-                continue;
-            }
-            match self.launch_next(stream_id, campaign, &mut held_left, now, effects) {
-                Ok(()) => {
-                    tallies[usize::from(campaign.0)].launched += 1;
-                    self.ledger.launched(campaign);
-                }
+            let tally = &mut tallies[usize::from(campaign.0)];
+            match self.launch_backed(stream_id, &mut launcher, &mut held_left, now, effects) {
+                Ok(()) => tally.launched += 1,
                 Err(bound) => {
-                    if let (Some(book), Verdict::Backed(undo)) = (&mut launcher, verdict) {
-                        book.undo(undo);
-                    }
-                    tallies[usize::from(campaign.0)].bound = bound;
+                    tally.bound = bound;
                     plan.close(stream);
                 }
             }
@@ -136,22 +123,9 @@ impl Floor {
             let campaign = self.leads.streams()[stream.0].campaign;
             let tally = &mut tallies[usize::from(campaign.0)];
             for _ in 0..lines.min(LAUNCHES_MAX) {
-                let verdict = launcher
-                    .as_mut()
-                    .map_or(Verdict::Free, |book| book.launch(campaign, stream));
-                if let Verdict::Refused = verdict {
-                    tally.bound = self.refusal(campaign);
-                    break;
-                }
-                match self.launch_next(stream, campaign, &mut held_left, now, effects) {
-                    Ok(()) => {
-                        tally.launched += 1;
-                        self.ledger.launched(campaign);
-                    }
+                match self.launch_backed(stream, &mut launcher, &mut held_left, now, effects) {
+                    Ok(()) => tally.launched += 1,
                     Err(bound) => {
-                        if let (Some(book), Verdict::Backed(undo)) = (&mut launcher, verdict) {
-                            book.undo(undo);
-                        }
                         tally.bound = bound;
                         break;
                     }
@@ -338,6 +312,31 @@ impl Floor {
                 self.put_back_as_it_was(lead, now);
             }
         }
+    }
+
+    /// Starts the next lead of a stream, if the ledgers allow one more line.
+    fn launch_backed(
+        &mut self,
+        stream: StreamId,
+        launcher: &mut Option<Launcher>,
+        held_left: &mut u32,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Bound> {
+        let campaign = self.leads.streams()[stream.0].campaign;
+        let verdict = launcher
+            .as_mut()
+            .map_or(Verdict::Free, |book| book.launch(campaign, stream));
+        if let Verdict::Refused = verdict {
+            return Err(self.refusal(campaign));
+        }
+        let started = self.launch_next(stream, campaign, held_left, now, effects);
+        match (started, launcher, verdict) {
+            (Ok(()), ..) => self.ledger.launched(campaign),
+            (Err(_), Some(book), Verdict::Backed(undo)) => book.undo(undo),
+            (Err(_), ..) => {}
+        }
+        started
     }
 
     /// Starts the next lead of a stream that the gate lets pass.
@@ -530,11 +529,9 @@ impl Floor {
             // Leads that nobody at work can take lie in memory and must not stand before those that somebody can.
             let usable = self.leads.usable(campaign, |stream| {
                 let classes = self.agents.classes().iter();
-                classes.clone().any(|class| {
-                    class.uses_leads()
-                        && class.weight(campaign).is_some()
-                        && class.meets(&stream.needs)
-                })
+                classes
+                    .clone()
+                    .any(|class| class.uses_leads() && class.can_take(campaign, &stream.needs))
             });
             let hot = self.leads.hot(campaign);
             let most = want_most.saturating_mul(HOT_TIMES_MAX);

@@ -188,9 +188,7 @@ impl Floor {
                 .filter(|agent| self.may_give(*agent, id))
                 .or_else(|| {
                     let able = |number, class: &Class| {
-                        class.weight(stream.campaign).is_some()
-                            && class.meets(&stream.needs)
-                            && self.may_take(number, id)
+                        class.can_take(stream.campaign, &stream.needs) && self.may_take(number, id)
                     };
                     self.agents
                         .longest_idle_of_least(able, |class| self.wanted_by(class))
@@ -205,11 +203,7 @@ impl Floor {
     fn wanted_by(&self, class: &Class) -> usize {
         let streams = self.leads.streams().iter();
         streams
-            .filter(|stream| {
-                stream.in_air > 0
-                    && class.weight(stream.campaign).is_some()
-                    && class.meets(&stream.needs)
-            })
+            .filter(|stream| stream.in_air > 0 && class.can_take(stream.campaign, &stream.needs))
             .count()
     }
 
@@ -233,8 +227,7 @@ impl Floor {
     pub(super) fn is_able(&self, agent: AgentId, stream: crate::core::leads::StreamId) -> bool {
         let stream = &self.leads.streams()[stream.0];
         self.agents.get(agent).is_some_and(|agent| {
-            let class = &self.agents.classes()[agent.class.0];
-            class.weight(stream.campaign).is_some() && class.meets(&stream.needs)
+            self.agents.classes()[agent.class.0].can_take(stream.campaign, &stream.needs)
         })
     }
 

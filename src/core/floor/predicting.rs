@@ -154,9 +154,7 @@ impl Floor {
             streams.push(StreamNow {
                 campaign: usize::from(campaign.0),
                 able: classes
-                    .filter(|(_, class)| {
-                        class.weight(campaign).is_some() && class.meets(&stream.needs)
-                    })
+                    .filter(|(_, class)| class.can_take(campaign, &stream.needs))
                     .map(|(class, _)| class)
                     .collect(),
                 waiting: 0,

@@ -68,10 +68,7 @@ impl Plan {
                 continue;
             };
             let able: Vec<usize> = (0..classes.len())
-                .filter(|class| {
-                    classes[*class].weight(stream.campaign).is_some()
-                        && classes[*class].meets(&stream.needs)
-                })
+                .filter(|class| classes[*class].can_take(stream.campaign, &stream.needs))
                 .collect();
             free.push(able.iter().map(|class| classes[*class].free()).sum());
             let per_agent = matches!(mode, DialMode::LinesPerAgent { .. });
