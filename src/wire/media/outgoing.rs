@@ -34,6 +34,29 @@ impl Outgoing {
         self.ssrc
     }
 
+    /// Timestamp of the next frame.
+    pub const fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
+    /// Replaces `out` by a packet of a key that began `age_frames` ago (RFC 4733 s.2.2.1): in the frame's place, with the timestamp
+    /// of the key's begin. Audio behind it begins a talk spurt.
+    pub fn next_event(
+        &mut self,
+        payload_type: u8,
+        marker: bool,
+        age_frames: u32,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let now = self.timestamp;
+        self.timestamp = now.wrapping_sub(age_frames.wrapping_mul(FRAME_SAMPLES as u32));
+        self.marker = marker;
+        self.next(payload_type, payload, out);
+        self.timestamp = now.wrapping_add(FRAME_SAMPLES as u32);
+        self.marker = true;
+    }
+
     /// Replaces `out` by the next packet. `payload` is one frame of G.711.
     pub fn next(&mut self, payload_type: u8, payload: &[u8], out: &mut Vec<u8>) {
         RtpPacket {
@@ -90,5 +113,30 @@ mod tests {
             ]
         );
         assert_eq!((stream.packets, stream.bytes), (4, 640));
+    }
+
+    #[test]
+    fn a_key_stands_still_in_time_while_the_sequence_goes_on() {
+        let mut stream = Outgoing::new([0; 10]);
+        let mut bytes = Vec::new();
+        let mut seen = Vec::new();
+        for age in [None, Some(0), Some(1), Some(2), None] {
+            match age {
+                Some(age) => stream.next_event(101, age == 0, age, &[1, 10, 0, 160], &mut bytes),
+                None => stream.next(PCMU, comfort_noise(PCMU), &mut bytes),
+            }
+            let packet = RtpPacket::parse(&bytes).unwrap();
+            seen.push((packet.sequence, packet.timestamp, packet.marker));
+        }
+        assert_eq!(
+            seen,
+            [
+                (0, 0, true),
+                (1, 160, true),
+                (2, 160, false),
+                (3, 160, false),
+                (4, 640, true),
+            ]
+        );
     }
 }
