@@ -138,7 +138,10 @@ impl Prompts {
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(directory).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
-            if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav")) {
+            if path
+                .extension()
+                .is_some_and(|end| end.eq_ignore_ascii_case("wav"))
+            {
                 paths.push(path);
             }
             if paths.len() > PROMPTS_MAX {
@@ -177,7 +180,8 @@ impl Prompts {
 fn read(path: &Path) -> Result<(String, Prompt), PromptFault> {
     let owned = || path.to_owned();
     let is_name = |name: &&str| {
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         !name.is_empty() && name.bytes().all(is_plain)
     };
     let name = path
@@ -220,7 +224,10 @@ fn read(path: &Path) -> Result<(String, Prompt), PromptFault> {
         });
     }
     let samples: Vec<i16> = file.samples().collect::<Result<_, _>>().map_err(fault)?;
-    if samples.iter().all(|sample| sample.unsigned_abs() < PEAK_MIN) {
+    if samples
+        .iter()
+        .all(|sample| sample.unsigned_abs() < PEAK_MIN)
+    {
         return Err(PromptFault::Silent(owned()));
     }
     let samples = if u64::from(spec.sample_rate) == CLOCK_HZ {
@@ -307,7 +314,13 @@ mod tests {
     #[test]
     fn a_prompt_is_ready_in_both_laws_with_its_last_frame_filled_up() {
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), "one.wav", 8_000, 1, &sine(400.0, 8_000, 8_000 + 5));
+        write(
+            directory.path(),
+            "one.wav",
+            8_000,
+            1,
+            &sine(400.0, 8_000, 8_000 + 5),
+        );
         std::fs::write(directory.path().join("README.md"), "not a prompt").unwrap();
         let prompts = Prompts::load(directory.path()).unwrap();
         assert_eq!(prompts.names().collect::<Vec<_>>(), ["one"]);
@@ -324,7 +337,13 @@ mod tests {
     #[test]
     fn sixteen_kilohertz_are_halved_and_what_a_telephone_cannot_carry_is_gone() {
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), "low.wav", 16_000, 1, &sine(1_000.0, 16_000, 16_000));
+        write(
+            directory.path(),
+            "low.wav",
+            16_000,
+            1,
+            &sine(1_000.0, 16_000, 16_000),
+        );
         let mut high = sine(5_000.0, 16_000, 16_000);
         high[0] = 8_000;
         write(directory.path(), "high.wav", 16_000, 1, &high);
@@ -375,7 +394,9 @@ mod tests {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
         let prompts = Prompts::load(&directory).unwrap();
         for name in ["abandon", "recording-notice", "nobody-free", "hold-music"] {
-            let prompt = prompts.get(name).unwrap_or_else(|| panic!("{name} is missing"));
+            let prompt = prompts
+                .get(name)
+                .unwrap_or_else(|| panic!("{name} is missing"));
             let loud = |n| is_loud(Law::A, prompt.frame(Law::A, n).unwrap());
             // The abandon message has begun to speak within half a second.
             assert!((0..25).any(loud), "{name}");
