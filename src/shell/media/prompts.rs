@@ -190,7 +190,8 @@ fn read(path: &Path) -> Result<(String, Prompt), PromptFault> {
         .filter(is_name)
         .ok_or_else(|| PromptFault::Name(owned()))?;
     let fault = |error: hound::Error| match error {
-        hound::Error::IoError(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+        // A file that ends too soon is told as an error of input too, but none of the operating system's.
+        hound::Error::IoError(source) if source.raw_os_error().is_some() => {
             PromptFault::Unreadable {
                 path: owned(),
                 source,

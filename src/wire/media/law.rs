@@ -1,5 +1,6 @@
 //! G.711 from one law to the other and to linear samples, by tables made at compile time. Never decides which law a side speaks.
 
+use crate::wire::media::PCMA;
 use crate::wire::media::g711::{decode_pcma, decode_pcmu, encode_pcma, encode_pcmu};
 use crate::wire::sip::sdp::Law;
 
@@ -76,8 +77,15 @@ pub const fn table(from: Law, to: Law) -> Option<&'static [u8; 256]> {
     }
 }
 
-/// Rewrites a payload from one law to the other, in place.
-pub fn convert(payload: &mut [u8], from: Law, to: Law) {
+/// Replaces `out` by a payload of one law in the other, the one of payload type `to` (0 PCMU, 8 PCMA).
+pub fn convert(payload: &[u8], to: u8, out: &mut Vec<u8>) {
+    let table = if to == PCMA { &MU_TO_A } else { &A_TO_MU };
+    out.clear();
+    out.extend(payload.iter().map(|code| table[usize::from(*code)]));
+}
+
+/// Rewrites a payload from one law to the other where it lies.
+pub fn convert_in_place(payload: &mut [u8], from: Law, to: Law) {
     if let Some(table) = table(from, to) {
         for code in payload {
             *code = table[usize::from(*code)];
@@ -97,7 +105,7 @@ pub fn is_loud(law: Law, payload: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::wire::media::tones::{Loop, Sound};
-    use crate::wire::media::{PCMA, PCMU, comfort_noise};
+    use crate::wire::media::{PCMU, comfort_noise};
 
     #[test]
     fn there_and_back_moves_no_code_by_more_than_one_step() {
@@ -139,11 +147,14 @@ mod tests {
     fn the_same_law_is_left_alone_and_the_other_is_rewritten() {
         let mut payload = *Loop::new(Sound::Melody, PCMU).frame(3);
         let before = payload;
-        convert(&mut payload, Law::Mu, Law::Mu);
+        convert_in_place(&mut payload, Law::Mu, Law::Mu);
         assert_eq!(payload, before);
-        convert(&mut payload, Law::Mu, Law::A);
+        convert_in_place(&mut payload, Law::Mu, Law::A);
         assert_ne!(payload, before);
-        convert(&mut payload, Law::A, Law::Mu);
+        let mut out = Vec::new();
+        convert(&before, PCMA, &mut out);
+        assert_eq!(out, payload);
+        convert_in_place(&mut payload, Law::A, Law::Mu);
         assert!(
             payload
                 .iter()
@@ -158,7 +169,7 @@ mod tests {
             assert!(!is_loud(law, comfort_noise(payload_type)));
             // Silence that came through the other law is +-8, still silence.
             let mut other = *comfort_noise(if payload_type == PCMU { PCMA } else { PCMU });
-            convert(
+            convert_in_place(
                 &mut other,
                 if law == Law::Mu { Law::A } else { Law::Mu },
                 law,
