@@ -83,7 +83,7 @@ pub enum PromptFault {
     #[error("{}: has more than {PROMPTS_MAX} prompts", .0.display())]
     TooMany(PathBuf),
     /// A name that no setting can ask for.
-    #[error("{}: its name has more than small letters, digits and \"-\"", .0.display())]
+    #[error("{}: its name has more than letters, digits, \"-\", \"_\" and \".\"", .0.display())]
     Name(PathBuf),
     /// Not a WAV file that we understand.
     #[error("{}: is no WAV file: {what}", path.display())]
@@ -166,7 +166,7 @@ impl Prompts {
         }
     }
 
-    /// The prompt of that name (the file's, without ".wav").
+    /// The prompt of that name: the file's, as in "abandon.wav".
     pub fn get(&self, name: &str) -> Option<&Arc<Prompt>> {
         self.by_name.get(name)
     }
@@ -324,8 +324,8 @@ mod tests {
         );
         std::fs::write(directory.path().join("README.md"), "not a prompt").unwrap();
         let prompts = Prompts::load(directory.path()).unwrap();
-        assert_eq!(prompts.names().collect::<Vec<_>>(), ["one"]);
-        let prompt = prompts.get("one").unwrap();
+        assert_eq!(prompts.names().collect::<Vec<_>>(), ["one.wav"]);
+        let prompt = prompts.get("one.wav").unwrap();
         assert_eq!(prompt.duration(), Duration::from_millis(1_020));
         for (law, silence) in [(Law::Mu, 0xFF), (Law::A, 0xD5)] {
             assert!((5_400.0..5_900.0).contains(&loudness(prompt, law)));
@@ -349,11 +349,11 @@ mod tests {
         high[0] = 8_000;
         write(directory.path(), "high.wav", 16_000, 1, &high);
         let prompts = Prompts::load(directory.path()).unwrap();
-        let low = prompts.get("low").unwrap();
+        let low = prompts.get("low.wav").unwrap();
         assert_eq!(low.duration(), Duration::from_secs(1));
         assert!((5_400.0..5_900.0).contains(&loudness(low, Law::Mu)));
         // Without the low pass, 5 kHz would be heard as 3 kHz at full strength.
-        let alias = loudness(prompts.get("high").unwrap(), Law::Mu);
+        let alias = loudness(prompts.get("high.wav").unwrap(), Law::Mu);
         assert!(alias < 60.0, "{alias}");
     }
 
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "Loud One.wav: its name has more than small letters, digits and \"-\"",
+                "Loud One.wav: its name has more than letters, digits, \"-\", \"_\" and \".\"",
                 "cd.wav: has 1 channel(s), 44100 Hz, 16 bits; expected one channel, 8000 or 16000 Hz, 16 bits",
                 "cut.wav: is no WAV file: Failed to read enough bytes.",
                 "empty.wav: is silent",
@@ -394,7 +394,12 @@ mod tests {
     fn the_prompts_that_come_with_the_product_can_be_played() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
         let prompts = Prompts::load(&directory).unwrap();
-        for name in ["abandon", "recording-notice", "nobody-free", "hold-music"] {
+        for name in [
+            "abandon.wav",
+            "recording-notice.wav",
+            "nobody-free.wav",
+            "hold-music.wav",
+        ] {
             let prompt = prompts
                 .get(name)
                 .unwrap_or_else(|| panic!("{name} is missing"));
