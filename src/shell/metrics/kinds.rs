@@ -41,6 +41,9 @@ pub(super) const INPUT_KINDS: [&str; Label::Input.most()] = [
     "agent_preview",
     "agent_dial",
     "lead_fetched",
+    "announced",
+    "media_lost",
+    "call_in",
 ];
 
 /// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
@@ -75,5 +78,8 @@ pub fn input_kind(input: &Input) -> InputKind {
         Input::AgentAccepts { .. } | Input::AgentSkips { .. } => 23,
         Input::AgentNext { .. } | Input::AgentDials { .. } => 24,
         Input::LeadFetched { .. } => 25,
+        Input::Announced(..) => 26,
+        Input::MediaLost(..) => 27,
+        Input::CallIn(..) => 28,
     })
 }
