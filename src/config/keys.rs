@@ -334,6 +334,21 @@ pub const KEYS: &[Key] = &[
         Engine(|c| seconds(c.floor.breaker_wait)),
     ),
     live(
+        "inbound.unknown_caller",
+        NEXT_CALL,
+        Engine(|c| text(c.inbound.unknown_caller.word())),
+    ),
+    live(
+        "inbound.wait_s",
+        NEXT_CALL,
+        Engine(|c| seconds(c.inbound.settings.wait)),
+    ),
+    live(
+        "inbound.message",
+        NEXT_CALL,
+        Engine(|c| option(c.inbound.settings.message.as_ref())),
+    ),
+    live(
         "trunks",
         "a new one is asked with OPTIONS at once; one that is removed takes no call any more, those on it go on",
         Entries,
@@ -428,6 +443,31 @@ pub const KEYS: &[Key] = &[
         "campaigns.caller_id",
         NEXT_CALL,
         Campaign(|_, c| text(&c.caller_id)),
+    ),
+    live(
+        "campaigns.inbound_numbers",
+        NEXT_CALL,
+        Campaign(|_, c| list(&c.inbound_numbers)),
+    ),
+    live(
+        "campaigns.abandon_action",
+        "for people who answer from then on",
+        Campaign(|_, c| {
+            text(match c.settings.spoken.abandon_message {
+                Some(_) => "message",
+                None => "hang_up",
+            })
+        }),
+    ),
+    live(
+        "campaigns.abandon_message",
+        "for people who answer from then on",
+        Campaign(|_, c| option(c.settings.spoken.abandon_message.as_ref())),
+    ),
+    live(
+        "campaigns.recording_notice",
+        "for calls that are joined from then on",
+        Campaign(|_, c| option(c.settings.spoken.recording_notice.as_ref())),
     ),
     live(
         "campaigns.why",

@@ -5,7 +5,7 @@
 use super::reader::{Placed, Section, Sink, syntax_place};
 use super::{
     ApiConfig, Config, DeskConfig, Faults, IceServerConfig, InputLogConfig, MediaConfig, SipConfig,
-    StoreConfig, campaigns, nearest, trunks,
+    StoreConfig, campaigns, inbound, nearest, trunks,
 };
 use crate::core::settings::FloorSettings;
 use crate::pii::Pii;
@@ -109,7 +109,8 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
     let trunks = trunks::read(top, sink, sources, &sip);
-    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone);
+    let inbound = inbound::read(top.table(sink, "inbound"), sink);
+    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone, &inbound);
     section.finish(sink);
     Config {
         data_dir,
@@ -127,6 +128,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         break_reasons,
         skip_reasons,
         trunks,
+        inbound,
         campaigns,
     }
 }
@@ -251,6 +253,14 @@ pub(super) fn own_name(
         section.fault(sink, "name", what, "a name of its own");
     }
     text.value.to_owned()
+}
+
+/// Whether this is a number in E.164, "+842873000000".
+pub(super) fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A text that must be there.

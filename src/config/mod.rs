@@ -5,6 +5,7 @@ mod campaigns;
 mod compare;
 mod faults;
 mod in_force;
+mod inbound;
 mod keys;
 mod load;
 mod modes;
@@ -21,6 +22,7 @@ mod trunks;
 pub use compare::{KeyChange, Loaded};
 pub use faults::{Fault, Faults, nearest};
 pub use in_force::{InForce, TableFull};
+pub use inbound::{InboundConfig, UnknownCaller};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
 pub use report::{check_report, notes};
@@ -67,6 +69,8 @@ pub struct Config {
     pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
+    /// Calls that people make to us.
+    pub inbound: InboundConfig,
     /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignConfig>,
 }
@@ -198,4 +202,6 @@ pub struct CampaignConfig {
     pub caller_id: String,
     /// Sentence for the card where a lead brings none.
     pub why: Option<String>,
+    /// Our numbers in E.164 under which people call this campaign; no other campaign has them.
+    pub inbound_numbers: Vec<String>,
 }
