@@ -13,6 +13,7 @@ pub mod media;
 pub mod metrics;
 pub mod pacer;
 pub mod progress_line;
+pub mod recording;
 pub mod reload;
 pub mod replay;
 pub mod router;

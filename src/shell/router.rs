@@ -192,6 +192,7 @@ impl Route for Router {
             Effect::Decided(decision) => self.decisions.keep(now.unix, decision),
             Effect::Show { .. }
             | Effect::Personal(_)
+            | Effect::Unseen { .. }
             | Effect::Agent(_)
             | Effect::CallEnded { .. }
             | Effect::Refuse { .. } => {}

@@ -239,6 +239,7 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
+            audio: Arc::new(desks::NoAudio),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
@@ -523,11 +524,13 @@ impl AgentDirectory for Directory {
         match office.agent_by_token(name, token) {
             Ok(Some(record)) => {
                 let seat = record.seat(&self.names.now());
+                let audio = record.audio;
                 Ok(LoggedIn {
                     agent: seat.agent,
                     name: record.name,
                     campaigns: seat.campaigns,
                     skills: seat.skills,
+                    audio,
                 })
             }
             Ok(None) => Err(LoginRefused::Wrong),

@@ -465,6 +465,7 @@ impl Judge {
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
             | Effect::Exposed { .. }
+            | Effect::Unseen { .. }
             | Effect::Ledger { .. }
             | Effect::FetchLead { .. }
             | Effect::Decided(_) => {}

@@ -365,6 +365,7 @@ impl World {
             } else {
                 Vec::new()
             },
+            needs_audio: false,
         }
     }
 
@@ -657,6 +658,7 @@ impl World {
             | Effect::Personal(_)
             | Effect::Refuse { .. }
             | Effect::Exposed { .. }
+            | Effect::Unseen { .. }
             | Effect::Ledger { .. }
             | Effect::Decided(_) => {}
         }

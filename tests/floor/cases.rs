@@ -106,6 +106,7 @@ impl W {
             agent: AgentId(id),
             campaigns: campaigns.iter().map(|c| (CampaignId(*c), 1)).collect(),
             skills: vec![],
+            needs_audio: false,
         }));
         self.put(Input::AgentWants(AgentId(id), Wanted::Ready));
     }

@@ -197,7 +197,7 @@ mod anything {
             6 => (agent(), wanted).prop_map(|(agent, wanted)| Input::AgentWants(agent, wanted)),
             3 => (agent(), prop::collection::vec((0u16..3, 1u16..5), 0..3), 0u8..9).prop_map(|(agent, campaigns, level)| {
                 let campaigns = campaigns.into_iter().map(|(id, weight)| (CampaignId(id), weight)).collect();
-                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)] })
+                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)], needs_audio: false, })
             }),
             1 => agent().prop_map(Input::AgentLost),
             1 => agent().prop_map(Input::AgentBack),
@@ -313,7 +313,7 @@ mod anything {
             2 => (0u32..6, 0u16..5, 0u8..6).prop_map(|(agent, campaign, level)| Edit::Agent(AgentSeat {
                 agent: AgentId(agent),
                 campaigns: vec![(CampaignId(campaign), 1)],
-                skills: (level > 0).then_some((SkillId(0), level)).into_iter().collect(),
+                skills: (level > 0).then_some((SkillId(0), level)).into_iter().collect(), needs_audio: false,
             })),
         ]
     }

@@ -251,6 +251,7 @@ impl Floor {
         self.agents.note_call(agent, campaign, now.mono);
         self.set_phase(id, Phase::Joining { agent, until });
         self.count_match(id, now, effects);
+        self.watch_signs(id, agent, now);
         effects.push(Effect::Bridge { attempt: id, agent });
         effects.push(Effect::Show {
             attempt: id,
@@ -364,6 +365,9 @@ impl Floor {
     pub(super) fn free_again(&mut self, agent: AgentId, now: Now, effects: &mut Vec<Effect>) {
         match self.agents.get(agent).map(|waiting| waiting.after_call) {
             Some(AfterCall::Ready) | None => {
+                if self.agents.lacks_audio(agent) {
+                    return self.after_the_call(agent, now, effects);
+                }
                 self.agents.give_back(agent, now);
                 self.backing_eased = true;
                 effects.extend(self.agents.news(agent, now).map(Effect::Agent));

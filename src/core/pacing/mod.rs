@@ -318,6 +318,7 @@ mod tests {
                         agent: AgentId(id),
                         campaigns: serves.iter().map(|(c, w)| (CampaignId(*c), *w)).collect(),
                         skills: skills.iter().map(|(s, l)| (SkillId(*s), *l)).collect(),
+                        needs_audio: false,
                     };
                     agents.seat(seat, Now::default());
                     agents.move_to(AgentId(id), Place::Ready, Now::default());

@@ -41,6 +41,8 @@ pub(super) const INPUT_KINDS: [&str; Label::Input.most()] = [
     "agent_preview",
     "agent_dial",
     "lead_fetched",
+    "agent_audio",
+    "call_sign",
 ];
 
 /// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
@@ -75,5 +77,7 @@ pub fn input_kind(input: &Input) -> InputKind {
         Input::AgentAccepts { .. } | Input::AgentSkips { .. } => 23,
         Input::AgentNext { .. } | Input::AgentDials { .. } => 24,
         Input::LeadFetched { .. } => 25,
+        Input::AgentAudio(..) => 26,
+        Input::CallSign(..) => 27,
     })
 }

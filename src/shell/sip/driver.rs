@@ -8,7 +8,7 @@ use super::streams::{self, AllowList, Numbers, StreamNews};
 use super::{OsRandom, leg};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::ids::{AttemptId, TrunkId};
-use crate::shell::lanes::{Clock, FloorLane, MediaPorts, SipOrder, StoreLane};
+use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts, SipOrder, StoreLane};
 use crate::shell::store::{OrphanLeg, StoreOrder};
 use crate::time::Mono;
 use crate::wire::sip::endpoint::{Endpoint, Settings};
@@ -273,7 +273,7 @@ impl Driver {
                 self.legs.insert(attempt, Leg { route_try, trunk });
                 let caller = E164::parse(&caller_id);
                 match (E164::parse(number.expose()), caller) {
-                    (Ok(number), Ok(caller)) => match self.media.reserve(attempt) {
+                    (Ok(number), Ok(caller)) => match self.media.reserve(LegId::Call(attempt)) {
                         Some(media_port) => {
                             let order = InviteOrder {
                                 key,
@@ -319,7 +319,7 @@ impl Driver {
                 if let Some(key) = self.key_of(attempt) {
                     self.endpoint.abort(now, key, &mut self.out);
                     self.legs.remove(&attempt);
-                    self.media.release(attempt);
+                    self.media.release(LegId::Call(attempt));
                 }
             }
             SipOrder::ConfirmDialog(attempt, route_try) => {
@@ -383,7 +383,7 @@ impl Driver {
         for (attempt, leg) in std::mem::take(&mut self.legs) {
             self.endpoint
                 .abort(now, convert::key(attempt, leg.route_try), &mut self.out);
-            self.media.release(attempt);
+            self.media.release(LegId::Call(attempt));
         }
         self.pump();
     }
@@ -530,14 +530,9 @@ impl Driver {
 
     fn point_media(&self, key: CallKey, path: &AudioPath, is_answered: bool) {
         let attempt = AttemptId(key.call);
-        if let (Some(leg), Some(remote)) = (self.legs.get(&attempt), path.remote) {
-            self.media.remote(
-                attempt,
-                leg.trunk,
-                remote,
-                path.law.payload_type(),
-                is_answered,
-            );
+        if let Some(leg) = self.legs.get(&attempt) {
+            self.media
+                .remote(LegId::Call(attempt), Some(leg.trunk), path, is_answered);
         }
     }
 
@@ -550,7 +545,7 @@ impl Driver {
             .is_some_and(|leg| leg.route_try == key.route_try)
         {
             self.legs.remove(&attempt);
-            self.media.release(attempt);
+            self.media.release(LegId::Call(attempt));
         }
         self.tell(leg(key, self.turn_at, event));
     }

@@ -10,6 +10,7 @@
 //! - [`cells`] CSV cells that no spreadsheet runs as a formula
 //! - [`sqlite`] all SQL: the only room that knows which database it is
 
+pub mod audio;
 pub mod backup;
 pub mod cells;
 pub mod hopper;
@@ -23,6 +24,8 @@ pub mod records;
 mod rejects;
 pub mod sqlite;
 pub mod writer;
+
+pub use audio::AgentAudio;
 
 use crate::core::effect::{AttemptClosed, DialOrder, LeadNext, OutcomeKept};
 use crate::core::input::LeadFacts;
