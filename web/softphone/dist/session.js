@@ -148,7 +148,7 @@ export class Session {
             return { request, acts: [{ act: "refused", request, fault: new SoftphoneError("busy", "Too many requests wait.") }] };
         }
         const text = JSON.stringify({ ...ask, request });
-        const pending = { ask, text, sentAt: null };
+        const pending = { ask, text, sentAt: null, left: false };
         this.#pending.set(request, pending);
         const acts = [];
         if (this.#status === "online" && this.#toCatchUp === 0)
@@ -240,6 +240,7 @@ export class Session {
     }
     #say(pending) {
         pending.sentAt = this.now();
+        pending.left = true;
         return [{ act: "send", text: pending.text }];
     }
     #sayAgain() {
@@ -281,7 +282,7 @@ export class Session {
             return [...acts, ...this.#refuse(request, fault)];
         }
         for (const [request, pending] of [...this.#pending]) {
-            const verdict = pending.sentAt === null ? "waits" : answers(message, request, pending);
+            const verdict = !pending.left ? "waits" : answers(message, request, pending);
             if (verdict === "met")
                 acts.push(...this.#meet(request, message));
             if (verdict === "failed") {

@@ -56,8 +56,10 @@ export type Act =
 interface Pending {
   ask: Ask;
   text: string;
-  /** When it was last sent; `null`: not on this socket. */
+  /** When it was sent on this socket; `null`: not yet. */
   sentAt: number | null;
+  /** It left on some socket: an answer may be on its way, or among what was missed. */
+  left: boolean;
   /** The echo check was seen running. */
   began?: boolean;
 }
@@ -192,7 +194,7 @@ export class Session {
       return { request, acts: [{ act: "refused", request, fault: new SoftphoneError("busy", "Too many requests wait.") }] };
     }
     const text = JSON.stringify({ ...ask, request });
-    const pending: Pending = { ask, text, sentAt: null };
+    const pending: Pending = { ask, text, sentAt: null, left: false };
     this.#pending.set(request, pending);
     const acts: Act[] = [];
     if (this.#status === "online" && this.#toCatchUp === 0) acts.push(...this.#say(pending));
@@ -286,6 +288,7 @@ export class Session {
 
   #say(pending: Pending): Act[] {
     pending.sentAt = this.now();
+    pending.left = true;
     return [{ act: "send", text: pending.text }];
   }
 
@@ -325,7 +328,7 @@ export class Session {
       return [...acts, ...this.#refuse(request, fault)];
     }
     for (const [request, pending] of [...this.#pending]) {
-      const verdict = pending.sentAt === null ? "waits" : answers(message, request, pending);
+      const verdict = !pending.left ? "waits" : answers(message, request, pending);
       if (verdict === "met") acts.push(...this.#meet(request, message));
       if (verdict === "failed") {
         acts.push(...this.#refuse(request, new SoftphoneError("not_heard", "The microphone was not heard.")));
