@@ -8,6 +8,7 @@ mod in_force;
 mod keys;
 mod load;
 mod modes;
+mod pages;
 pub(crate) mod reader;
 #[cfg(test)]
 mod reload_tests;
@@ -23,6 +24,7 @@ pub use faults::{Fault, Faults, nearest};
 pub use in_force::{InForce, TableFull};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
+pub use pages::PagesConfig;
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
 pub use settings::{ServeRefused, UnknownZone, zone_table};
@@ -55,6 +57,8 @@ pub struct Config {
     pub desk: DeskConfig,
     /// HTTP: health, metrics, control.
     pub api: ApiConfig,
+    /// Pages that the engine serves.
+    pub pages: PagesConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.

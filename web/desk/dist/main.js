@@ -15,11 +15,14 @@ function applyTheme() {
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     document.documentElement.lang = language();
 }
-async function settings() {
+async function socketUrl() {
     const answer = await fetch("settings.json", { cache: "no-store" });
     if (!answer.ok)
         throw new Error(`settings.json: ${answer.status}`);
-    return (await answer.json());
+    const { socket, socket_port, socket_path } = (await answer.json());
+    if (socket !== null)
+        return socket;
+    return `${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:${socket_port}${socket_path}`;
 }
 function showLogin(trouble) {
     const text = words(language());
@@ -63,8 +66,7 @@ function explain(fault) {
     return fault instanceof Error ? fault.message : String(fault);
 }
 async function logIn(agent, token, microphone) {
-    const { socket } = await settings();
-    const phone = new Softphone({ url: socket, agent, token, microphone });
+    const phone = new Softphone({ url: await socketUrl(), agent, token, microphone });
     // For support and for tests: the page's own softphone, on its own console.
     window.softphone = phone;
     const desk = new Desk(phone, language());

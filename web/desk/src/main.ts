@@ -6,8 +6,11 @@ import { fill, h } from "./dom.js";
 import { words, type Language } from "./words.js";
 
 interface Settings {
-  /** The agents' websocket. */
-  socket: string;
+  /** The agents' websocket, where the site names one. */
+  socket: string | null;
+  /** Else: this port of the page's own host. */
+  socket_port: number;
+  socket_path: string;
 }
 
 const language = (): Language => {
@@ -23,10 +26,12 @@ function applyTheme(): void {
   document.documentElement.lang = language();
 }
 
-async function settings(): Promise<Settings> {
+async function socketUrl(): Promise<string> {
   const answer = await fetch("settings.json", { cache: "no-store" });
   if (!answer.ok) throw new Error(`settings.json: ${answer.status}`);
-  return (await answer.json()) as Settings;
+  const { socket, socket_port, socket_path } = (await answer.json()) as Settings;
+  if (socket !== null) return socket;
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.hostname}:${socket_port}${socket_path}`;
 }
 
 function showLogin(trouble: string | null): void {
@@ -91,8 +96,7 @@ function explain(fault: unknown): string {
 }
 
 async function logIn(agent: string, token: string, microphone: Microphone): Promise<void> {
-  const { socket } = await settings();
-  const phone = new Softphone({ url: socket, agent, token, microphone });
+  const phone = new Softphone({ url: await socketUrl(), agent, token, microphone });
   // For support and for tests: the page's own softphone, on its own console.
   (window as unknown as { softphone: Softphone }).softphone = phone;
   const desk = new Desk(phone, language());
