@@ -19,7 +19,7 @@ use crate::shell::desks::{
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::learned::{self, Found, Keeper};
-use crate::shell::media::{self, MediaError, MediaPlane};
+use crate::shell::media::{self, MediaError, MediaNews, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::pages::Pages;
 use crate::shell::reload::{
@@ -240,10 +240,23 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
-            audio: Arc::new(desks::NoAudio),
+            audio: media.clone(),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
+        let told = Arc::downgrade(&desks);
+        media.tell(Box::new(
+            move |MediaNews::Leg {
+                      agent,
+                      leg,
+                      checked,
+                      checking,
+                  }| {
+                if let Some(desks) = told.upgrade() {
+                    desks.audio_leg(agent, leg, checked, checking);
+                }
+            },
+        ));
 
         let recorded = config
             .input_log

@@ -8,6 +8,7 @@
 
 pub mod g711;
 pub mod latch;
+pub mod law;
 pub mod outgoing;
 pub mod reception;
 pub mod rtp;

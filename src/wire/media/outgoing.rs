@@ -75,6 +75,11 @@ impl Outgoing {
         self.ssrc
     }
 
+    /// Sequence number of the packet that would be sent next.
+    pub const fn sequence(&self) -> u16 {
+        self.sequence
+    }
+
     /// Timestamp of the packet that would be sent next without a pause; for sender reports.
     pub const fn timestamp(&self) -> u32 {
         self.timestamp
