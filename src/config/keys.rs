@@ -268,6 +268,16 @@ pub const KEYS: &[Key] = &[
         "at the next request",
         Engine(|c| list(&c.api.hosts)),
     ),
+    restart(
+        "pages.desk",
+        "pages are laid out once",
+        Engine(|c| plain(c.pages.desk)),
+    ),
+    restart(
+        "pages.socket_url",
+        "pages are laid out once",
+        Engine(|c| optional_text(c.pages.socket_url.as_deref())),
+    ),
     live(
         "store.commit_window_ms",
         "at the next commit",
