@@ -380,6 +380,7 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
         );
     }
     let ice_servers = ice_servers(&mut section, sink);
+    let prompts_dir = path(&mut section, sink, "prompts_dir");
     section.finish(sink);
     MediaConfig {
         listen,
@@ -388,6 +389,7 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
         agent_port,
         agent_addresses,
         ice_servers,
+        prompts_dir,
     }
 }
 

@@ -116,6 +116,8 @@ pub struct MediaConfig {
     pub agent_addresses: Vec<std::net::IpAddr>,
     /// STUN and TURN servers for the browsers.
     pub ice_servers: Vec<IceServerConfig>,
+    /// Directory of the prompts; `None`: there are none.
+    pub prompts_dir: Option<PathBuf>,
 }
 
 /// STUN or TURN servers for the agents' browsers; the engine itself asks none.
