@@ -5,7 +5,7 @@
 use super::reader::{Placed, Section, Sink, syntax_place};
 use super::{
     ApiConfig, Config, DeskConfig, Faults, IceServerConfig, InputLogConfig, MediaConfig, SipConfig,
-    StoreConfig, campaigns, nearest, trunks,
+    StoreConfig, campaigns, inbound, nearest, trunks,
 };
 use crate::core::settings::FloorSettings;
 use crate::pii::Pii;
@@ -105,11 +105,13 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     );
     let desk = desk(top.table(sink, "desk"), sink);
     let api = api(top.table(sink, "api"), sink);
+    let pages = super::pages::read(top.table(sink, "pages"), sink);
     let store = store(top.table(sink, "store"), sink);
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
     let trunks = trunks::read(top, sink, sources, &sip);
-    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone);
+    let inbound = inbound::read(top.table(sink, "inbound"), sink);
+    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone, &inbound);
     section.finish(sink);
     Config {
         data_dir,
@@ -121,12 +123,14 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         media,
         desk,
         api,
+        pages,
         store,
         floor,
         skills,
         break_reasons,
         skip_reasons,
         trunks,
+        inbound,
         campaigns,
     }
 }
@@ -251,6 +255,14 @@ pub(super) fn own_name(
         section.fault(sink, "name", what, "a name of its own");
     }
     text.value.to_owned()
+}
+
+/// Whether this is a number in E.164, "+842873000000".
+pub(super) fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// A text that must be there.

@@ -5,9 +5,11 @@ mod campaigns;
 mod compare;
 mod faults;
 mod in_force;
+mod inbound;
 mod keys;
 mod load;
 mod modes;
+mod pages;
 pub(crate) mod reader;
 #[cfg(test)]
 mod reload_tests;
@@ -21,8 +23,10 @@ mod trunks;
 pub use compare::{KeyChange, Loaded};
 pub use faults::{Fault, Faults, nearest};
 pub use in_force::{InForce, TableFull};
+pub use inbound::{InboundConfig, UnknownCaller};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
+pub use pages::PagesConfig;
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
 pub use settings::{ServeRefused, UnknownZone, zone_table};
@@ -55,6 +59,8 @@ pub struct Config {
     pub desk: DeskConfig,
     /// HTTP: health, metrics, control.
     pub api: ApiConfig,
+    /// Pages that the engine serves.
+    pub pages: PagesConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.
@@ -67,6 +73,8 @@ pub struct Config {
     pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
+    /// Calls that people make to us.
+    pub inbound: InboundConfig,
     /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignConfig>,
 }
@@ -200,4 +208,6 @@ pub struct CampaignConfig {
     pub caller_id: String,
     /// Sentence for the card where a lead brings none.
     pub why: Option<String>,
+    /// Our numbers in E.164 under which people call this campaign; no other campaign has them.
+    pub inbound_numbers: Vec<String>,
 }

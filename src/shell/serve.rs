@@ -21,6 +21,7 @@ use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_
 use crate::shell::learned::{self, Found, Keeper};
 use crate::shell::media::{self, MediaError, MediaNews, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
+use crate::shell::pages::Pages;
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
@@ -314,6 +315,7 @@ impl Engine {
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts,
+            pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };
         let log_of_decisions = decisions
             .clone()

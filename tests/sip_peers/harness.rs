@@ -239,6 +239,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             listen: loopback,
             hosts: vec![],
         },
+        pages: Default::default(),
         store: StoreConfig {
             commit_window: Duration::from_millis(2),
             queue: 8_192,

@@ -144,6 +144,8 @@ impl MediaThread {
         self.room.owed = std::mem::take(&mut broken.owed);
         for lease in broken.legs.leases() {
             if let Some(leg) = broken.legs.remove(lease) {
+                let lost = leg.attempt().map(Input::MediaLost);
+                self.room.owed.extend(lost);
                 self.put_away(leg);
             }
         }
