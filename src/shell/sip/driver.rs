@@ -495,6 +495,7 @@ impl Driver {
                             // A connection on which nobody answers is half dead: it is made anew.
                             self.writers.remove(connection);
                         }
+                        self.media.trunk_up(trunk, is_up);
                         self.tell(Input::TrunkUp(trunk, is_up));
                     }
                 }
