@@ -106,11 +106,13 @@ fn campaign(
         abandon: super::abandon::read(read.table(sink, "abandon"), sink, zone),
         recycle: recycle(read.table(sink, "recycle"), sink),
     };
+    let recording = super::recording::rule(read, sink);
     section.finish(sink);
     CampaignConfig {
         settings,
         caller_id,
         why,
+        recording,
     }
 }
 

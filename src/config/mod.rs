@@ -9,13 +9,16 @@ mod keys;
 mod load;
 mod modes;
 pub(crate) mod reader;
+mod recording;
 #[cfg(test)]
 mod reload_tests;
 mod report;
 mod secrets;
 mod settings;
+mod shown;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trunks;
 
 pub use compare::{KeyChange, Loaded};
@@ -23,9 +26,11 @@ pub use faults::{Fault, Faults, nearest};
 pub use in_force::{InForce, TableFull};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
+pub use recording::{RecordingConfig, RecordingFormat, RecordingMode, RecordingRule};
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
 pub use settings::{ServeRefused, UnknownZone, zone_table};
+pub use tls::{TlsConfig, TlsFiles};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;
@@ -55,6 +60,10 @@ pub struct Config {
     pub desk: DeskConfig,
     /// HTTP: health, metrics, control.
     pub api: ApiConfig,
+    /// TLS of API and desks.
+    pub tls: TlsConfig,
+    /// Recordings.
+    pub recording: RecordingConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.
@@ -198,4 +207,6 @@ pub struct CampaignConfig {
     pub caller_id: String,
     /// Sentence for the card where a lead brings none.
     pub why: Option<String>,
+    /// Whether its conversations are recorded.
+    pub recording: RecordingRule,
 }
