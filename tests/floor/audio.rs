@@ -40,7 +40,13 @@ fn nobody_is_ready_who_cannot_be_heard() {
     for wanted in [Wanted::Ready, Wanted::Manual] {
         let refused = w.put(Input::AgentWants(AgentId(1), wanted));
         assert!(
-            matches!(&refused[..], [Effect::Refuse { why: Refusal::AudioNeeded, .. }]),
+            matches!(
+                &refused[..],
+                [Effect::Refuse {
+                    why: Refusal::AudioNeeded,
+                    ..
+                }]
+            ),
             "{refused:?}"
         );
     }
