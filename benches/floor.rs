@@ -68,6 +68,7 @@ impl Bench {
                 agent: AgentId(id),
                 campaigns: vec![(CampaignId(0), 1)],
                 skills: Vec::new(),
+                needs_audio: false,
             };
             bench.feed(Input::AgentSeated(seat));
             bench.feed(Input::AgentWants(AgentId(id), Wanted::Ready));

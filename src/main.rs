@@ -17,6 +17,7 @@ use tandem::shell::log::LogFormat;
 use tandem::shell::progress_line::{ProgressLine, share_and_rest};
 use tandem::shell::replay::{Telling, replay};
 use tandem::shell::serve::{serve, store_path};
+use tandem::shell::store::AgentAudio;
 use tandem::shell::store::backup::CopyStep;
 use tandem::shell::store::import::ImportReport;
 use tandem::shell::store::lead_rows::ListRules;
@@ -189,6 +190,9 @@ enum AgentCommand {
         /// Skill with a level of 1..=10 after a colon ("late_stage:7"); repeatable
         #[arg(long = "skill")]
         skills: Vec<String>,
+        /// How the agent is heard: browser, phone:sip:1001@192.0.2.5, or none (a scripted agent, whose calls are silent)
+        #[arg(long, default_value = "browser")]
+        audio: AgentAudio,
     },
     /// List the agents
     List {
@@ -626,6 +630,7 @@ fn agent(command: AgentCommand) -> anyhow::Result<()> {
             config,
             campaigns,
             skills,
+            audio,
         } => {
             let config = load(&config.config)?;
             let mut serves = Vec::new();
@@ -655,7 +660,7 @@ fn agent(command: AgentCommand) -> anyhow::Result<()> {
                 }
                 can.push((skill, level));
             }
-            let token = office(&config)?.agent_add(&name, &serves, &can)?;
+            let token = office(&config)?.agent_add(&name, &serves, &can, &audio)?;
             println!("{token}");
             eprintln!(
                 "The token of {name}; it is not shown again. Socket: ws://{}/agent",
@@ -664,7 +669,10 @@ fn agent(command: AgentCommand) -> anyhow::Result<()> {
         }
         AgentCommand::List { config } => {
             let agents = office(&load(&config.config)?)?.agent_list()?;
-            println!("{:<20} {:<9} {:<40} SKILLS", "NAME", "LOG-IN", "CAMPAIGNS");
+            println!(
+                "{:<20} {:<9} {:<8} {:<40} SKILLS",
+                "NAME", "LOG-IN", "AUDIO", "CAMPAIGNS"
+            );
             let list = |items: Vec<String>| {
                 if items.is_empty() {
                     "-".to_owned()
@@ -692,7 +700,11 @@ fn agent(command: AgentCommand) -> anyhow::Result<()> {
                         .map(|(name, level)| format!("{name}:{level}"))
                         .collect(),
                 );
-                println!("{:<20} {login:<9} {serves:<40} {can}", agent.name);
+                let audio = agent.audio.kind();
+                println!(
+                    "{:<20} {login:<9} {audio:<8} {serves:<40} {can}",
+                    agent.name
+                );
             }
         }
         AgentCommand::Disable {

@@ -93,6 +93,7 @@ impl Site {
                 agent: AgentId(id),
                 campaigns: vec![(CampaignId(0), 1)],
                 skills: Vec::new(),
+                needs_audio: false,
             }));
             site.feed(Input::AgentWants(AgentId(id), Wanted::Ready));
         }

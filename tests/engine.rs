@@ -167,7 +167,12 @@ impl Site {
             .map(|number| {
                 let name = format!("agent{number:02}");
                 let token = office
-                    .agent_add(&name, &[("TEST".to_owned(), 1)], &[])
+                    .agent_add(
+                        &name,
+                        &[("TEST".to_owned(), 1)],
+                        &[],
+                        &tandem::shell::store::AgentAudio::None,
+                    )
                     .unwrap();
                 AgentLogin {
                     name,

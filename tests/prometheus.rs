@@ -332,7 +332,12 @@ fn site() -> Site {
     let logins = (0..10)
         .map(|number| {
             let name = format!("minhcanary{number}");
-            let token = office.agent_add(&name, &[("TEST".to_owned(), 1)], &[]);
+            let token = office.agent_add(
+                &name,
+                &[("TEST".to_owned(), 1)],
+                &[],
+                &tandem::shell::store::AgentAudio::None,
+            );
             AgentLogin {
                 name,
                 token: Pii::new(token.expect("a token")),

@@ -103,7 +103,12 @@ impl Engine {
         let logins = (0..load.agents)
             .map(|number| {
                 let name = format!("agent{number:05}");
-                let token = Pii::new(office.agent_add(&name, &serves, &[])?);
+                let token = Pii::new(office.agent_add(
+                    &name,
+                    &serves,
+                    &[],
+                    &tandem::shell::store::AgentAudio::None,
+                )?);
                 Ok(AgentLogin { name, token })
             })
             .collect::<Result<Vec<_>>>()?;

@@ -128,6 +128,7 @@ pub async fn measure(args: &SaturateArgs, dir: &Path) -> Result<Report> {
         "prober",
         &[("LOAD0".to_owned(), 1)],
         &[],
+        &tandem::shell::store::AgentAudio::None,
     )?);
     let socket = prober(&engine.bed.agent_url(), "prober".to_owned(), token).await?;
     let (over, until) = watch::channel(false);

@@ -67,7 +67,12 @@ impl Bed {
         (0..count)
             .map(|number| {
                 let name = format!("agent{number:05}");
-                let token = office.agent_add(&name, &[(campaign.to_owned(), 1)], &[])?;
+                let token = office.agent_add(
+                    &name,
+                    &[(campaign.to_owned(), 1)],
+                    &[],
+                    &tandem::shell::store::AgentAudio::None,
+                )?;
                 Ok((name, Pii::new(token)))
             })
             .collect()

@@ -89,6 +89,7 @@ const fn restart(name: &'static str, why: &'static str, read: Read) -> Key {
     }
 }
 
+const AT_LOGIN: &str = "for agents who log in from then on";
 const BOUND: &str = "its socket is bound once, before the first call";
 const SIGNALLED: &str = "calls that are up are signalled there; add the new place as a trunk of another name and remove this one: \
      both are live";
@@ -196,6 +197,49 @@ pub const KEYS: &[Key] = &[
         "media.port_last",
         "the table of ports is made once",
         Engine(|c| plain(c.media.ports.1)),
+    ),
+    restart(
+        "media.threads",
+        "agents are pinned to their threads at log-in",
+        Engine(|c| plain(c.media.threads)),
+    ),
+    restart(
+        "media.agent_port",
+        BOUND,
+        Engine(|c| plain(c.media.agent_port)),
+    ),
+    restart(
+        "media.agent_addresses",
+        "browsers were told them at log-in",
+        Engine(|c| list(&c.media.agent_addresses)),
+    ),
+    live(
+        "media.stun_servers",
+        AT_LOGIN,
+        Engine(|c| ice_urls(c, false)),
+    ),
+    live(
+        "media.turn_servers",
+        AT_LOGIN,
+        Engine(|c| ice_urls(c, true)),
+    ),
+    live(
+        "media.turn_username",
+        AT_LOGIN,
+        Engine(|c| {
+            let mut names = c.media.ice_servers.iter();
+            names
+                .find_map(|server| server.username.as_deref())
+                .map_or_else(absent, plain)
+        }),
+    ),
+    live(
+        "media.turn_credential",
+        AT_LOGIN,
+        Engine(|c| {
+            let mut secrets = c.media.ice_servers.iter();
+            Shown::Secret(secrets.find_map(|server| server.credential.clone()))
+        }),
     ),
     restart("desk.listen", BOUND, Engine(|c| text(c.desk.listen))),
     live(
@@ -834,4 +878,14 @@ fn recycle(campaign: &CampaignConfig, result: SystemResult) -> Shown {
         Recycle::Never => text("never"),
         Recycle::After(wait) => minutes(wait),
     }
+}
+
+/// The STUN, or the TURN, servers for browsers.
+fn ice_urls(config: &Config, is_turn: bool) -> Shown {
+    let servers = config.media.ice_servers.iter();
+    let urls: Vec<&String> = servers
+        .filter(|server| server.username.is_some() == is_turn)
+        .flat_map(|server| &server.urls)
+        .collect();
+    list(&urls)
 }

@@ -4,10 +4,11 @@
 
 use super::reader::{Placed, Section, Sink, syntax_place};
 use super::{
-    ApiConfig, Config, DeskConfig, Faults, InputLogConfig, MediaConfig, SipConfig, StoreConfig,
-    campaigns, inbound, nearest, trunks,
+    ApiConfig, Config, DeskConfig, Faults, IceServerConfig, InputLogConfig, MediaConfig, SipConfig,
+    StoreConfig, campaigns, inbound, nearest, trunks,
 };
 use crate::core::settings::FloorSettings;
+use crate::pii::Pii;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -345,11 +346,110 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
             "a port above port_first: one even port for each call",
         );
     }
+    let threads = section.whole(sink, "threads", 1..=64, "threads", 1) as u16;
+    let agent_port = section.whole(sink, "agent_port", 0..=65_000, "a UDP port", 0) as u16;
+    let last_agent_port = agent_port.saturating_add(threads - 1);
+    if agent_port != 0 && agent_port <= last && last_agent_port >= first {
+        section.fault(
+            sink,
+            "agent_port",
+            format!("is {agent_port}, inside the ports of calls ({first} to {last})"),
+            "a port outside port_first to port_last, with one for each thread",
+        );
+    }
+    let mut agent_addresses = Vec::new();
+    let texts = section.texts(sink, "agent_addresses", "addresses, [\"203.0.113.7\"]");
+    for text in texts.unwrap_or_default() {
+        match text.value.parse::<IpAddr>() {
+            Ok(address) if !address.is_unspecified() => agent_addresses.push(address),
+            _ => {
+                let what = format!("has \"{}\"", text.value);
+                let name = section.name("agent_addresses");
+                sink.fault(text.at, name, what, Some(PLAIN_ADDRESS.to_owned()));
+            }
+        }
+    }
+    if listen.is_unspecified() && agent_addresses.is_empty() && advertised {
+        section.fault(
+            sink,
+            "agent_addresses",
+            format!("is absent, and listen is \"{listen}\", which no browser can reach"),
+            "the addresses at which browsers reach this machine",
+        );
+    }
+    let ice_servers = ice_servers(&mut section, sink);
     section.finish(sink);
     MediaConfig {
         listen,
         ports: (first, last),
+        threads,
+        agent_port,
+        agent_addresses,
+        ice_servers,
     }
+}
+
+/// STUN and TURN servers for the browsers: TURN with name and credential, STUN without.
+fn ice_servers(section: &mut Section<'_>, sink: &mut Sink<'_>) -> Vec<IceServerConfig> {
+    let mut servers = Vec::new();
+    let mut urls = |section: &mut Section<'_>, key, schemes: [&str; 2], expected| {
+        let mut urls = Vec::new();
+        for text in section.texts(sink, key, expected).unwrap_or_default() {
+            let is_one = schemes.iter().any(|scheme| {
+                text.value
+                    .strip_prefix(scheme)
+                    .is_some_and(|rest| !rest.is_empty())
+            });
+            if is_one {
+                urls.push(text.value.to_owned());
+            } else {
+                let what = format!("has \"{}\"", text.value);
+                sink.fault(text.at, section.name(key), what, Some(expected.to_owned()));
+            }
+        }
+        urls
+    };
+    let stun = urls(
+        section,
+        "stun_servers",
+        ["stun:", "stuns:"],
+        "STUN servers, [\"stun:192.0.2.1:3478\"]",
+    );
+    let turn = urls(
+        section,
+        "turn_servers",
+        ["turn:", "turns:"],
+        "TURN servers, [\"turns:turn.bank.example:443?transport=tcp\"]",
+    );
+    let username = section
+        .text(sink, "turn_username", "a name in quotes")
+        .map(|text| text.value.to_owned());
+    let credential = section
+        .text(sink, "turn_credential", "a credential in quotes")
+        .map(|text| Pii::new(text.value.to_owned()));
+    if !stun.is_empty() {
+        servers.push(IceServerConfig {
+            urls: stun,
+            username: None,
+            credential: None,
+        });
+    }
+    if !turn.is_empty() {
+        if username.is_none() || credential.is_none() {
+            section.fault(
+                sink,
+                "turn_servers",
+                "has no turn_username and turn_credential beside it".to_owned(),
+                "both: browsers refuse a TURN server without",
+            );
+        }
+        servers.push(IceServerConfig {
+            urls: turn,
+            username,
+            credential,
+        });
+    }
+    servers
 }
 
 fn desk(mut section: Section<'_>, sink: &mut Sink<'_>) -> DeskConfig {

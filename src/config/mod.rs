@@ -104,6 +104,25 @@ pub struct MediaConfig {
     pub listen: std::net::IpAddr,
     /// First and last UDP port for calls (even ports are used).
     pub ports: (u16, u16),
+    /// Threads that carry sound. Default 1; each is good for some hundreds of conversations.
+    pub threads: u16,
+    /// UDP port for agents' browsers; thread n has the n-th after it. 0: any free ones.
+    pub agent_port: u16,
+    /// Addresses that browsers are told, where they differ from `listen` (NAT).
+    pub agent_addresses: Vec<std::net::IpAddr>,
+    /// STUN and TURN servers for the browsers.
+    pub ice_servers: Vec<IceServerConfig>,
+}
+
+/// STUN or TURN servers for the agents' browsers; the engine itself asks none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IceServerConfig {
+    /// "stun:192.0.2.1:3478", "turns:turn.bank.example:443?transport=tcp".
+    pub urls: Vec<String>,
+    /// For TURN.
+    pub username: Option<String>,
+    /// For TURN; every agent's browser is told it.
+    pub credential: Option<Pii<String>>,
 }
 
 /// The agents' socket.

@@ -168,6 +168,9 @@ pub(crate) struct Agent {
     pub(crate) after_call: AfterCall,
     /// Whether the socket is there; a lost agent keeps the place for the grace time and gets no new call.
     pub(crate) connected: bool,
+    /// Whether calls need his audio leg, and whether it lives.
+    needs_audio: bool,
+    audio: bool,
     /// Rises with every change of place: old deadlines are recognised by it.
     pub(crate) generation: u32,
     /// Rises with every loss of the socket.
@@ -213,6 +216,7 @@ impl Agents {
             let agent = &mut self.slots[slot];
             agent.class = class;
             agent.connected = true;
+            agent.needs_audio = seat.needs_audio;
             agent.losses += 1;
             let anew = agent.place == Place::Offline;
             if anew {
@@ -231,6 +235,8 @@ impl Agents {
             place: Place::Break(0),
             after_call: AfterCall::Ready,
             connected: true,
+            needs_audio: seat.needs_audio,
+            audio: false,
             generation: 0,
             losses: 0,
             outcome_kept: false,
@@ -308,6 +314,25 @@ impl Agents {
         let losses = agent.losses;
         self.enter_counts(slot);
         Some(losses)
+    }
+
+    /// Notes the life or loss of an agent's audio; where he is. `None`: nobody of this id was ever here.
+    pub(crate) fn set_audio(&mut self, id: AgentId, is_up: bool) -> Option<Place> {
+        let slot = *self.index.get(&id)?;
+        let agent = &mut self.slots[slot];
+        agent.audio = is_up;
+        Some(agent.place)
+    }
+
+    /// Whether calls need this agent's audio.
+    pub(crate) fn needs_audio(&self, id: AgentId) -> bool {
+        self.get(id).is_some_and(|agent| agent.needs_audio)
+    }
+
+    /// Whether calls need this agent's audio and it is not there.
+    pub(crate) fn lacks_audio(&self, id: AgentId) -> bool {
+        self.get(id)
+            .is_some_and(|agent| agent.needs_audio && !agent.audio)
     }
 
     /// What happens after the call.
@@ -532,6 +557,7 @@ mod tests {
             agent: AgentId(id),
             campaigns: vec![(CampaignId(0), 1)],
             skills: skill.then_some((SkillId(0), 5)).into_iter().collect(),
+            needs_audio: false,
         }
     }
 

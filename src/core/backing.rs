@@ -441,6 +441,7 @@ mod tests {
                         agent: AgentId(id),
                         campaigns: serves.iter().map(|c| (CampaignId(*c), 1)).collect(),
                         skills: is_able.then_some((SkillId(0), 5)).into_iter().collect(),
+                        needs_audio: false,
                     };
                     agents.seat(seat, Now::default());
                     agents.move_to(AgentId(id), Place::Ready, Now::default());

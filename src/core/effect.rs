@@ -145,6 +145,17 @@ pub enum Effect {
     },
     /// What pacing decided, with the figures it saw.
     Decided(PacingDecision),
+    /// Alert: five seconds after the bridge the card was not painted, or nothing of the agent was heard. He gets a break after it.
+    Unseen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The agent.
+        agent: AgentId,
+        /// Whether the card was painted.
+        painted: bool,
+        /// Whether the agent's audio was there.
+        heard: bool,
+    },
     /// Keep what became of an answered call, for the ledger of the next run.
     Exposed {
         /// The attempt.
@@ -379,6 +390,9 @@ pub struct AgentNews {
     pub after_call: AfterCall,
 }
 
+/// The reason of a break that nobody chose: there is no audio. No index into the configured reasons reaches it (at most 254).
+pub const BREAK_NO_AUDIO: u8 = u8::MAX;
+
 /// The states of an agent (domain.md, "Agent life").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AgentState {
@@ -459,6 +473,8 @@ pub enum Refusal {
     NoLine(Bound),
     /// Nothing is dialled now.
     Stopped,
+    /// Calls need a living audio leg, and the microphone's check.
+    AudioNeeded,
 }
 
 impl Refusal {
@@ -485,6 +501,7 @@ impl Refusal {
             Self::NotRunning => "campaign_not_running",
             Self::NoLine(_) => "no_line_free",
             Self::Stopped => "dialling_stopped",
+            Self::AudioNeeded => "audio_needed",
         }
     }
 }

@@ -40,6 +40,10 @@ pub enum Input {
     AgentLost(AgentId),
     /// The agent is back within the grace time.
     AgentBack(AgentId),
+    /// The agent's standing audio leg is up and was checked, or nothing was heard on it for 2 s.
+    AgentAudio(AgentId, bool),
+    /// A sign of life of a call that was just given to an agent.
+    CallSign(AttemptId, CallSign),
     /// The agent ended the conversation.
     AgentHangUp(AgentId, AttemptId),
     /// The agent's disposition. Details (amounts, notes) wait in the shell under the attempt's id.
@@ -209,6 +213,15 @@ pub struct LegFailure {
     pub retry_after_s: Option<u32>,
 }
 
+/// What shows that a call has reached its agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CallSign {
+    /// The card is on the screen.
+    Painted,
+    /// The first audio of the agent after the bridge.
+    Heard,
+}
+
 /// An agent at log-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentSeat {
@@ -218,6 +231,9 @@ pub struct AgentSeat {
     pub campaigns: Vec<(CampaignId, u16)>,
     /// Skills and levels, 1..=10.
     pub skills: Vec<(SkillId, u8)>,
+    /// Whether calls need the agent's standing audio leg: READY is refused without it. `false` for scripted agents, who have none.
+    #[serde(default)]
+    pub needs_audio: bool,
 }
 
 /// What an agent can ask for.

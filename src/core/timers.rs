@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Agent(AgentId, u32),
     /// The grace time of a lost agent.
     Grace(AgentId, u32),
+    /// A call must have been seen and its agent be heard.
+    Unseen(AttemptId),
     /// A refill that was asked for did not come.
     Refill(CampaignId, u32),
     /// A call to us that cannot be taken yet has waited long enough.

@@ -1,7 +1,7 @@
 //! The lanes between rooms: bounded, and each with a named answer to "full".
 
 use crate::core::input::{Input, LegEvent};
-use crate::ids::{AttemptId, LeadId};
+use crate::ids::{AgentId, AttemptId, LeadId};
 use crate::shell::store::StoreOrder;
 use crate::time::{Mono, Now, UnixMs};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -285,25 +285,51 @@ pub enum SipOrder {
     ConfirmDialog(AttemptId, u8),
     /// Legs that an earlier process left behind: CANCEL or BYE them, ACK and BYE what still answers.
     Orphans(Vec<crate::shell::store::OrphanLeg>),
+    /// Take calls under these rules from now on.
+    CallsIn(Arc<crate::shell::callers::CallsIn>),
+    /// Take no further call: the engine ends.
+    NoMoreCalls,
+    /// A call to us has become this attempt.
+    Became(crate::ids::CallInId, AttemptId),
+    /// Answer it; its RTP port is bound.
+    PickUp(AttemptId, u16),
+    /// Refuse a call to us that became no attempt, with this status.
+    TurnAway(crate::ids::CallInId, u16),
     /// Other trunks and another User-Agent. Calls that are up stay.
     Trunks(Arc<crate::wire::sip::endpoint::Settings>),
 }
 
+/// One side of a conversation whose signalling is SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LegId {
+    /// Towards a customer, over a trunk.
+    Call(AttemptId),
+    /// Towards an agent's telephone: up for the whole shift.
+    Phone(AgentId),
+}
+
 /// What SIP asks of the media plane. Implemented by `shell::media`, replaced by nothing else in the product.
 pub trait MediaPorts: Send + Sync {
-    /// A bound UDP port for the attempt's leg; `None` when all are taken. Asked again for a later route try, gives the same one.
-    fn reserve(&self, attempt: AttemptId) -> Option<u16>;
-    /// The far side's address and the payload type to send (0 PCMU, 8 PCMA), from an SDP answer or early media.
+    /// A bound UDP port for the leg; `None` when all are taken. Asked again for a later route try, gives the same one.
+    fn reserve(&self, leg: LegId) -> Option<u16>;
+    /// The far side as an SDP answer, early media or a re-INVITE describes it. `trunk`: whose ranges its address must lie in;
+    /// `None` for a telephone, whose address was checked already.
     fn remote(
         &self,
-        attempt: AttemptId,
-        trunk: crate::ids::TrunkId,
-        remote: std::net::SocketAddr,
-        payload_type: u8,
+        leg: LegId,
+        trunk: Option<crate::ids::TrunkId>,
+        path: &crate::wire::sip::sdp::AudioPath,
         answered: bool,
     );
     /// The leg is over; the port goes back.
-    fn release(&self, attempt: AttemptId);
+    fn release(&self, leg: LegId);
+    /// Plays a prompt to the person on this attempt's leg: at once, or, while it is joined, before them alone. Its end is reported as
+    /// `Input::Announced`. `false`: it cannot be played, and nothing is reported.
+    fn announce(&self, _attempt: AttemptId, _prompt: &crate::core::settings::PromptName) -> bool {
+        false
+    }
+    /// A trunk answers OPTIONS, or no longer does: where it does not, a silent leg is given up sooner.
+    fn trunk_up(&self, _trunk: crate::ids::TrunkId, _is_up: bool) {}
 }
 
 /// What the address book keeps of a lead while it is in the hot window.

@@ -1,6 +1,7 @@
 //! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
 
 pub mod api;
+pub mod callers;
 pub mod cards;
 pub mod decisions;
 pub mod desks;
@@ -13,6 +14,7 @@ pub mod media;
 pub mod metrics;
 pub mod pacer;
 pub mod progress_line;
+pub mod recording;
 pub mod reload;
 pub mod replay;
 pub mod router;

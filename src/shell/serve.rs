@@ -11,6 +11,7 @@ use crate::core::settings::Edit;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
+use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
 use crate::shell::decisions::Decisions;
 use crate::shell::desks::{
@@ -218,10 +219,12 @@ impl Engine {
         }
         let source = SqliteLeads::open(&path, &names.now())?
             .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
+        let arrivals = ArrivalBook::default();
         let hopper = Hopper::start(
             Box::new(source),
             returned,
             Arc::clone(&leads),
+            Arc::clone(&arrivals),
             lane.clone(),
             clock,
         )
@@ -239,6 +242,7 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
+            audio: Arc::new(desks::NoAudio),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
@@ -265,6 +269,9 @@ impl Engine {
         let caller_ids = Arc::new(ArcSwap::from_pointee(caller_ids(&in_force)));
         let campaigns = Arc::new(ArcSwap::from_pointee(campaign_ids(&in_force)));
         let hosts = Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts));
+        // Who calls is looked up, shown and joined from the first turn of the floor on.
+        let callers = reload::Callers::new(hopper.look_up(), sip.lane());
+        callers.tell(&in_force);
         let parts = ReloadParts {
             floor: lane.clone(),
             names,
@@ -278,6 +285,7 @@ impl Engine {
             hosts: Arc::clone(&hosts),
             window: writer.window(),
             readiness: Arc::clone(&readiness),
+            callers,
         };
         let reload: ReloadAct = Reloader::new(
             file.to_owned(),
@@ -328,6 +336,7 @@ impl Engine {
                 floor: lane.clone(),
                 calls,
                 leads,
+                arrivals,
                 caller_ids,
                 ordered,
                 decisions: decisions.decider(),
@@ -395,6 +404,8 @@ impl Engine {
             );
             service.stopping("Draining: no new calls, conversations go on.");
             self.readiness.set_draining();
+            // Full: they ring until nobody is there to take them, and are turned away.
+            let _ = self.sip.try_order(SipOrder::NoMoreCalls);
             let _ = self.lane.urgent(Input::StopDialling {
                 cancel_ringing: false,
             });
@@ -523,11 +534,13 @@ impl AgentDirectory for Directory {
         match office.agent_by_token(name, token) {
             Ok(Some(record)) => {
                 let seat = record.seat(&self.names.now());
+                let audio = record.audio;
                 Ok(LoggedIn {
                     agent: seat.agent,
                     name: record.name,
                     campaigns: seat.campaigns,
                     skills: seat.skills,
+                    audio,
                 })
             }
             Ok(None) => Err(LoginRefused::Wrong),

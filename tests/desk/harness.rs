@@ -43,6 +43,7 @@ impl AgentDirectory for Book {
                 name: name.to_owned(),
                 campaigns: vec![(CampaignId(0), 100)],
                 skills: vec![(SkillId(0), 5)],
+                audio: tandem::shell::store::AgentAudio::None,
             }),
             _ => Err(LoginRefused::Wrong),
         }
@@ -112,6 +113,7 @@ impl Floor {
             skip_reasons: vec!["not_now".into(), "language".into()],
             skips_offered: vec!["not_now".into()],
             zone: jiff::tz::TimeZone::fixed(jiff::tz::offset(7)),
+            ice_servers: Vec::new(),
             outcome_set: outcome_set(),
             strangers_max: 1_024,
             hello_wait: waits.hello,
@@ -128,6 +130,7 @@ impl Floor {
                     ("lan", ("right too", 8)),
                 ]))),
                 times: times.clone(),
+                audio: Arc::new(tandem::shell::desks::NoAudio),
             },
         );
         let listener = TcpListener::bind(settings.desk.listen)

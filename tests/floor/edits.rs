@@ -128,6 +128,7 @@ fn a_new_campaign_asks_for_its_leads_and_dials_with_agents_who_were_here_before_
         agent: AgentId(1),
         campaigns: vec![(CampaignId(2), 1)],
         skills: vec![],
+        needs_audio: false,
     };
     let e = w.put(Input::Edits(vec![
         Edit::Campaign(CampaignId(2), campaign("c")),
@@ -165,6 +166,7 @@ fn an_agent_who_learns_something_takes_the_person_who_waits_for_it() {
         agent: AgentId(agent),
         campaigns: vec![(CampaignId(0), 1)],
         skills: vec![(SkillId(0), 5)],
+        needs_audio: false,
     };
     w.put(Input::AgentSeated(able(1)));
     w.put(Input::AgentWants(AgentId(1), Wanted::Ready));

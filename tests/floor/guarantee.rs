@@ -326,6 +326,7 @@ fn seat(agent: u32, level: u8) -> AgentSeat {
             .then_some((SkillId(0), level))
             .into_iter()
             .collect(),
+        needs_audio: false,
     }
 }
 

@@ -95,6 +95,7 @@ impl Shift {
                 agent: AgentId(agent),
                 campaigns,
                 skills: Vec::new(),
+                needs_audio: false,
             }));
             self.put(Input::AgentWants(AgentId(agent), Wanted::Ready));
         }

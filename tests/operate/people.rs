@@ -401,7 +401,12 @@ fn no_person_and_no_secret_is_in_anything_that_an_operator_reads() {
     texts.push(("import", said(&imported)));
     let token = BackOffice::open(&store_path(&site.config))
         .unwrap()
-        .agent_add("kanari.agent", &[("TEST".to_owned(), 1)], &[])
+        .agent_add(
+            "kanari.agent",
+            &[("TEST".to_owned(), 1)],
+            &[],
+            &tandem::shell::store::AgentAudio::None,
+        )
         .unwrap();
 
     let loud = |command: &mut std::process::Command| {

@@ -250,7 +250,9 @@ impl Site {
         (0..count)
             .map(|number| {
                 let name = format!("{name}{number:02}");
-                let token = office.agent_add(&name, &serves, &[]).unwrap();
+                let token = office
+                    .agent_add(&name, &serves, &[], &tandem::shell::store::AgentAudio::None)
+                    .unwrap();
                 AgentLogin {
                     name,
                     token: Pii::new(token),

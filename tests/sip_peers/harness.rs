@@ -16,10 +16,11 @@ use tandem::core::settings::TrunkSettings;
 use tandem::ids::{AttemptId, TrunkId};
 use tandem::pii::Pii;
 use tandem::shell::lanes::{
-    Clock, FloorInbox, MediaPorts, SipOrder, StoreInbox, floor_lanes, store_lane,
+    Clock, FloorInbox, LegId, MediaPorts, SipOrder, StoreInbox, floor_lanes, store_lane,
 };
 use tandem::shell::sip::{OsRandom, SipHandle, new_identity, spawn};
 use tandem::shell::store::{CallIdentity, DialogRow, StoreOrder};
+use tandem::wire::sip::sdp::AudioPath;
 
 /// No step of a scenario takes longer, 64 T1 included.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -159,7 +160,10 @@ pub struct Ports {
 }
 
 impl MediaPorts for Ports {
-    fn reserve(&self, attempt: AttemptId) -> Option<u16> {
+    fn reserve(&self, leg: LegId) -> Option<u16> {
+        let LegId::Call(attempt) = leg else {
+            return None;
+        };
         let mut bound = self
             .bound
             .lock()
@@ -170,20 +174,19 @@ impl MediaPorts for Ports {
         };
         Some(socket.local_addr().ok()?.port())
     }
-    fn remote(
-        &self,
-        attempt: AttemptId,
-        _trunk: TrunkId,
-        remote: SocketAddr,
-        payload_type: u8,
-        answered: bool,
-    ) {
+    fn remote(&self, leg: LegId, _trunk: Option<TrunkId>, path: &AudioPath, answered: bool) {
+        let (LegId::Call(attempt), Some(remote)) = (leg, path.remote) else {
+            return;
+        };
         self.remotes
             .lock()
             .expect("no test panicked while holding it")
-            .push((attempt, remote, payload_type, answered));
+            .push((attempt, remote, path.law.payload_type(), answered));
     }
-    fn release(&self, attempt: AttemptId) {
+    fn release(&self, leg: LegId) {
+        let LegId::Call(attempt) = leg else {
+            return;
+        };
         self.bound
             .lock()
             .expect("no test panicked while holding it")
@@ -219,6 +222,10 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
         media: MediaConfig {
             listen: Ipv4Addr::LOCALHOST.into(),
             ports: (40_000, 40_100),
+            threads: 1,
+            agent_port: 0,
+            agent_addresses: Vec::new(),
+            ice_servers: Vec::new(),
         },
         desk: DeskConfig {
             listen: loopback,

@@ -519,9 +519,12 @@ fn an_agent_logs_in_with_the_token_that_was_shown_once() {
             "Minh",
             &[("PL-B2-HCM".to_owned(), 10), ("old".to_owned(), 1)],
             &[("vietnamese".to_owned(), 7)],
+            &tandem::shell::store::AgentAudio::None,
         )
         .unwrap();
-    let other = office.agent_add("Lan", &[], &[]).unwrap();
+    let other = office
+        .agent_add("Lan", &[], &[], &tandem::shell::store::AgentAudio::None)
+        .unwrap();
     assert_eq!(token.len(), 64);
     assert_ne!(token, other);
     let minh = office.agent_by_token("Minh", &token).unwrap().unwrap();
@@ -552,7 +555,7 @@ fn an_agent_logs_in_with_the_token_that_was_shown_once() {
     office.agent_disable("Minh", false).unwrap();
     assert!(office.agent_by_token("Minh", &token).unwrap().is_some());
     assert!(matches!(
-        office.agent_add("Minh", &[], &[]),
+        office.agent_add("Minh", &[], &[], &tandem::shell::store::AgentAudio::None),
         Err(StoreError::Taken { .. })
     ));
     assert!(matches!(

@@ -158,7 +158,10 @@ fn a_broken_file_is_refused_with_its_line_and_what_came_before_is_kept_once() {
 #[test]
 fn a_record_for_an_agent_who_is_not_there_is_rejected() {
     let place = Place::new();
-    place.office().agent_add("Minh", &[], &[]).unwrap();
+    place
+        .office()
+        .agent_add("Minh", &[], &[], &tandem::shell::store::AgentAudio::None)
+        .unwrap();
     let report = import(
         &place,
         "list.csv",

@@ -270,6 +270,7 @@ impl Floor {
         if calls_us {
             effects.push(Effect::PickUp { attempt: id });
         }
+        self.watch_signs(id, agent, now);
         effects.push(Effect::Bridge { attempt: id, agent });
         self.give_notice(id, campaign, effects);
         effects.push(Effect::Show {
@@ -384,6 +385,9 @@ impl Floor {
     pub(super) fn free_again(&mut self, agent: AgentId, now: Now, effects: &mut Vec<Effect>) {
         match self.agents.get(agent).map(|waiting| waiting.after_call) {
             Some(AfterCall::Ready) | None => {
+                if self.agents.lacks_audio(agent) {
+                    return self.after_the_call(agent, now, effects);
+                }
                 self.agents.give_back(agent, now);
                 self.backing_eased = true;
                 effects.extend(self.agents.news(agent, now).map(Effect::Agent));

@@ -4,6 +4,7 @@
 
 mod announcing;
 mod arriving;
+mod audio;
 mod by_hand;
 mod dialling;
 mod edits;
@@ -153,6 +154,8 @@ pub struct Floor {
     waiting: BTreeSet<(Mono, AttemptId)>,
     /// Conversations whose disposition, or whose attempt's end, is still to come.
     unspoken: Map<AttemptId, people::Unspoken>,
+    /// Calls just given to agents who must show that they see and can be heard.
+    signs: Map<AttemptId, audio::Signs>,
     /// Lead and person of those whose attempt is closed.
     closed_calls: Map<AttemptId, (LeadId, PersonId)>,
     next_attempt: u64,
@@ -194,6 +197,7 @@ impl Floor {
             held_up: BTreeMap::new(),
             waiting: BTreeSet::new(),
             unspoken: Map::default(),
+            signs: Map::default(),
             closed_calls: Map::default(),
             next_attempt: settings.first_attempt,
             next_tick: None,
@@ -264,6 +268,12 @@ impl Floor {
                 self.name_unbacked(&before, NamedEvent::AgentLost, now, effects);
             }
             Input::AgentBack(agent) => self.agent_back(agent, now, effects),
+            Input::AgentAudio(agent, is_up) => {
+                let before = self.unbacked();
+                self.agent_audio(agent, is_up, now, effects);
+                self.name_unbacked(&before, NamedEvent::AgentLost, now, effects);
+            }
+            Input::CallSign(attempt, sign) => self.call_sign(attempt, sign),
             Input::AgentHangUp(agent, attempt) => self.agent_hangs_up(agent, attempt, now, effects),
             Input::AgentOutcome {
                 agent,
@@ -440,6 +450,7 @@ impl Floor {
                         self.grace_over(id, now, effects);
                     }
                 }
+                Timer::Unseen(id) => self.signs_due(id, effects, now),
                 Timer::Refill(campaign, number) => {
                     if let Some(load) = self.loads.get_mut(usize::from(campaign.0))
                         && load.refill == Some(number)
@@ -463,6 +474,7 @@ impl Floor {
     fn forget_stale_timers(&mut self) {
         let (attempts, agents, loads) = (&self.attempts, &self.agents, &self.loads);
         let held_up = &self.held_up;
+        let signs = &self.signs;
         self.timers.retain(|timer| match timer {
             Timer::Attempt(id, generation) => attempts
                 .get(id)
@@ -473,6 +485,7 @@ impl Floor {
             Timer::Grace(id, losses) => {
                 agents.get(*id).is_some_and(|agent| agent.losses == *losses)
             }
+            Timer::Unseen(id) => signs.contains_key(id),
             Timer::Refill(campaign, number) => {
                 loads[usize::from(campaign.0)].refill == Some(*number)
             }

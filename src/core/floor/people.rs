@@ -64,6 +64,9 @@ impl Floor {
             return refuse(id, Refusal::NotSeated, effects);
         };
         let kept = agent.outcome_kept;
+        if agent.place != Place::Offline && self.refuse_without_audio(id, wanted, effects) {
+            return;
+        }
         match (agent.place, wanted) {
             (Place::Offline, _) => refuse(id, Refusal::NotSeated, effects),
             // Who had asked to leave stays after all.
@@ -101,6 +104,7 @@ impl Floor {
             Wanted::Manual => Place::Manual,
             Wanted::Offline => Place::Offline,
         };
+        let place = self.place_without_audio(id, place);
         self.place_agent(id, place, now, effects);
         if place == Place::Ready {
             self.match_free_agent(id, now, effects);
@@ -375,7 +379,7 @@ impl Floor {
     }
 }
 
-fn refuse(agent: AgentId, why: Refusal, effects: &mut Vec<Effect>) {
+pub(super) fn refuse(agent: AgentId, why: Refusal, effects: &mut Vec<Effect>) {
     effects.push(Effect::Refuse {
         agent,
         request: 0,

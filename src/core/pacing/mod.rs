@@ -259,7 +259,8 @@ mod tests {
     use crate::core::input::{AgentSeat, LeadFacts};
     use crate::core::leads::Leads;
     use crate::core::settings::{
-        AbandonSettings, CampaignState, GateSettings, PreviewSettings, SkillNeed, WrapOverrun,
+        AbandonSettings, CampaignState, GateSettings, InboundSettings, PreviewSettings, SkillNeed,
+        SpokenSettings, WrapOverrun,
     };
     use crate::ids::{AgentId, LeadId, NumberId, PersonId, SkillId, ZoneId};
     use crate::time::{Now, UnixMs};
@@ -320,6 +321,7 @@ mod tests {
                         agent: AgentId(id),
                         campaigns: serves.iter().map(|(c, w)| (CampaignId(*c), *w)).collect(),
                         skills: skills.iter().map(|(s, l)| (SkillId(*s), *l)).collect(),
+                        needs_audio: false,
                     };
                     agents.seat(seat, Now::default());
                     agents.move_to(AgentId(id), Place::Ready, Now::default());

@@ -311,7 +311,7 @@ impl Script {
                 self.go_on(wishes);
             }
             ServerMessage::Error(error) => self.take_error(now.mono, error.request, &error.code),
-            ServerMessage::Pong(_) => {}
+            ServerMessage::Pong(_) | ServerMessage::Audio(_) | ServerMessage::AudioAnswer(_) => {}
             ServerMessage::Closing(closing) => self.take_closing(closing.reason, wishes),
         }
     }

@@ -87,6 +87,7 @@ impl Desk {
                 }],
             },
             ping_deadline_ms: 10_000,
+            audio: Default::default(),
             now_ms: UnixMillis(0),
         })));
         self.state(DeskState::Break);

@@ -231,7 +231,12 @@ pub fn import_borrowers(
 pub fn add_agents(config: &Config, count: u32) -> Result<(Vec<AgentLogin>, AgentLogin), DemoError> {
     let mut office = BackOffice::open(&store_path(config))?;
     let mut add = |name: String| -> Result<AgentLogin, DemoError> {
-        let token = office.agent_add(&name, &[(CAMPAIGN.to_owned(), 1)], &[])?;
+        let token = office.agent_add(
+            &name,
+            &[(CAMPAIGN.to_owned(), 1)],
+            &[],
+            &crate::shell::store::AgentAudio::None,
+        )?;
         Ok(AgentLogin {
             name,
             token: Pii::new(token),

@@ -3,6 +3,7 @@
 //! Owns the count of refused log-ins per source address. Never keeps a token.
 
 use crate::ids::{AgentId, CampaignId, SkillId};
+use crate::shell::store::AgentAudio;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ pub struct LoggedIn {
     pub campaigns: Vec<(CampaignId, u16)>,
     /// Skills and levels, 1..=10.
     pub skills: Vec<(SkillId, u8)>,
+    /// How the agent is heard.
+    pub audio: AgentAudio,
 }
 
 /// Why nobody is logged in.

@@ -61,6 +61,8 @@ counts! {
     PreviewsPushed = DeskPreviews [];
     /// Of those, skipped by their agent.
     PreviewsSkipped = DeskSkippedPreviews [];
+    /// Calls whose agent did not see or could not be heard after five seconds.
+    Unseen = DeskUnseenCalls [];
     /// Outcomes that the store could not keep.
     NotSaved = DeskUnsavedOutcomes [];
     /// Messages from agents after log-in.

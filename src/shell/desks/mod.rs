@@ -8,6 +8,7 @@
 //! - `session` outlives sockets, `line` is the way to one (a bounded queue before its `pipe`), `ring` keeps what a returning
 //!   client missed.
 
+mod audio;
 mod directory;
 mod figures;
 mod line;
@@ -20,11 +21,12 @@ mod session;
 mod socket;
 mod translate;
 
+pub use audio::{AnswerTo, AudioRefused, DeskAudio, NoAudio};
 pub use directory::{AgentDirectory, LoggedIn, LoginRefused};
 pub use figures::{DeskCount, DeskHistograms, DeskTimes, TimeFigures};
 pub use translate::outcome_set;
 
-use crate::config::{Config, DeskConfig, InForce};
+use crate::config::{Config, DeskConfig, IceServerConfig, InForce};
 use crate::core::effect::{AgentNews, AgentState, Effect, EndedBy, Refusal};
 use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::{CampaignBoard, Cards};
@@ -43,6 +45,7 @@ use dashmap::DashMap;
 use directory::LoginLimiter;
 use figures::DeskCounts;
 use line::Mark;
+use requests::not_your_call;
 use session::{CurrentCall, Session, Told};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -75,6 +78,8 @@ pub struct DeskSettings {
     pub skip_reasons: Vec<String>,
     /// Those that are offered to agents.
     pub skips_offered: Vec<String>,
+    /// STUN and TURN servers for the agents' browsers.
+    pub ice_servers: Vec<IceServerConfig>,
     /// Zone in which promises fall due and callbacks are allowed.
     pub zone: jiff::tz::TimeZone,
     /// Codes and what each needs.
@@ -97,6 +102,7 @@ impl DeskSettings {
             skips_offered: in_force.file().skip_reasons.clone(),
             zone: jiff::tz::TimeZone::get(&config.default_zone)
                 .unwrap_or_else(|_| jiff::tz::TimeZone::fixed(jiff::tz::offset(7))),
+            ice_servers: config.media.ice_servers.clone(),
             outcome_set: outcome_set(),
             strangers_max: 1_024,
             hello_wait: Duration::from_secs(3),
@@ -158,6 +164,8 @@ pub struct DeskParts {
     pub directory: Arc<dyn AgentDirectory>,
     /// Where times go.
     pub times: Arc<dyn DeskTimes>,
+    /// Their sound.
+    pub audio: Arc<dyn DeskAudio>,
 }
 
 /// What an agent wrote beside a code, until the store takes it.
@@ -243,6 +251,7 @@ impl Desks {
                 why,
             } => self.refuse(*agent, *request, *why),
             Effect::Personal(news) => self.personal(news),
+            Effect::Unseen { .. } => self.unseen(effect),
             _ => return false,
         }
         true
@@ -400,7 +409,9 @@ impl Desks {
             call.ended = Some(ended.clone());
         }
         let told = state.tell_message(self.settings().desk.queue, &ServerMessage::CallEnded(ended));
+        drop(state);
         self.note(told);
+        self.audio_after_call(&session);
     }
 
     /// Tells an agent that the floor cannot meet a request. 0: the latest wish for a state, or hang-up.
@@ -571,8 +582,12 @@ impl Desks {
 
     /// Takes a session out of the book, if it is still the agent's.
     fn end(&self, session: &Arc<Session>) {
-        self.sessions
+        let was_present = self
+            .sessions
             .remove_if(&session.agent, |_, present| Arc::ptr_eq(present, session));
+        if was_present.is_some() {
+            self.parts.audio.gone(session.agent);
+        }
     }
 
     /// A card's last byte was given to the kernel.

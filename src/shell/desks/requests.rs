@@ -13,6 +13,7 @@ use crate::core::effect::Refusal;
 use crate::core::input::{AgentSeat, Input, Wanted};
 use crate::ids::AttemptId;
 use crate::shell::cards::facts_of;
+use crate::wire::desk::audio::AudioKind;
 use crate::wire::desk::client::{
     ClientMessage, ErrorCode, Expand, Fault, Outcome, Resume, StateWish, WantedState,
 };
@@ -60,6 +61,7 @@ impl Desks {
                 self.counts.add(DeskCount::TakenOver);
                 old.cut(ClosingReason::TakenOver);
             }
+            state.audio_kind = self.audio_setup(&who.audio).kind;
             let first = self.first_words(&who, resume.as_ref(), &mut state);
             line.start_with(first);
             if let Some(call) = &mut state.call {
@@ -80,6 +82,7 @@ impl Desks {
                 agent: who.agent,
                 campaigns: who.campaigns.clone(),
                 skills: who.skills.clone(),
+                needs_audio: who.audio.is_needed(),
             })
         } else if state.lost_told {
             Input::AgentBack(who.agent)
@@ -154,6 +157,7 @@ impl Desks {
             skip_reasons: self.settings().skips_offered.clone(),
             outcome_set: self.settings().outcome_set.clone(),
             ping_deadline_ms: self.settings().desk.ping_deadline.as_millis() as u64,
+            audio: self.audio_setup(&who.audio),
             now_ms: now.into(),
         }));
         let mut messages = vec![welcome.encode(state.sequence).into()];
@@ -182,7 +186,7 @@ impl Desks {
     }
 
     /// One message after log-in.
-    pub(super) fn request(&self, session: &Session, line: &Line, message: ClientMessage) {
+    pub(super) fn request(&self, session: &Session, line: &Arc<Line>, message: ClientMessage) {
         let answer = match message {
             ClientMessage::Hello(_) => Err(Fault::whole(
                 ErrorCode::HelloFirst,
@@ -203,6 +207,12 @@ impl Desks {
             ClientMessage::Dial(dial) => self.dial(session, &dial),
             ClientMessage::Skip(skip) => self.skip(session, &skip),
             ClientMessage::Next(next) => self.next(session, &next),
+            ClientMessage::AudioOffer(offer) => self.audio_offer(session, line, offer),
+            ClientMessage::AudioCheck(check) => self.audio_check(session, check.request),
+            ClientMessage::Mute(mute) => self.mute(session, mute.on),
+            ClientMessage::Hold(hold) => self.hold(session, hold),
+            ClientMessage::Keys(keys) => self.keys(session, &keys),
+            ClientMessage::Record(record) => self.record(session, record),
             ClientMessage::Ping(ping) => {
                 let mut state = session.state();
                 if let Some(handled) = ping.sequence {
@@ -302,7 +312,11 @@ impl Desks {
         let written = state
             .current(attempt)
             .and_then(|call| call.written.take().map(|written| (written, call.answered)));
+        let is_watched = state.audio_kind != AudioKind::None;
         drop(state);
+        if is_watched {
+            self.tell_painted(attempt);
+        }
         if let Some((written, answered)) = written {
             self.parts.times.push_to_paint(now.since(written));
             self.parts.times.answer_to_paint(now.since(answered));

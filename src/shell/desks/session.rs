@@ -11,6 +11,7 @@ use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::erase;
 use crate::shell::store::LeadRecord;
 use crate::time::{Mono, UnixMs};
+use crate::wire::desk::audio::{AudioKind, AudioNews};
 use crate::wire::desk::client::CallId;
 use crate::wire::desk::preview::{CallProgress, CallStage, PreviewFrame, preview};
 use crate::wire::desk::server::{CallEnded, Saved, ServerMessage, connected};
@@ -39,6 +40,9 @@ pub(super) struct State {
     /// What the floor said last.
     pub(super) news: Option<AgentNews>,
     pub(super) call: Option<CurrentCall>,
+    /// What he was told of his sound, and how he is heard.
+    pub(super) audio: AudioNews,
+    pub(super) audio_kind: AudioKind,
     /// Outcomes on their way to the floor or the store: request and call.
     pub(super) pending: Vec<(u64, AttemptId)>,
     /// The last outcome that became durable: asked again after a cut, it is confirmed again.
@@ -95,6 +99,8 @@ impl Session {
                 line: None,
                 news: None,
                 call: None,
+                audio: AudioNews::default(),
+                audio_kind: AudioKind::None,
                 pending: Vec::new(),
                 saved: None,
                 last_request: None,
@@ -157,6 +163,10 @@ impl State {
         if let Some(news) = self.news.clone() {
             let state = ServerMessage::State(translate::state_news(&news, break_reasons));
             messages.push(self.number(None, |sequence| state.encode(sequence)));
+        }
+        if self.audio_kind != AudioKind::None {
+            let audio = ServerMessage::Audio(self.audio);
+            messages.push(self.number(None, |sequence| audio.encode(sequence)));
         }
         let Some(call) = &self.call else {
             return messages;

@@ -260,7 +260,7 @@ impl Desks {
     }
 
     /// The socket's life after log-in.
-    async fn converse(&self, ws: &mut Ws, pipe: &Pipe, session: &Session, line: &Line) -> End {
+    async fn converse(&self, ws: &mut Ws, pipe: &Pipe, session: &Session, line: &Arc<Line>) -> End {
         let mut heard = Instant::now();
         let mut pinged = heard;
         let mut tokens = (BURST, heard);

@@ -1,7 +1,7 @@
 //! Words of the floor to words of the socket and back. Decides nothing.
 
 use crate::core::dispositions::{Contact, Disposition, Needs};
-use crate::core::effect::{AfterCall, AgentNews, AgentState, EndedBy, Refusal};
+use crate::core::effect::{AfterCall, AgentNews, AgentState, BREAK_NO_AUDIO, EndedBy, Refusal};
 use crate::core::rules::Gate;
 use crate::shell::store::{InstalmentDetail, OutcomeDetail, PaidDetail, PromiseDetail};
 use crate::time::UnixMs;
@@ -69,6 +69,9 @@ pub(super) fn detail(outcome: Outcome, follow_up: Option<UnixMs>) -> OutcomeDeta
     }
 }
 
+/// The word for a break that nobody chose.
+const NO_AUDIO: &str = "no_audio";
+
 pub(super) fn state_news(news: &AgentNews, break_reasons: &[String]) -> StateNews {
     let (state, reason) = state(news.state);
     let (to, then) = match news.after_call {
@@ -77,7 +80,10 @@ pub(super) fn state_news(news: &AgentNews, break_reasons: &[String]) -> StateNew
         AfterCall::Manual => (DeskState::Manual, None),
         AfterCall::Offline => (DeskState::Offline, None),
     };
-    let word = |index: u8| break_reasons.get(usize::from(index)).cloned();
+    let word = |index: u8| match index {
+        BREAK_NO_AUDIO => Some(NO_AUDIO.to_owned()),
+        index => break_reasons.get(usize::from(index)).cloned(),
+    };
     StateNews {
         state,
         reason: reason.and_then(word),
@@ -144,6 +150,9 @@ pub(super) const fn refusal_sentence(why: Refusal) -> &'static str {
         Refusal::NotRunning => "The campaign does not run.",
         Refusal::NoLine(_) => "No line is free now: try again.",
         Refusal::Stopped => "Nothing is dialled now.",
+        Refusal::AudioNeeded => {
+            "You cannot be heard: connect your audio and check the microphone first."
+        }
     }
 }
 

@@ -16,7 +16,8 @@ pub use leg::MediaReport;
 
 use crate::config::{MediaConfig, TrunkConfig};
 use crate::ids::{AgentId, AttemptId, TrunkId};
-use crate::shell::lanes::{Clock, FloorLane, MediaPorts};
+use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts};
+use crate::wire::sip::sdp::AudioPath;
 use arc_swap::ArcSwap;
 use counters::{Counters, count};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -58,7 +59,7 @@ enum Order {
     /// A leg has a port.
     Open {
         lease: u64,
-        attempt: AttemptId,
+        leg: LegId,
         socket: UdpSocket,
         port: u16,
     },
@@ -77,7 +78,7 @@ enum Order {
 /// Who has which port. Shared with the media thread; held for microseconds.
 struct PortTable {
     pool: PortPool,
-    leases: FxHashMap<AttemptId, (u64, u16)>,
+    leases: FxHashMap<LegId, (u64, u16)>,
     next_lease: u64,
     /// Leases that are over. Never longer than the ports in use, so a release cannot be lost to a full lane.
     releases: Vec<u64>,
@@ -176,7 +177,7 @@ fn media_ranges(trunk: &TrunkConfig) -> Vec<IpNet> {
 impl MediaPlane {
     /// Joins an attempt's leg to an agent; reported as `Input::Bridged` on the floor's urgent lane. Never waits.
     pub fn bridge(&self, attempt: AttemptId, agent: AgentId) {
-        let Some((lease, _)) = lock(&self.table).leases.get(&attempt).copied() else {
+        let Some((lease, _)) = lock(&self.table).leases.get(&LegId::Call(attempt)).copied() else {
             // Gone already: the leg's end is on its way to the floor.
             count(&self.counters.orders_without_leg, 1);
             return;
@@ -262,9 +263,9 @@ impl Drop for MediaPlane {
 }
 
 impl MediaPorts for MediaPlane {
-    fn reserve(&self, attempt: AttemptId) -> Option<u16> {
+    fn reserve(&self, leg: LegId) -> Option<u16> {
         let mut table = lock(&self.table);
-        if let Some((_, port)) = table.leases.get(&attempt) {
+        if let Some((_, port)) = table.leases.get(&leg) {
             return Some(*port);
         }
         let Some((socket, port)) = table.pool.take(self.clock.mono()) else {
@@ -275,7 +276,7 @@ impl MediaPorts for MediaPlane {
         table.next_lease += 1;
         let order = Order::Open {
             lease,
-            attempt,
+            leg,
             socket,
             port,
         };
@@ -287,34 +288,31 @@ impl MediaPorts for MediaPlane {
             return None;
         }
         // Nobody is woken: nothing is to be done before the far side is known, and most calls never get that far.
-        table.leases.insert(attempt, (lease, port));
+        table.leases.insert(leg, (lease, port));
         Some(port)
     }
 
-    fn remote(
-        &self,
-        attempt: AttemptId,
-        trunk: TrunkId,
-        remote: SocketAddr,
-        payload_type: u8,
-        answered: bool,
-    ) {
-        let Some((lease, _)) = lock(&self.table).leases.get(&attempt).copied() else {
+    fn remote(&self, leg: LegId, trunk: Option<TrunkId>, path: &AudioPath, answered: bool) {
+        // On hold in the old style: there is nowhere to send to.
+        let (Some(trunk), Some(address)) = (trunk, path.remote) else {
+            return;
+        };
+        let Some((lease, _)) = lock(&self.table).leases.get(&leg).copied() else {
             count(&self.counters.orders_without_leg, 1);
             return;
         };
         self.order(Order::Remote {
             lease,
             trunk,
-            address: remote,
-            payload_type,
+            address,
+            payload_type: path.law.payload_type(),
             answered,
         });
     }
 
-    fn release(&self, attempt: AttemptId) {
+    fn release(&self, leg: LegId) {
         let mut table = lock(&self.table);
-        if let Some((lease, _)) = table.leases.remove(&attempt) {
+        if let Some((lease, _)) = table.leases.remove(&leg) {
             // Nobody is woken: a leg that speaks is closed within its beat of 2 ms, a silent one when the thread looks.
             table.releases.push(lease);
         }

@@ -7,7 +7,7 @@ use super::leg::{Leg, MediaReport};
 use super::{Order, PortTable, Ranges, lock};
 use crate::core::input::Input;
 use crate::ids::{AttemptId, TrunkId};
-use crate::shell::lanes::{Clock, FloorLane};
+use crate::shell::lanes::{Clock, FloorLane, LegId};
 use crate::time::Mono;
 use crossbeam::channel::{Receiver, Sender};
 use mio::{Events, Interest, Poll, Token};
@@ -117,10 +117,13 @@ impl Pump {
         match order {
             Order::Open {
                 lease,
-                attempt,
+                leg: id,
                 socket,
                 port,
             } => {
+                let LegId::Call(attempt) = id else {
+                    return;
+                };
                 let mut random = [0; 10];
                 if let Err(error) = getrandom::fill(&mut random) {
                     // Predictable, but the source check does not rest on it.

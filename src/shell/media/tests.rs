@@ -6,6 +6,7 @@ use crate::core::settings::TrunkSettings;
 use crate::shell::lanes::{FloorInbox, floor_lanes};
 use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::{PCMA, PCMU, comfort_noise};
+use crate::wire::sip::sdp::{AudioPath, Direction, Law};
 use std::net::UdpSocket as StdSocket;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,20 @@ fn trunk() -> TrunkConfig {
     }
 }
 
+/// What an SDP of the far end says.
+fn path(remote: SocketAddr, payload_type: u8) -> AudioPath {
+    AudioPath {
+        remote: Some(remote),
+        law: if payload_type == PCMA {
+            Law::A
+        } else {
+            Law::Mu
+        },
+        telephone_event: None,
+        direction: Direction::SendRecv,
+    }
+}
+
 /// A plane on some free range of `pairs` call ports.
 fn plane(pairs: u16) -> (Arc<MediaPlane>, FloorInbox) {
     let (floor, inbox) = floor_lanes(64, 64);
@@ -52,6 +67,10 @@ fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
         let config = MediaConfig {
             listen: "127.0.0.1".parse().unwrap(),
             ports: (first, last),
+            threads: 1,
+            agent_port: 0,
+            agent_addresses: Vec::new(),
+            ice_servers: Vec::new(),
         };
         if let Ok(plane) = spawn(&config, &[trunk()], Clock::new(), floor.clone()) {
             return plane;
@@ -97,8 +116,13 @@ fn an_answered_leg_sends_comfort_noise_without_a_hole() {
     let (plane, _inbox) = plane(2);
     for (attempt, payload_type) in [(AttemptId(1), PCMU), (AttemptId(2), PCMA)] {
         let (far, address) = far_end("127.0.0.1");
-        let port = plane.reserve(attempt).unwrap();
-        plane.remote(attempt, TRUNK, address, payload_type, true);
+        let port = plane.reserve(LegId::Call(attempt)).unwrap();
+        plane.remote(
+            LegId::Call(attempt),
+            Some(TRUNK),
+            &path(address, payload_type),
+            true,
+        );
         let mut sequence = None;
         for _ in 0..10 {
             let mut bytes = [0; 512];
@@ -116,7 +140,7 @@ fn an_answered_leg_sends_comfort_noise_without_a_hole() {
             }
             sequence = Some((next, time));
         }
-        plane.release(attempt);
+        plane.release(LegId::Call(attempt));
     }
     plane.shutdown();
     let reports: Vec<_> = plane.reports().try_iter().collect();
@@ -129,8 +153,13 @@ fn an_answered_leg_sends_comfort_noise_without_a_hole() {
 fn early_media_is_counted_and_nothing_is_sent_before_the_answer() {
     let (plane, _inbox) = plane(1);
     let (far, address) = far_end("127.0.0.1");
-    let port = plane.reserve(AttemptId(1)).unwrap();
-    plane.remote(AttemptId(1), TRUNK, address, PCMU, false);
+    let port = plane.reserve(LegId::Call(AttemptId(1))).unwrap();
+    plane.remote(
+        LegId::Call(AttemptId(1)),
+        Some(TRUNK),
+        &path(address, PCMU),
+        false,
+    );
     until("the leg is open", || plane.counters().legs_opened == 1);
     for sequence in 0..20 {
         far.send_to(&rtp(sequence), ("127.0.0.1", port)).unwrap();
@@ -140,7 +169,7 @@ fn early_media_is_counted_and_nothing_is_sent_before_the_answer() {
     });
     assert_eq!(plane.counters().early_packets_received, 20);
     assert_eq!(plane.counters().packets_sent, 0);
-    plane.release(AttemptId(1));
+    plane.release(LegId::Call(AttemptId(1)));
     until("it is closed", || plane.counters().legs_closed == 1);
     let report = plane.reports().try_recv().unwrap();
     assert_eq!((report.attempt, report.early_packets), (AttemptId(1), 20));
@@ -152,13 +181,18 @@ fn packets_from_elsewhere_are_dropped_and_get_no_answer() {
     let (plane, _inbox) = plane(1);
     let (far, address) = far_end("127.0.0.1");
     let (stranger, _) = far_end("127.0.0.77");
-    let port = plane.reserve(AttemptId(1)).unwrap();
+    let port = plane.reserve(LegId::Call(AttemptId(1))).unwrap();
     // The stranger is first: it must not take the latch.
     stranger.send_to(&rtp(1), ("127.0.0.1", port)).unwrap();
     until("the stranger is refused", || {
         plane.counters().foreign_packets == 1
     });
-    plane.remote(AttemptId(1), TRUNK, address, PCMU, true);
+    plane.remote(
+        LegId::Call(AttemptId(1)),
+        Some(TRUNK),
+        &path(address, PCMU),
+        true,
+    );
     far.send_to(&rtp(1), ("127.0.0.1", port)).unwrap();
     until("the far end is heard", || {
         plane.counters().packets_received == 1
@@ -186,8 +220,13 @@ fn the_stream_follows_the_carrier_to_another_host_of_its_ranges_once() {
     let (plane, _inbox) = plane(1);
     let (first, address) = far_end("127.0.0.1");
     let (gateway, gateway_address) = far_end("127.0.0.9");
-    let port = plane.reserve(AttemptId(1)).unwrap();
-    plane.remote(AttemptId(1), TRUNK, address, PCMU, true);
+    let port = plane.reserve(LegId::Call(AttemptId(1))).unwrap();
+    plane.remote(
+        LegId::Call(AttemptId(1)),
+        Some(TRUNK),
+        &path(address, PCMU),
+        true,
+    );
     // Before the latch, the SDP's address is served.
     assert!(first.recv_from(&mut [0; 512]).is_ok());
     gateway.send_to(&rtp(1), ("127.0.0.1", port)).unwrap();
@@ -207,8 +246,13 @@ fn a_range_that_is_added_is_heard_from_the_next_packet_on() {
     let (plane, _inbox) = plane(1);
     let (_, address) = far_end("127.0.0.1");
     let (new, _) = far_end("127.0.0.77");
-    let port = plane.reserve(AttemptId(1)).unwrap();
-    plane.remote(AttemptId(1), TRUNK, address, PCMU, true);
+    let port = plane.reserve(LegId::Call(AttemptId(1))).unwrap();
+    plane.remote(
+        LegId::Call(AttemptId(1)),
+        Some(TRUNK),
+        &path(address, PCMU),
+        true,
+    );
     new.send_to(&rtp(1), ("127.0.0.1", port)).unwrap();
     until("it is a stranger", || plane.counters().foreign_packets == 1);
     let mut edited = trunk();
@@ -224,10 +268,15 @@ fn a_range_that_is_added_is_heard_from_the_next_packet_on() {
 fn an_sdp_that_points_outside_the_ranges_gets_no_packet() {
     let (plane, _inbox) = plane(1);
     let (canary, address) = far_end("127.0.0.200");
-    plane.reserve(AttemptId(1)).unwrap();
-    plane.remote(AttemptId(1), TRUNK, address, PCMU, true);
+    plane.reserve(LegId::Call(AttemptId(1))).unwrap();
+    plane.remote(
+        LegId::Call(AttemptId(1)),
+        Some(TRUNK),
+        &path(address, PCMU),
+        true,
+    );
     until("it is refused", || plane.counters().remotes_refused == 1);
-    plane.release(AttemptId(1));
+    plane.release(LegId::Call(AttemptId(1)));
     until("it is closed", || plane.counters().legs_closed == 1);
     canary.set_nonblocking(true).unwrap();
     assert!(canary.recv_from(&mut [0; 64]).is_err());
@@ -240,8 +289,13 @@ fn a_bridge_is_reported_to_the_floor_also_when_its_lane_was_full() {
     floor.urgent(Input::Wake).unwrap();
     let plane = plane_with(1, floor);
     let (_far, address) = far_end("127.0.0.1");
-    plane.reserve(AttemptId(7)).unwrap();
-    plane.remote(AttemptId(7), TRUNK, address, PCMU, true);
+    plane.reserve(LegId::Call(AttemptId(7))).unwrap();
+    plane.remote(
+        LegId::Call(AttemptId(7)),
+        Some(TRUNK),
+        &path(address, PCMU),
+        true,
+    );
     plane.bridge(AttemptId(7), AgentId(3));
     until("the leg is joined", || plane.counters().bridges == 1);
     // The lane has held one input all the time; only now is there room.
@@ -253,7 +307,7 @@ fn a_bridge_is_reported_to_the_floor_also_when_its_lane_was_full() {
     );
     plane.bridge(AttemptId(8), AgentId(3));
     assert_eq!(plane.counters().orders_without_leg, 1);
-    plane.release(AttemptId(7));
+    plane.release(LegId::Call(AttemptId(7)));
     until("it is closed", || plane.counters().legs_closed == 1);
     assert!(plane.reports().try_recv().unwrap().bridged);
 }
@@ -261,13 +315,13 @@ fn a_bridge_is_reported_to_the_floor_also_when_its_lane_was_full() {
 #[test]
 fn a_port_is_given_once_per_attempt_and_comes_back() {
     let (plane, _inbox) = plane(2);
-    let port = plane.reserve(AttemptId(1)).unwrap();
-    assert_eq!(plane.reserve(AttemptId(1)), Some(port));
-    assert!(plane.reserve(AttemptId(2)).is_some());
-    assert_eq!(plane.reserve(AttemptId(3)), None);
+    let port = plane.reserve(LegId::Call(AttemptId(1))).unwrap();
+    assert_eq!(plane.reserve(LegId::Call(AttemptId(1))), Some(port));
+    assert!(plane.reserve(LegId::Call(AttemptId(2))).is_some());
+    assert_eq!(plane.reserve(LegId::Call(AttemptId(3))), None);
     assert_eq!(plane.counters().reserve_refused, 1);
-    plane.release(AttemptId(1));
-    plane.release(AttemptId(1));
+    plane.release(LegId::Call(AttemptId(1)));
+    plane.release(LegId::Call(AttemptId(1)));
     until("the port is back", || plane.ports_available() == 1);
-    assert_eq!(plane.reserve(AttemptId(3)), Some(port));
+    assert_eq!(plane.reserve(LegId::Call(AttemptId(3))), Some(port));
 }

@@ -44,6 +44,8 @@ pub(super) const INPUT_KINDS: [&str; Label::Input.most()] = [
     "announced",
     "media_lost",
     "call_in",
+    "agent_audio",
+    "call_sign",
 ];
 
 /// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
@@ -81,5 +83,7 @@ pub fn input_kind(input: &Input) -> InputKind {
         Input::Announced(..) => 26,
         Input::MediaLost(..) => 27,
         Input::CallIn(..) => 28,
+        Input::AgentAudio(..) => 29,
+        Input::CallSign(..) => 30,
     })
 }

@@ -58,7 +58,7 @@ labels! {
     Trunk = "trunk", TRUNK_LABELS_MAX + 1, "Name of the trunk in the configuration (at most 64).";
     SipCode = "code", 26, "Response to an INVITE: `100` `180` `183` `200` `401` `402` `403` `404` `407` `408` `480` `484` `486` `487` `488` `500` `502` `503` `504` `603`, and `1xx` to `6xx` for the rest of each class.";
     ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";
-    Input = "input", 29, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
+    Input = "input", 31, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
     Lane = "lane", 2, "Way into the floor: `urgent` (legs, desks, stops) or `bulk` (leads, settings).";
     Queue = "queue", 10, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
     State = "state", 7, "State of agents: `offline`, `break`, `ready`, `reserved`, `talking`, `wrap`, `manual`.";
@@ -109,6 +109,7 @@ names! {
         SipSilentInvites = "tandem_sip_silent_invites_total" [] "INVITEs without any provisional answer in time.";
         SipChallenges = "tandem_sip_challenges_total" [Outcome] "Challenges, by what we did.";
         SipSessionsExpired = "tandem_sip_sessions_expired_total" [] "Calls ended because the far end stopped refreshing its session (RFC 4028).";
+        SipCallsIn = "tandem_sip_calls_in_total" [Reason] "Calls to our numbers: `rang` here, or `refused` at once (no voice, no room, a trunk that may not bring them).";
         SipOrphans = "tandem_sip_orphans_total" [] "Legs of an earlier process taken over in order to end them.";
         SipOrdersRefused = "tandem_sip_orders_refused_total" [Reason] "Orders not carried out: `queue_full`, or `unknown_call` (it had ended while the order was on its way).";
         SipSendFailures = "tandem_sip_send_failures_total" [] "Messages that the operating system or a connection did not take.";
@@ -147,6 +148,7 @@ names! {
         DeskPreviews = "tandem_desk_previews_total" [] "Leads shown to an agent before they are dialled.";
         DeskSkippedPreviews = "tandem_desk_skipped_previews_total" [] "Of those, skipped by their agent, or by the end of their time.";
         DeskUndeliverableCards = "tandem_desk_undeliverable_cards_total" [] "Cards for agents without a session, or for calls that the book does not know.";
+        DeskUnseenCalls = "tandem_desk_unseen_calls_total" [] "Calls whose card was not painted, or whose agent could not be heard, five seconds after the bridge: look at that desk.";
         DeskUnsavedOutcomes = "tandem_desk_unsaved_outcomes_total" [] "Outcomes that the store could not keep; the agent was told.";
 
         CardBodies = "tandem_card_bodies_total" [] "Bodies of first cards built.";

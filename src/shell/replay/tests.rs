@@ -56,6 +56,7 @@ fn record(dir: &Path) -> PathBuf {
             agent,
             campaigns: vec![(CampaignId(0), 1)],
             skills: Vec::new(),
+            needs_audio: false,
         }),
     );
     feed(2, Input::AgentWants(agent, Wanted::Ready));

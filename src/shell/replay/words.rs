@@ -1,7 +1,7 @@
 //! Decisions in words, for people who ask why. Ids and names of campaigns and trunks only; never a person.
 
 use crate::core::effect::{AgentState, DoneWhy, Effect, EndedBy, LeadNext, PreviewEnd};
-use crate::core::input::{Input, LegEvent, Wanted};
+use crate::core::input::{CallSign, Input, LegEvent, Wanted};
 use crate::core::ledger::LedgerNews;
 use crate::core::rules::Gate;
 use crate::core::settings::{Edit, Settings};
@@ -107,6 +107,7 @@ impl Names {
         let about = match input {
             Input::Leg { attempt, .. }
             | Input::AgentHangUp(_, attempt)
+            | Input::CallSign(attempt, _)
             | Input::AgentAccepts { attempt, .. }
             | Input::AgentSkips { attempt, .. }
             | Input::AgentOutcome { attempt, .. }
@@ -168,6 +169,14 @@ impl Names {
             }
             Input::AgentLost(agent) => format!("the socket of agent {agent} is gone"),
             Input::AgentBack(agent) => format!("agent {agent} is back"),
+            Input::AgentAudio(agent, true) => format!("agent {agent} can be heard"),
+            Input::AgentAudio(agent, false) => format!("the audio of agent {agent} is gone"),
+            Input::CallSign(attempt, CallSign::Painted) => {
+                format!("attempt {attempt}: its card is on the screen")
+            }
+            Input::CallSign(attempt, CallSign::Heard) => {
+                format!("attempt {attempt}: its agent is heard")
+            }
             Input::AgentHangUp(agent, attempt) => {
                 format!("agent {agent} hangs up attempt {attempt}")
             }
@@ -237,6 +246,7 @@ impl Names {
             | Effect::CallEnded { attempt, .. }
             | Effect::Announce { attempt, .. }
             | Effect::PickUp { attempt }
+            | Effect::Unseen { attempt, .. }
             | Effect::Exposed { attempt, .. } => Some(*attempt),
             Effect::CallIn(order) => Some(order.attempt),
             Effect::Preview(offer) => Some(offer.attempt),
@@ -260,6 +270,16 @@ impl Names {
             Effect::Exposed {
                 attempt, exposure, ..
             } => format!("attempt {attempt}: counted as {}", exposure.words()),
+            Effect::Unseen {
+                attempt,
+                agent,
+                painted,
+                heard,
+            } => format!(
+                "attempt {attempt}: agent {agent} {} the card and {} heard: a break after it",
+                if *painted { "sees" } else { "does not see" },
+                if *heard { "is" } else { "is not" },
+            ),
             Effect::Ledger { campaign, news } => {
                 format!("{}: {}", self.campaign(*campaign), ledger_words(*news))
             }

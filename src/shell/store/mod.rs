@@ -10,6 +10,7 @@
 //! - [`cells`] CSV cells that no spreadsheet runs as a formula
 //! - [`sqlite`] all SQL: the only room that knows which database it is
 
+pub mod audio;
 pub mod backup;
 pub mod cells;
 pub mod hopper;
@@ -24,7 +25,9 @@ mod rejects;
 pub mod sqlite;
 pub mod writer;
 
-use crate::core::effect::{AttemptClosed, DialOrder, LeadNext, OutcomeKept};
+pub use audio::AgentAudio;
+
+use crate::core::effect::{AttemptClosed, CallInOrder, DialOrder, LeadNext, OutcomeKept};
 use crate::core::input::LeadFacts;
 use crate::core::ledger::{Exposure, LedgerHistory};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId};
@@ -106,6 +109,8 @@ pub struct LeadRecord {
 pub enum StoreOrder {
     /// An attempt and its first or next route try.
     Intent(DialOrder, CallIdentity, UnixMs),
+    /// A call to us that has become an attempt.
+    CallIn(CallInOrder, CallIdentity, UnixMs),
     /// The far side of an answered call.
     Dialog(DialogRow),
     /// An attempt's end and its lead's future.
@@ -268,6 +273,20 @@ pub trait LeadSource: Send {
     fn one(
         &mut self,
         lead: LeadId,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
+    /// The lead of somebody who calls us, by the number: of the lists that it is on, the one dialled last, done or not.
+    fn caller(
+        &mut self,
+        e164: &str,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
+    /// A lead for a caller who is on no list, or (`None`) hides the number; it is never dialled by itself.
+    fn stranger(
+        &mut self,
+        e164: Option<&str>,
+        campaign: CampaignId,
+        zone: &str,
         now: UnixMs,
     ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
     /// What others wrote since the last call, oldest first; a bounded part of it if it is much.

@@ -117,5 +117,6 @@ pub fn seat_of(group: &Group, agent: AgentId, campaigns: usize) -> AgentSeat {
             group.campaigns.clone()
         },
         skills: group.skills.clone(),
+        needs_audio: false,
     }
 }

@@ -607,7 +607,7 @@ impl<'s> World<'s> {
             }
             Effect::Decided(decision) => self.score.bounds[decision.bound as usize] += 1,
             // The score keeps its own books.
-            Effect::Exposed { .. } | Effect::Ledger { .. } => {}
+            Effect::Exposed { .. } | Effect::Ledger { .. } | Effect::Unseen { .. } => {}
             Effect::Announce { .. }
             | Effect::CallIn(_)
             | Effect::PickUp { .. }

@@ -2,6 +2,7 @@
 
 use crate::ids::AttemptId;
 use crate::pii::Pii;
+use crate::wire::desk::audio::{AudioCheck, AudioOffer, Hold, Keys, Mute, Record};
 use crate::wire::desk::outcome::Cooperation;
 use crate::wire::desk::preview::{Dial, Next, Skip};
 use schemars::JsonSchema;
@@ -32,6 +33,18 @@ pub enum ClientMessage {
     Skip(Skip),
     /// Asks for a lead to work on, by hand. Answered by `call.preview`, or by an `error`.
     Next(Next),
+    /// Offers the browser's audio leg. Answered by `audio_answer`, or by an `error`.
+    AudioOffer(AudioOffer),
+    /// Asks for the echo and microphone check. Told about by `audio`.
+    AudioCheck(AudioCheck),
+    /// Off the line, or back. Answered by `audio`.
+    Mute(Mute),
+    /// The customer on hold, or back. Answered by `audio`, or by an `error`.
+    Hold(Hold),
+    /// Keys towards the customer.
+    Keys(Keys),
+    /// Begins, pauses or resumes the recording. Answered by `audio`, or by an `error`.
+    Record(Record),
     /// Answered by `pong`. Liveness itself is kept by websocket pings, which every client library answers by itself.
     Ping(Ping),
 }
@@ -322,6 +335,10 @@ error_codes! {
     OutcomePending = "outcome_pending";
     /// The outcome could not be made durable.
     NotSaved = "not_saved";
+    /// The audio leg cannot be set up from this offer, or not by this agent.
+    AudioRefused = "audio_refused";
+    /// There is no audio leg, or no recording, that this could be asked of.
+    NoAudio = "no_audio";
 }
 
 impl Fault {
@@ -395,12 +412,26 @@ fn read(fields: &mut Map<String, Value>) -> Result<ClientMessage, Fault> {
         Some("dial") => ClientMessage::Dial(body(fields)?),
         Some("skip") => ClientMessage::Skip(body(fields)?),
         Some("next") => ClientMessage::Next(body(fields)?),
+        Some("audio_offer") => {
+            let offer: AudioOffer = body(fields)?;
+            offer.check()?;
+            ClientMessage::AudioOffer(offer)
+        }
+        Some("audio_check") => ClientMessage::AudioCheck(body(fields)?),
+        Some("mute") => ClientMessage::Mute(body(fields)?),
+        Some("hold") => ClientMessage::Hold(body(fields)?),
+        Some("keys") => {
+            let keys: Keys = body(fields)?;
+            keys.check()?;
+            ClientMessage::Keys(keys)
+        }
+        Some("record") => ClientMessage::Record(body(fields)?),
         Some("ping") => ClientMessage::Ping(body(fields)?),
         _ => {
             return Err(Fault::field(
                 ErrorCode::UnknownType,
                 "type",
-                "one of hello, state, painted, expand, hang_up, outcome, dial, skip, next, ping",
+                "one of hello, state, painted, expand, hang_up, outcome, dial, skip, next, audio_offer, audio_check, mute, hold, keys, record, ping",
             ));
         }
     })
@@ -526,6 +557,15 @@ mod tests {
                 note: Some(Pii::new("hẹn thứ tư".into())),
                 cooperation: Some(Cooperation::Partial),
             })),
+            ClientMessage::AudioOffer(AudioOffer {
+                request: 5,
+                sdp: "v=0\r\n".into(),
+            }),
+            ClientMessage::Keys(Keys {
+                request: 6,
+                call,
+                digits: "12#".into(),
+            }),
             ClientMessage::Ping(Ping { sequence: Some(9) }),
         ] {
             let text = serde_json::to_string(&message).expect("serialises");

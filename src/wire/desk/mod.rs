@@ -3,6 +3,7 @@
 //!
 //! Pure: texts in, texts out. Knows no socket, no floor and no clock; the shell maps these types to the floor's and back.
 
+pub mod audio;
 pub mod card;
 pub mod client;
 pub mod expansion;

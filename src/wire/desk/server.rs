@@ -1,11 +1,12 @@
 //! What the engine says to an agent's client, and the envelope around it.
 //!
-//! Two kinds of messages. *News* (state, call.preview, call.progress, call.over, call.connected, late card, call.ended, saved, the floor's refusals) raise the agent's
-//! sequence number and are kept for a resume. *Replies* (welcome, resumed, answers to `expand`, faults, pong, closing) carry the
+//! Two kinds of messages. *News* (state, call.preview, call.progress, call.over, call.connected, late card, call.ended, audio, saved, the floor's refusals) raise the agent's
+//! sequence number and are kept for a resume. *Replies* (welcome, resumed, answers to `expand` and `audio_offer`, faults, pong, closing) carry the
 //! number of the last news: a client that missed one asks again.
 
 use crate::time::UnixMs;
 use crate::wire::desk::VERSION;
+use crate::wire::desk::audio::{AudioAnswer, AudioNews, AudioSetup};
 use crate::wire::desk::card::CardBody;
 use crate::wire::desk::client::{CallId, CardName};
 use crate::wire::desk::outcome::OutcomeSet;
@@ -58,6 +59,10 @@ pub enum ServerMessage {
     CallEnded(CallEnded),
     /// The outcome is durable.
     Saved(Saved),
+    /// The agent's sound, all of it.
+    Audio(AudioNews),
+    /// Answer to `audio_offer`.
+    AudioAnswer(AudioAnswer),
     /// A message was not understood, or a request cannot be met.
     Error(ErrorNews),
     /// Answer to `ping`.
@@ -84,6 +89,9 @@ pub struct Welcome {
     pub outcome_set: OutcomeSet,
     /// An agent from whom nothing is heard for this long is lost (pings included), in milliseconds.
     pub ping_deadline_ms: u64,
+    /// How the agent is to be heard.
+    #[serde(default)]
+    pub audio: AudioSetup,
     /// The engine's clock, unix milliseconds.
     pub now_ms: UnixMillis,
 }

@@ -3,7 +3,7 @@
 use super::schema::failed;
 use crate::core::input::AgentSeat;
 use crate::ids::{AgentId, CampaignId, SkillId};
-use crate::shell::store::{StoreError, StoreNames};
+use crate::shell::store::{AgentAudio, StoreError, StoreNames};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,8 @@ pub struct AgentRecord {
     pub campaigns: Vec<(String, u16)>,
     /// Skills by name, and levels (1..=10).
     pub skills: Vec<(String, u8)>,
+    /// How he is heard.
+    pub audio: AgentAudio,
     /// Whether log-in is refused.
     pub disabled: bool,
 }
@@ -54,6 +56,7 @@ impl AgentRecord {
                 .iter()
                 .filter_map(|(name, level)| Some((skill(name)?, *level)))
                 .collect(),
+            needs_audio: self.audio.is_needed(),
         }
     }
 }
@@ -64,6 +67,7 @@ pub(super) fn add(
     name: &str,
     campaigns: &[(String, u16)],
     skills: &[(String, u8)],
+    audio: &AgentAudio,
 ) -> Result<String, StoreError> {
     if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
         return Err(StoreError::Value {
@@ -98,9 +102,9 @@ pub(super) fn add(
         .map_err(&doing)?;
     let added = transaction
         .execute(
-            "INSERT INTO agent (name, token_hash, created_at)
-             VALUES (?1, ?2, CAST(unixepoch('subsec') * 1000 AS INTEGER)) ON CONFLICT DO NOTHING",
-            (name, hash(&token).as_slice()),
+            "INSERT INTO agent (name, token_hash, audio, created_at)
+             VALUES (?1, ?2, ?3, CAST(unixepoch('subsec') * 1000 AS INTEGER)) ON CONFLICT DO NOTHING",
+            (name, hash(&token).as_slice(), audio.to_string()),
         )
         .map_err(&doing)?;
     if added == 0 {
@@ -190,22 +194,26 @@ fn read(
     )?;
     let mut skills =
         db.prepare_cached("SELECT skill, level FROM agent_skill WHERE agent = ?1 ORDER BY skill")?;
-    db.prepare_cached(&format!("SELECT id, name, disabled FROM agent {which}"))?
-        .query_map(parameters, |row| {
-            let agent: u32 = row.get(0)?;
-            Ok(AgentRecord {
-                agent: AgentId(agent),
-                name: row.get(1)?,
-                disabled: row.get(2)?,
-                campaigns: campaigns
-                    .query_map([agent], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect::<Result<_, _>>()?,
-                skills: skills
-                    .query_map([agent], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect::<Result<_, _>>()?,
-            })
-        })?
-        .collect()
+    db.prepare_cached(&format!(
+        "SELECT id, name, disabled, audio FROM agent {which}"
+    ))?
+    .query_map(parameters, |row| {
+        let agent: u32 = row.get(0)?;
+        Ok(AgentRecord {
+            agent: AgentId(agent),
+            name: row.get(1)?,
+            disabled: row.get(2)?,
+            // A word that a later version wrote: he is heard as most are.
+            audio: row.get::<_, String>(3)?.parse().unwrap_or_default(),
+            campaigns: campaigns
+                .query_map([agent], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?,
+            skills: skills
+                .query_map([agent], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?,
+        })
+    })?
+    .collect()
 }
 
 fn hash(token: &str) -> [u8; 32] {

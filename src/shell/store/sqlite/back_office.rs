@@ -16,7 +16,7 @@ use crate::shell::store::import::{
     ImportError, ImportReport, LeadList, import_dnc, import_leads, import_name,
 };
 use crate::shell::store::lead_rows::{ListRules, RowReader};
-use crate::shell::store::{StoreError, StoreNames};
+use crate::shell::store::{AgentAudio, StoreError, StoreNames};
 use crate::time::UnixMs;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::fs::File;
@@ -106,15 +106,16 @@ impl BackOffice {
         import_dnc(&mut list, path, country, rejects, progress)
     }
 
-    /// Adds an agent: campaigns and weights (1..=100), skills and levels (1..=10). The log-in token, shown this once.
+    /// Adds an agent: campaigns and weights (1..=100), skills and levels (1..=10), and how he is heard. The log-in token, shown this once.
     pub fn agent_add(
         &mut self,
         name: &str,
         campaigns: &[(String, u16)],
         skills: &[(String, u8)],
+        audio: &AgentAudio,
     ) -> Result<String, StoreError> {
         let _standing = self.line.stand();
-        agents::add(&mut self.connection, name, campaigns, skills)
+        agents::add(&mut self.connection, name, campaigns, skills, audio)
     }
 
     /// All agents.

@@ -132,7 +132,9 @@ mod tests {
         assert!(store_zones(&path).expect("none is no fault").is_empty());
         let mut office = BackOffice::open(&path).expect("it opens");
         for name in ["minh", "lan", "tu"] {
-            office.agent_add(name, &[], &[]).expect("added");
+            office
+                .agent_add(name, &[], &[], &crate::shell::store::AgentAudio::None)
+                .expect("added");
         }
         office.agent_disable("tu", true).expect("disabled");
         let health = store_health(&path, LONG).expect("it is there");
