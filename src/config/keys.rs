@@ -241,6 +241,14 @@ pub const KEYS: &[Key] = &[
             Shown::Secret(secrets.find_map(|server| server.credential.clone()))
         }),
     ),
+    restart(
+        "media.prompts_dir",
+        "prompts are read once, so that none is missing at the moment of an abandoned call",
+        Engine(|c| {
+            let dir = c.media.prompts_dir.as_ref();
+            dir.map_or_else(absent, |dir| path(dir))
+        }),
+    ),
     restart("desk.listen", BOUND, Engine(|c| text(c.desk.listen))),
     live(
         "desk.origins",
@@ -267,6 +275,16 @@ pub const KEYS: &[Key] = &[
         "api.hosts",
         "at the next request",
         Engine(|c| list(&c.api.hosts)),
+    ),
+    restart(
+        "pages.desk",
+        "pages are laid out once",
+        Engine(|c| plain(c.pages.desk)),
+    ),
+    restart(
+        "pages.socket_url",
+        "pages are laid out once",
+        Engine(|c| optional_text(c.pages.socket_url.as_deref())),
     ),
     live(
         "store.commit_window_ms",

@@ -105,6 +105,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     );
     let desk = desk(top.table(sink, "desk"), sink);
     let api = api(top.table(sink, "api"), sink);
+    let pages = super::pages::read(top.table(sink, "pages"), sink);
     let store = store(top.table(sink, "store"), sink);
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
@@ -122,6 +123,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         media,
         desk,
         api,
+        pages,
         store,
         floor,
         skills,
@@ -378,6 +380,7 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
         );
     }
     let ice_servers = ice_servers(&mut section, sink);
+    let prompts_dir = path(&mut section, sink, "prompts_dir");
     section.finish(sink);
     MediaConfig {
         listen,
@@ -386,6 +389,7 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
         agent_port,
         agent_addresses,
         ice_servers,
+        prompts_dir,
     }
 }
 

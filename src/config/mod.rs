@@ -9,6 +9,7 @@ mod inbound;
 mod keys;
 mod load;
 mod modes;
+mod pages;
 pub(crate) mod reader;
 #[cfg(test)]
 mod reload_tests;
@@ -25,6 +26,7 @@ pub use in_force::{InForce, TableFull};
 pub use inbound::{InboundConfig, UnknownCaller};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
+pub use pages::PagesConfig;
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
 pub use settings::{ServeRefused, UnknownZone, zone_table};
@@ -57,6 +59,8 @@ pub struct Config {
     pub desk: DeskConfig,
     /// HTTP: health, metrics, control.
     pub api: ApiConfig,
+    /// Pages that the engine serves.
+    pub pages: PagesConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.
@@ -112,6 +116,8 @@ pub struct MediaConfig {
     pub agent_addresses: Vec<std::net::IpAddr>,
     /// STUN and TURN servers for the browsers.
     pub ice_servers: Vec<IceServerConfig>,
+    /// Directory of the prompts; `None`: there are none.
+    pub prompts_dir: Option<PathBuf>,
 }
 
 /// STUN or TURN servers for the agents' browsers; the engine itself asks none.

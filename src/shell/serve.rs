@@ -20,8 +20,9 @@ use crate::shell::desks::{
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::learned::{self, Found, Keeper};
-use crate::shell::media::{self, MediaError, MediaPlane};
+use crate::shell::media::{self, MediaError, MediaNews, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
+use crate::shell::pages::Pages;
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
@@ -242,10 +243,23 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
-            audio: Arc::new(desks::NoAudio),
+            audio: media.clone(),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
+        let told = Arc::downgrade(&desks);
+        media.tell(Box::new(
+            move |MediaNews::Leg {
+                      agent,
+                      leg,
+                      checked,
+                      checking,
+                  }| {
+                if let Some(desks) = told.upgrade() {
+                    desks.audio_leg(agent, leg, checked, checking);
+                }
+            },
+        ));
 
         let recorded = config
             .input_log
@@ -308,6 +322,7 @@ impl Engine {
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts,
+            pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };
         let log_of_decisions = decisions
             .clone()

@@ -267,10 +267,10 @@ impl Floor {
         self.agents.note_call(agent, campaign, now.mono);
         self.set_phase(id, Phase::Joining { agent, until });
         self.count_match(id, now, effects);
+        self.watch_signs(id, agent, now);
         if calls_us {
             effects.push(Effect::PickUp { attempt: id });
         }
-        self.watch_signs(id, agent, now);
         effects.push(Effect::Bridge { attempt: id, agent });
         self.give_notice(id, campaign, effects);
         effects.push(Effect::Show {

@@ -473,8 +473,8 @@ impl Floor {
 
     fn forget_stale_timers(&mut self) {
         let (attempts, agents, loads) = (&self.attempts, &self.agents, &self.loads);
-        let held_up = &self.held_up;
         let signs = &self.signs;
+        let held_up = &self.held_up;
         self.timers.retain(|timer| match timer {
             Timer::Attempt(id, generation) => attempts
                 .get(id)

@@ -41,11 +41,11 @@ pub(super) const INPUT_KINDS: [&str; Label::Input.most()] = [
     "agent_preview",
     "agent_dial",
     "lead_fetched",
+    "agent_audio",
+    "call_sign",
     "announced",
     "media_lost",
     "call_in",
-    "agent_audio",
-    "call_sign",
 ];
 
 /// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
@@ -80,10 +80,10 @@ pub fn input_kind(input: &Input) -> InputKind {
         Input::AgentAccepts { .. } | Input::AgentSkips { .. } => 23,
         Input::AgentNext { .. } | Input::AgentDials { .. } => 24,
         Input::LeadFetched { .. } => 25,
-        Input::Announced(..) => 26,
-        Input::MediaLost(..) => 27,
-        Input::CallIn(..) => 28,
-        Input::AgentAudio(..) => 29,
-        Input::CallSign(..) => 30,
+        Input::AgentAudio(..) => 26,
+        Input::CallSign(..) => 27,
+        Input::Announced(..) => 28,
+        Input::MediaLost(..) => 29,
+        Input::CallIn(..) => 30,
     })
 }

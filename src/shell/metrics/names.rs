@@ -120,16 +120,20 @@ names! {
         SipStreamsRefused = "tandem_sip_streams_refused_total" [] "TCP connections refused: no trunk's address, or too many.";
 
         MediaOpenedLegs = "tandem_media_opened_legs_total" [] "Legs that got a port.";
+        MediaBrowserLegs = "tandem_media_browser_legs_total" [] "Audio legs of browsers set up, page loads included.";
         MediaClosedLegs = "tandem_media_closed_legs_total" [] "Legs that gave it back.";
         MediaRefusedReservations = "tandem_media_refused_reservations_total" [] "Ports refused: all taken, or the media thread behind by its whole lane.";
         MediaPackets = "tandem_media_packets_total" [Direction] "RTP packets, received from the right source or sent.";
         MediaPayload = "tandem_media_payload_bytes_total" [Direction] "Bytes of their payloads.";
         MediaEarlyPackets = "tandem_media_early_packets_total" [] "Packets received before the answer: ring-back and announcements.";
-        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it).";
+        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it), `agent_foreign` and `agent_refused` (on the browsers' port: of nobody that ICE knows; forged, replayed or malformed).";
         MediaSkippedFrames = "tandem_media_skipped_frames_total" [] "Frames left out because the media thread was late by more than 100 ms.";
         MediaRefusedRemotes = "tandem_media_refused_remotes_total" [] "SDP addresses outside their trunk's ranges: nothing is sent there.";
+        MediaAgentDatagrams = "tandem_media_agent_datagrams_total" [Direction] "Datagrams of agents' browsers: checks, keys and voice.";
         MediaBridges = "tandem_media_bridges_total" [] "Legs joined to an agent.";
         MediaDroppedOrders = "tandem_media_dropped_orders_total" [Reason] "Orders not carried out: `no_leg`, or `queue_full`.";
+        MediaRefusedOffers = "tandem_media_refused_offers_total" [] "Browsers' offers refused: not audio, no G.711, or unreadable.";
+        MediaRestartedThreads = "tandem_media_restarted_threads_total" [] "Times that a media thread began anew after a defect: its calls were ended, other threads' went on.";
         MediaDroppedReports = "tandem_media_dropped_reports_total" [] "Call reports that nobody took in time.";
 
         DeskAcceptedSockets = "tandem_desk_accepted_sockets_total" [] "Agents' sockets accepted.";

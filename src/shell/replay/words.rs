@@ -244,9 +244,9 @@ impl Names {
             | Effect::Bridge { attempt, .. }
             | Effect::Show { attempt, .. }
             | Effect::CallEnded { attempt, .. }
+            | Effect::Unseen { attempt, .. }
             | Effect::Announce { attempt, .. }
             | Effect::PickUp { attempt }
-            | Effect::Unseen { attempt, .. }
             | Effect::Exposed { attempt, .. } => Some(*attempt),
             Effect::CallIn(order) => Some(order.attempt),
             Effect::Preview(offer) => Some(offer.attempt),

@@ -23,6 +23,7 @@ mod recorded_day;
 mod recovery;
 mod restore;
 mod schema;
+mod sound;
 
 pub use agents::AgentRecord;
 pub use back_office::BackOffice;
