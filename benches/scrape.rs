@@ -30,7 +30,7 @@ fn picture(campaigns: usize, trunks: usize) -> Picture {
         waiting: 1,
         talking: 20,
         launched: 10_000,
-        results: [1_000; 12],
+        results: [1_000; 13],
         outcomes: 900,
         hot_leads: 2_000,
         ledger: Default::default(),

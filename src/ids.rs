@@ -53,3 +53,7 @@ id!(
     /// One try at one person's number. Rises by one, never reused, also across restarts.
     AttemptId(u64)
 );
+id!(
+    /// A call that somebody makes to us, until it is an attempt. Rises by one within a run.
+    CallInId(u64)
+);

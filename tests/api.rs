@@ -73,6 +73,10 @@ fn house(urgent: usize) -> House {
         readiness: readiness.clone(),
         token: Arc::new(token),
         hosts: Arc::new(AllowedHosts::new(listen, &["tandem.example".to_owned()])),
+        pages: Arc::new(tandem::shell::pages::Pages::new(
+            &Default::default(),
+            listen,
+        )),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let (ready, address) = std::sync::mpsc::channel();

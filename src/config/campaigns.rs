@@ -1,12 +1,13 @@
 //! `[[campaigns]]`: rules, pacing and what happens to a lead afterwards. Owns what holds within one campaign and its
 //! references to trunks and skills.
 
-use super::load::{own_name, required};
+use super::inbound::{self, InboundConfig};
+use super::load::{is_e164, own_name, required};
 use super::reader::{Section, Sink};
 use super::{CampaignConfig, TrunkConfig, modes, nearest};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    CampaignSettings, CampaignState, GateSettings, Recycle, SkillNeed, WrapOverrun,
+    CampaignSettings, CampaignState, GateSettings, InboundSettings, Recycle, SkillNeed, WrapOverrun,
 };
 use crate::ids::{SkillId, TrunkId};
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub(super) fn read(
     trunks: &[TrunkConfig],
     skills: &[String],
     zone: &str,
+    inbound: &InboundConfig,
 ) -> Vec<CampaignConfig> {
     let sections = top.tables(sink, "campaigns");
     if sections.is_empty() && !top.has("campaigns") {
@@ -61,9 +63,21 @@ pub(super) fn read(
         top.fault(sink, "campaigns", what, &format!("at most {CAMPAIGNS_MAX}"));
     }
     let mut taken = BTreeMap::new();
+    let mut numbers = BTreeMap::new();
     sections
         .into_iter()
-        .map(|section| campaign(section, sink, trunks, skills, zone, &mut taken))
+        .map(|section| {
+            let mut campaign = campaign(
+                section,
+                sink,
+                trunks,
+                skills,
+                zone,
+                (&mut taken, &mut numbers),
+            );
+            campaign.settings.inbound = inbound.settings.clone();
+            campaign
+        })
         .collect()
 }
 
@@ -73,11 +87,12 @@ fn campaign(
     trunks: &[TrunkConfig],
     skills: &[String],
     zone: &str,
-    taken: &mut BTreeMap<String, usize>,
+    (taken, numbers): (&mut BTreeMap<String, usize>, &mut BTreeMap<String, String>),
 ) -> CampaignConfig {
     let read = &mut section;
     let name = own_name(read, sink, taken);
     let caller_id = caller_id(read, sink);
+    let inbound_numbers = inbound::numbers(read, sink, numbers, &name);
     let why = read.parsed(sink, "why", "a sentence of at most 80 characters", |text| {
         (text.chars().count() <= 80).then(|| text.to_owned())
     });
@@ -105,6 +120,8 @@ fn campaign(
         attempts_max: read.whole(sink, "attempts_max", 1..=1_000, "attempts per lead", 10) as u16,
         abandon: super::abandon::read(read.table(sink, "abandon"), sink, zone),
         recycle: recycle(read.table(sink, "recycle"), sink),
+        spoken: inbound::spoken(read, sink),
+        inbound: InboundSettings::default(),
     };
     let recording = super::recording::rule(read, sink);
     section.finish(sink);
@@ -113,6 +130,7 @@ fn campaign(
         caller_id,
         why,
         recording,
+        inbound_numbers,
     }
 }
 
@@ -121,11 +139,7 @@ fn caller_id(section: &mut Section<'_>, sink: &mut Sink<'_>) -> String {
     let Some(text) = required(section, sink, "caller_id", expected) else {
         return String::new();
     };
-    let digits = text.value.strip_prefix('+').unwrap_or_default();
-    let is_e164 = (7..=15).contains(&digits.len())
-        && !digits.starts_with('0')
-        && digits.bytes().all(|b| b.is_ascii_digit());
-    if !is_e164 {
+    if !is_e164(text.value) {
         section.fault(
             sink,
             "caller_id",

@@ -220,6 +220,14 @@ pub const KEYS: &[Key] = &[
             Shown::Secret(secrets.find_map(|server| server.credential.clone()))
         }),
     ),
+    restart(
+        "media.prompts_dir",
+        "prompts are read once, so that none is missing at the moment of an abandoned call",
+        Engine(|c| {
+            let dir = c.media.prompts_dir.as_ref();
+            dir.map_or_else(absent, |dir| path(dir))
+        }),
+    ),
     restart("desk.listen", BOUND, Engine(|c| text(c.desk.listen))),
     live(
         "desk.origins",
@@ -302,6 +310,16 @@ pub const KEYS: &[Key] = &[
         "asked when the API starts",
         Engine(|c| seconds(c.recording.link_life)),
     ),
+    restart(
+        "pages.desk",
+        "pages are laid out once",
+        Engine(|c| plain(c.pages.desk)),
+    ),
+    restart(
+        "pages.socket_url",
+        "pages are laid out once",
+        Engine(|c| optional_text(c.pages.socket_url.as_deref())),
+    ),
     live(
         "store.commit_window_ms",
         "at the next commit",
@@ -366,6 +384,21 @@ pub const KEYS: &[Key] = &[
         "floor.breaker_wait_s",
         "for breakers that open from then on",
         Engine(|c| seconds(c.floor.breaker_wait)),
+    ),
+    live(
+        "inbound.unknown_caller",
+        NEXT_CALL,
+        Engine(|c| text(c.inbound.unknown_caller.word())),
+    ),
+    live(
+        "inbound.wait_s",
+        NEXT_CALL,
+        Engine(|c| seconds(c.inbound.settings.wait)),
+    ),
+    live(
+        "inbound.message",
+        NEXT_CALL,
+        Engine(|c| option(c.inbound.settings.message.as_ref())),
     ),
     live(
         "trunks",
@@ -462,6 +495,31 @@ pub const KEYS: &[Key] = &[
         "campaigns.caller_id",
         NEXT_CALL,
         Campaign(|_, c| text(&c.caller_id)),
+    ),
+    live(
+        "campaigns.inbound_numbers",
+        NEXT_CALL,
+        Campaign(|_, c| list(&c.inbound_numbers)),
+    ),
+    live(
+        "campaigns.abandon_action",
+        "for people who answer from then on",
+        Campaign(|_, c| {
+            text(match c.settings.spoken.abandon_message {
+                Some(_) => "message",
+                None => "hang_up",
+            })
+        }),
+    ),
+    live(
+        "campaigns.abandon_message",
+        "for people who answer from then on",
+        Campaign(|_, c| option(c.settings.spoken.abandon_message.as_ref())),
+    ),
+    live(
+        "campaigns.recording_notice",
+        "for calls that are joined from then on",
+        Campaign(|_, c| option(c.settings.spoken.recording_notice.as_ref())),
     ),
     live(
         "campaigns.why",

@@ -5,7 +5,7 @@
 use super::reader::{Placed, Section, Sink, syntax_place};
 use super::{
     ApiConfig, Config, DeskConfig, Faults, IceServerConfig, InputLogConfig, MediaConfig, SipConfig,
-    StoreConfig, campaigns, nearest, trunks,
+    StoreConfig, campaigns, inbound, nearest, trunks,
 };
 use crate::core::settings::FloorSettings;
 use crate::pii::Pii;
@@ -107,13 +107,15 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let api = api(top.table(sink, "api"), sink);
     let tls = super::tls::read(top.table(sink, "tls"), sink);
     let recording = super::recording::read(top.table(sink, "recording"), sink);
+    let pages = super::pages::read(top.table(sink, "pages"), sink);
     let store = store(top.table(sink, "store"), sink);
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
     let spoken_to = [("desk", desk.listen), ("api", api.listen)];
     super::tls::nothing_plain_beyond_loopback(top, sink, &tls, &spoken_to);
     let trunks = trunks::read(top, sink, sources, &sip);
-    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone);
+    let inbound = inbound::read(top.table(sink, "inbound"), sink);
+    let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone, &inbound);
     section.finish(sink);
     Config {
         data_dir,
@@ -127,12 +129,14 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         api,
         tls,
         recording,
+        pages,
         store,
         floor,
         skills,
         break_reasons,
         skip_reasons,
         trunks,
+        inbound,
         campaigns,
     }
 }
@@ -259,6 +263,14 @@ pub(super) fn own_name(
     text.value.to_owned()
 }
 
+/// Whether this is a number in E.164, "+842873000000".
+pub(super) fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// A text that must be there.
 pub(super) fn required<'t>(
     section: &mut Section<'t>,
@@ -374,6 +386,7 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
         );
     }
     let ice_servers = ice_servers(&mut section, sink);
+    let prompts_dir = path(&mut section, sink, "prompts_dir");
     section.finish(sink);
     MediaConfig {
         listen,
@@ -382,6 +395,7 @@ fn media(mut section: Section<'_>, sink: &mut Sink<'_>, advertised: bool) -> Med
         agent_port,
         agent_addresses,
         ice_servers,
+        prompts_dir,
     }
 }
 

@@ -5,9 +5,11 @@ mod campaigns;
 mod compare;
 mod faults;
 mod in_force;
+mod inbound;
 mod keys;
 mod load;
 mod modes;
+mod pages;
 pub(crate) mod reader;
 mod recording;
 #[cfg(test)]
@@ -24,8 +26,10 @@ mod trunks;
 pub use compare::{KeyChange, Loaded};
 pub use faults::{Fault, Faults, nearest};
 pub use in_force::{InForce, TableFull};
+pub use inbound::{InboundConfig, UnknownCaller};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
+pub use pages::PagesConfig;
 pub use recording::{RecordingConfig, RecordingFormat, RecordingMode, RecordingRule};
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
@@ -64,6 +68,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Recordings.
     pub recording: RecordingConfig,
+    /// Pages that the engine serves.
+    pub pages: PagesConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.
@@ -76,6 +82,8 @@ pub struct Config {
     pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
+    /// Calls that people make to us.
+    pub inbound: InboundConfig,
     /// Campaigns; a `CampaignId` is an index.
     pub campaigns: Vec<CampaignConfig>,
 }
@@ -117,6 +125,8 @@ pub struct MediaConfig {
     pub agent_addresses: Vec<std::net::IpAddr>,
     /// STUN and TURN servers for the browsers.
     pub ice_servers: Vec<IceServerConfig>,
+    /// Directory of the prompts; `None`: there are none.
+    pub prompts_dir: Option<PathBuf>,
 }
 
 /// STUN or TURN servers for the agents' browsers; the engine itself asks none.
@@ -209,4 +219,6 @@ pub struct CampaignConfig {
     pub why: Option<String>,
     /// Whether its conversations are recorded.
     pub recording: RecordingRule,
+    /// Our numbers in E.164 under which people call this campaign; no other campaign has them.
+    pub inbound_numbers: Vec<String>,
 }

@@ -7,7 +7,7 @@ use crate::core::input::{LegEvent, LegFailure};
 use crate::core::leads::StreamId;
 use crate::core::pacing::predict::Line;
 use crate::core::results::SystemResult;
-use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+use crate::ids::{AgentId, AttemptId, CallInId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
 use crate::time::{Mono, Now};
 
 /// Where an attempt is.
@@ -25,6 +25,11 @@ pub(crate) enum Phase {
     Screening { until: Mono },
     /// A person said hello and nobody of ours is there yet. `until` is the abandon limit.
     Answered { since: Mono, until: Mono },
+    /// Somebody calls us and hears it ring; nobody of ours is there yet. `until` is the end of our patience, not of a law.
+    Arriving { since: Mono, until: Mono },
+    /// Nobody of ours was there in time, and a message says so. The result is known. Nobody is joined with the person any more: the
+    /// call is counted, and whoever the message has just told that nobody is free would be cut off in the middle of it.
+    Announcing { until: Mono, result: SystemResult },
     /// The call is this agent's; the media plane joins the legs.
     Joining { agent: AgentId, until: Mono },
     /// They talk.
@@ -65,6 +70,10 @@ pub(crate) enum Event {
     Leg(LegEvent),
     /// The legs are joined.
     Joined,
+    /// The message is over.
+    Announced,
+    /// Nothing is heard of the person any more.
+    MediaLost,
     /// The phase's own end has come.
     Deadline,
 }
@@ -100,6 +109,14 @@ pub(crate) enum Act {
     GiveUp(SystemResult),
     /// Nobody of ours was there in time.
     Abandon,
+    /// The person called us, and nobody of ours was there in time.
+    Miss,
+    /// The message has been played, or nobody is there to hear it.
+    MessageOver,
+    /// The person's leg is dead while nobody was with them.
+    Vanished,
+    /// The person's leg is dead; the agent goes on to wrap-up.
+    AudioLost,
     /// The legs are joined: the conversation begins.
     Talk,
     /// The person hung up on the agent.
@@ -163,11 +180,26 @@ pub(crate) fn act(phase: Phase, event: Event) -> Option<Act> {
 
         (Phase::Answered { .. }, Event::Leg(L::Ended)) => Act::Close(SystemResult::CustHangupEarly),
         (Phase::Answered { .. }, Event::Deadline) => Act::Abandon,
+        (Phase::Screening { .. } | Phase::Answered { .. }, Event::MediaLost) => Act::Vanished,
+
+        // The caller gave up.
+        (Phase::Arriving { .. }, Event::Leg(L::Ended | L::Failed(_))) => {
+            Act::Close(SystemResult::CustHangupEarly)
+        }
+        (Phase::Arriving { .. }, Event::Deadline) => Act::Miss,
+
+        (Phase::Announcing { result, .. }, Event::Leg(L::Ended | L::Failed(_))) => {
+            Act::Close(result)
+        }
+        (Phase::Announcing { .. }, Event::Announced | Event::MediaLost | Event::Deadline) => {
+            Act::MessageOver
+        }
 
         (Phase::Joining { .. }, Event::Joined) => Act::Talk,
         (Phase::Joining { .. } | Phase::Talking { .. }, Event::Leg(L::Ended)) => Act::PersonLeft,
         (Phase::Joining { .. }, Event::Deadline) => Act::JoinFailed,
         (Phase::Talking { .. }, Event::Deadline) => Act::TooLong,
+        (Phase::Joining { .. } | Phase::Talking { .. }, Event::MediaLost) => Act::AudioLost,
 
         (Phase::Ending { result, .. }, Event::Leg(L::Ended | L::Failed(_))) => Act::Close(result),
         (Phase::Ending { result, .. }, Event::Deadline) => Act::GiveUp(result),
@@ -180,6 +212,8 @@ pub(crate) fn act(phase: Phase, event: Event) -> Option<Act> {
             | Phase::Cancelling { .. }
             | Phase::Screening { .. }
             | Phase::Answered { .. }
+            | Phase::Arriving { .. }
+            | Phase::Announcing { .. }
             | Phase::Joining { .. }
             | Phase::Talking { .. }
             | Phase::Ending { .. },
@@ -198,12 +232,21 @@ impl Phase {
             | Phase::Cancelling { until, .. }
             | Phase::Screening { until }
             | Phase::Answered { until, .. }
+            | Phase::Arriving { until, .. }
+            | Phase::Announcing { until, .. }
             | Phase::Joining { until, .. }
             | Phase::Talking { until, .. }
             | Phase::Ending { until, .. } => until,
         }
     }
-    /// Whether a line is out for which an agent is needed: from the intent to the answer.
+    /// Since when a person waits for an agent of ours: one who answered, or one who calls us.
+    pub(crate) const fn waits_since(self) -> Option<Mono> {
+        match self {
+            Phase::Answered { since, .. } | Phase::Arriving { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+    /// Whether a line is out for which an agent is needed: from the intent, or a call to us, to the match.
     pub(crate) const fn is_in_air(self) -> bool {
         matches!(
             self,
@@ -213,11 +256,19 @@ impl Phase {
                 | Phase::Cancelling { .. }
                 | Phase::Screening { .. }
                 | Phase::Answered { .. }
+                | Phase::Arriving { .. }
         )
     }
     /// Whether it is an agent's conversation.
     pub(crate) const fn is_talking(self) -> bool {
         matches!(self, Phase::Joining { .. } | Phase::Talking { .. })
+    }
+    /// The result, where it is known before the end.
+    pub(crate) const fn result(self) -> Option<SystemResult> {
+        match self {
+            Phase::Announcing { result, .. } | Phase::Ending { result, .. } => Some(result),
+            _ => None,
+        }
     }
     /// The agent who has it.
     pub(crate) const fn agent(self) -> Option<AgentId> {
@@ -249,6 +300,10 @@ pub(crate) struct Attempt {
     pub(crate) not_found_once: bool,
     /// Made for this agent, who waits for it.
     pub(crate) made_for: Option<AgentId>,
+    /// The person called us.
+    pub(crate) call_in: Option<ArrivedCall>,
+    /// When a message of ours was ordered because nobody was there.
+    pub(crate) announced: Option<Mono>,
     pub(crate) sticky: Option<AgentId>,
     pub(crate) decided: Now,
     pub(crate) released: Option<Mono>,
@@ -267,6 +322,22 @@ pub(crate) struct Attempt {
     pub(crate) wire: Option<(u16, Option<u8>)>,
     /// Attempts of the lead before this one.
     pub(crate) lead_attempts: u16,
+}
+
+/// A call that came to us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArrivedCall {
+    /// The SIP side's name of it.
+    pub(crate) call: CallInId,
+    /// Whether the caller is called back if nobody takes it.
+    pub(crate) may_call_back: bool,
+}
+
+impl Attempt {
+    /// Whether pacing did not start it: no line that others count on, and no promise about answered calls is about it.
+    pub(crate) const fn is_apart(&self) -> bool {
+        self.made_for.is_some() || self.call_in.is_some()
+    }
 }
 
 /// All attempts that have no result yet.
@@ -319,6 +390,20 @@ mod tests {
                     until: AT,
                 },
             ),
+            (
+                "Arriving",
+                Phase::Arriving {
+                    since: AT,
+                    until: AT,
+                },
+            ),
+            (
+                "Announcing",
+                Phase::Announcing {
+                    until: AT,
+                    result: SystemResult::Abandoned,
+                },
+            ),
             ("Joining", Phase::Joining { agent, until: AT }),
             (
                 "Talking",
@@ -354,6 +439,8 @@ mod tests {
             ("Ended", Event::Leg(LegEvent::Ended)),
             ("Silent", Event::Leg(LegEvent::Silent)),
             ("Joined", Event::Joined),
+            ("Announced", Event::Announced),
+            ("MediaLost", Event::MediaLost),
             ("Deadline", Event::Deadline),
         ]
     }
@@ -366,7 +453,7 @@ mod tests {
             .map(|(name, _)| *name)
             .collect::<Vec<_>>()
             .join(" | ");
-        text += " |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+        text += " |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
         for (name, phase) in phases() {
             text += &format!("| {name} |");
             for (_, event) in events() {

@@ -4,8 +4,8 @@ use crate::core::dispositions::Disposition;
 use crate::core::ledger::{Exposure, LedgerNews};
 use crate::core::results::SystemResult;
 use crate::core::rules::Gate;
-use crate::core::settings::{DialMode, PreviewTimeout};
-use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
+use crate::core::settings::{DialMode, PreviewTimeout, PromptName};
+use crate::ids::{AgentId, AttemptId, CallInId, CampaignId, LeadId, NumberId, PersonId, TrunkId};
 use crate::time::{Mono, UnixMs};
 
 /// An order.
@@ -43,6 +43,28 @@ pub enum Effect {
         attempt: AttemptId,
         /// The agent.
         agent: AgentId,
+    },
+    /// Play a prompt to the person: at once where nobody is with them, else while they are joined with the agent. Its end is
+    /// reported as `Input::Announced`.
+    Announce {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Which prompt.
+        prompt: PromptName,
+    },
+    /// A call to us has become an attempt: keep it, and stage its card. It rings until `PickUp` or `Cancel`.
+    CallIn(CallInOrder),
+    /// Answer a call to us (200).
+    PickUp {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Turn a call to us away that has not become an attempt.
+    TurnAway {
+        /// The SIP side's name of the call.
+        call: CallInId,
+        /// Whether we are talking with this very person already (486); else nobody can take it (480).
+        is_busy: bool,
     },
     /// Push the staged card to the agent.
     Show {
@@ -118,7 +140,7 @@ pub enum Effect {
         campaign: CampaignId,
         /// What holds it; `None`: an agent laid it down.
         gate: Option<Gate>,
-        /// When it may be tried again, with what else it brought; or never.
+        /// When it may be tried again, with what else it brought; or never. `AwaitsOutcome`: all stays as the store has it.
         next: LeadNext,
     },
     /// What pacing decided, with the figures it saw.
@@ -173,6 +195,25 @@ pub struct DialOrder {
     pub trunk: TrunkId,
 }
 
+/// A call to us that has become an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallInOrder {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The SIP side's name of the call.
+    pub call: CallInId,
+    /// Whose list the caller's lead is on.
+    pub campaign: CampaignId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// Who.
+    pub person: PersonId,
+    /// Which number called.
+    pub number: NumberId,
+    /// Over which trunk.
+    pub trunk: TrunkId,
+}
+
 /// The single end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AttemptClosed {
@@ -214,6 +255,10 @@ pub struct AttemptClosed {
     pub ring_ms: Option<u64>,
     /// Milliseconds of conversation.
     pub talk_ms: Option<u64>,
+    /// Whether the person called us.
+    pub is_call_in: bool,
+    /// When a message of ours was ordered to be played because nobody could take the call.
+    pub announced_at: Option<UnixMs>,
     /// The lead's future.
     pub next: LeadNext,
 }

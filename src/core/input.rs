@@ -5,7 +5,7 @@
 use crate::core::dispositions::Disposition;
 use crate::core::settings::{CampaignState, DialMode, Edit, SkillNeed};
 use crate::ids::{
-    AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
+    AgentId, AttemptId, CallInId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
 };
 use crate::time::{Mono, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -147,8 +147,34 @@ pub enum Input {
     },
     /// The media plane joined the legs.
     Bridged(AttemptId),
+    /// The prompt that was to be played to the person is over.
+    Announced(AttemptId),
+    /// Nothing was heard of the person for so long that the leg is taken for dead: 30 s unless held, 5 s over a trunk that is
+    /// down.
+    MediaLost(AttemptId),
+    /// Somebody calls us; who it is was looked up.
+    CallIn(Box<CallIn>),
     /// A trunk answers OPTIONS, or no longer does.
     TrunkUp(TrunkId, bool),
+}
+
+/// A call to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallIn {
+    /// The SIP side's name of the call.
+    pub call: CallInId,
+    /// Over which trunk.
+    pub trunk: TrunkId,
+    /// When it arrived.
+    pub at: Mono,
+    /// The campaign of the caller's lead.
+    pub campaign: CampaignId,
+    /// The caller's lead, lent for this call if it was not out already.
+    pub facts: LeadFacts,
+    /// Whether an agent may have it; else the caller only hears the message.
+    pub is_for_agents: bool,
+    /// Whether the caller is called back if nobody takes it: not one who is not known, or hides the number.
+    pub may_call_back: bool,
 }
 
 /// What a leg can do.

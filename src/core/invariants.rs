@@ -119,11 +119,17 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
         let campaign = usize::from(attempt.campaign.0);
         in_air[campaign] += u32::from(attempt.phase.is_in_air());
         talking[campaign] += u32::from(attempt.phase.is_talking());
-        if attempt.phase.is_in_air() && attempt.made_for.is_none() {
+        if attempt.phase.is_in_air() && !attempt.is_apart() {
             stream_air[attempt.stream.0] += 1;
         }
         stream_talking[attempt.stream.0] += u32::from(attempt.phase.is_talking());
-        waiting += usize::from(matches!(attempt.phase, Phase::Answered { .. }));
+        waiting += usize::from(attempt.phase.waits_since().is_some());
+        if matches!(attempt.phase, Phase::Announcing { .. }) && !attempt.is_counted {
+            return Err(format!(
+                "attempt {} hears the message and is in no ledger",
+                attempt.id
+            ));
+        }
         trunk_use[usize::from(attempt.trunk.0)] += 1;
     }
     let same = |what: &str, counted: &[u32], kept: &[u32]| {
@@ -149,7 +155,7 @@ pub(crate) fn check(floor: &Floor) -> Result<(), String> {
     )?;
     if waiting != view.waiting {
         return Err(format!(
-            "{} people in the wait, {waiting} answered attempts",
+            "{} people in the wait, {waiting} attempts that wait",
             view.waiting
         ));
     }

@@ -62,7 +62,7 @@ pub struct CampaignPicture {
     /// Attempts started, since the start.
     pub launched: u64,
     /// Attempts ended, by result, in the order of [`crate::core::results::SystemResult::ALL`], since the start.
-    pub results: [u64; 12],
+    pub results: [u64; crate::core::results::SystemResult::ALL.len()],
     /// Dispositions kept, since the start.
     pub outcomes: u64,
     /// Leads in the hot window.

@@ -32,11 +32,13 @@ pub enum SystemResult {
     Invalid,
     /// The trunk failed, not the person.
     TrunkFail,
+    /// The person called us, and nobody of ours could take it.
+    Missed,
 }
 
 impl SystemResult {
     /// All results, in the order of their code.
-    pub const ALL: [SystemResult; 12] = [
+    pub const ALL: [SystemResult; 13] = [
         Self::Connected,
         Self::Abandoned,
         Self::CustHangupEarly,
@@ -49,6 +51,7 @@ impl SystemResult {
         Self::NotSent,
         Self::Invalid,
         Self::TrunkFail,
+        Self::Missed,
     ];
 
     /// The code in records, metrics and exports.
@@ -66,6 +69,7 @@ impl SystemResult {
             Self::NotSent => "NOT_SENT",
             Self::Invalid => "INVALID",
             Self::TrunkFail => "TRUNK_FAIL",
+            Self::Missed => "MISSED",
         }
     }
 
@@ -77,7 +81,8 @@ impl SystemResult {
     /// Whether this was a try at the person, for caps and gaps. One that was cancelled, or that its trunk failed, counts only if it rang.
     pub const fn counts_as_attempt(self, rang: bool) -> bool {
         match self {
-            Self::NotSent => false,
+            // Nobody was tried who called us.
+            Self::NotSent | Self::Missed => false,
             // A phone that rang was rung, whatever became of the call.
             Self::Cancelled | Self::TrunkFail => rang,
             Self::Connected
@@ -107,7 +112,8 @@ impl SystemResult {
             Self::Rejected => 24 * HOUR,
             Self::Machine => 4 * HOUR,
             Self::Cancelled | Self::Interrupted => 2 * HOUR,
-            Self::NotSent => 1,
+            // Whoever called us in vain is owed a call as soon as the rules allow one.
+            Self::NotSent | Self::Missed => 1,
             Self::TrunkFail => 30,
             Self::Invalid => return Recycle::Never,
         }))

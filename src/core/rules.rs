@@ -314,6 +314,12 @@ impl Rules {
         }
     }
 
+    /// The attempt or preview that holds this person or this number.
+    pub(crate) fn holder(&self, person: PersonId, number: NumberId) -> Option<AttemptId> {
+        let person = self.persons.get(&person).and_then(|person| person.in_air);
+        person.or_else(|| self.numbers_in_air.get(&number).copied())
+    }
+
     /// Who is in the air, for `invariants`.
     pub(crate) fn in_air(&self) -> (usize, usize) {
         (

@@ -1,8 +1,10 @@
 //! What the floor is told to obey. Checked before it arrives: `config` fills it, the floor never doubts it.
 
 mod abandon;
+mod spoken;
 
 pub use abandon::{AbandonDenominator, AbandonSettings, AbandonStrength, AbandonWindow};
+pub use spoken::{InboundSettings, PromptName, SpokenSettings};
 
 use crate::core::input::AgentSeat;
 use crate::core::ledger::LedgerHistory;
@@ -298,6 +300,12 @@ pub struct CampaignSettings {
     pub abandon: AbandonSettings,
     /// When a lead returns, by result; results that are absent use [`SystemResult::default_recycle`].
     pub recycle: Vec<(SystemResult, Recycle)>,
+    /// What is played to the people who are called.
+    #[serde(default)]
+    pub spoken: SpokenSettings,
+    /// How people are served who call the campaign's numbers.
+    #[serde(default)]
+    pub inbound: InboundSettings,
 }
 
 impl CampaignSettings {

@@ -1,6 +1,6 @@
 //! Deadlines in one heap. A deadline that no longer matters is not removed: it is recognised by its generation when it comes.
 
-use crate::ids::{AgentId, AttemptId, CampaignId};
+use crate::ids::{AgentId, AttemptId, CallInId, CampaignId};
 use crate::time::Mono;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     Unseen(AttemptId),
     /// A refill that was asked for did not come.
     Refill(CampaignId, u32),
+    /// A call to us that cannot be taken yet has waited long enough.
+    CallIn(CallInId),
 }
 
 /// The heap.

@@ -214,6 +214,13 @@ impl Trunks {
         }
     }
 
+    /// Somebody calls us over a trunk: a leg on it, whatever its limits and its breaker say.
+    pub(crate) fn take_in(&mut self, id: TrunkId) {
+        if let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) {
+            trunk.in_use += 1;
+        }
+    }
+
     /// A leg is over.
     pub(crate) fn release(&mut self, id: TrunkId) {
         if let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) {

@@ -12,6 +12,7 @@ pub mod log;
 pub mod media;
 pub mod metrics;
 pub mod pacer;
+pub mod pages;
 pub mod progress_line;
 pub mod recording;
 pub mod reload;

@@ -199,6 +199,10 @@ impl Route for Router {
                 }
             }
             Effect::Decided(decision) => self.decisions.keep(now.unix, decision),
+            Effect::Announce { .. }
+            | Effect::CallIn(_)
+            | Effect::PickUp { .. }
+            | Effect::TurnAway { .. } => {}
             Effect::Show { .. }
             | Effect::Personal(_)
             | Effect::Unseen { .. }

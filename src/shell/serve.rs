@@ -19,8 +19,9 @@ use crate::shell::desks::{
 use crate::shell::floor_thread::{FloorShell, wait_for_drain};
 use crate::shell::lanes::{CallBook, Clock, FloorLane, LeadBook, SipOrder, floor_lanes};
 use crate::shell::learned::{self, Found, Keeper};
-use crate::shell::media::{self, MediaError, MediaPlane};
+use crate::shell::media::{self, MediaError, MediaNews, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
+use crate::shell::pages::Pages;
 use crate::shell::recording::keys::KeyFault;
 use crate::shell::recording::recorder::{RecorderFault, RecorderThreads};
 use crate::shell::recording::{self, Recorder, RecorderParts};
@@ -252,10 +253,23 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
-            audio: Arc::new(desks::NoAudio),
+            audio: media.clone(),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
+        let told = Arc::downgrade(&desks);
+        media.tell(Box::new(
+            move |MediaNews::Leg {
+                      agent,
+                      leg,
+                      checked,
+                      checking,
+                  }| {
+                if let Some(desks) = told.upgrade() {
+                    desks.audio_leg(agent, leg, checked, checking);
+                }
+            },
+        ));
 
         let recorded = config
             .input_log
@@ -316,6 +330,7 @@ impl Engine {
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
             hosts,
+            pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };
         let log_of_decisions = decisions
             .clone()
@@ -463,8 +478,11 @@ impl Engine {
 
 /// Puts taps on the calls of a media plane.
 fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
-    let _media = Arc::clone(media);
-    Box::new(move |_attempt, _tap| {})
+    let media = Arc::clone(media);
+    Box::new(move |attempt, tap| {
+        // Gone already: the tap closes its recording when it is dropped.
+        media.record(attempt, tap);
+    })
 }
 
 /// Where reloads are counted, and whom they are told to.

@@ -1,7 +1,8 @@
 //! Watches the orders that leave a floor and holds them against the promises. Keeps its own books; trusts none of the floor's.
 
 use crate::core::effect::{
-    DialOrder, Effect, LeadNext, PersonalNews, PersonalStage, PreviewEnd, PreviewOffer, Refusal,
+    AttemptClosed, CallInOrder, DialOrder, Effect, LeadNext, PersonalNews, PersonalStage,
+    PreviewEnd, PreviewOffer, Refusal,
 };
 use crate::core::results::SystemResult;
 use crate::core::settings::{CampaignState, Edit, Settings};
@@ -21,6 +22,12 @@ struct Case {
     route_try: u8,
     durable: BTreeSet<u8>,
     released: u32,
+    /// The person called us; and whether we have picked up.
+    calls_us: Option<bool>,
+    answered: Option<Mono>,
+    bridged: bool,
+    /// Was told that nobody is free.
+    sent_off: bool,
     rang: bool,
     shown: Option<AgentId>,
     ended_talk: bool,
@@ -160,6 +167,12 @@ impl Judge {
             case.rang = true;
         }
     }
+    /// The world told the floor that a person answered.
+    pub fn answered(&mut self, attempt: AttemptId, now: Now) {
+        if let Some(case) = self.cases.get_mut(&attempt) {
+            case.answered.get_or_insert(now.mono);
+        }
+    }
     /// The world told the floor that somebody must not be called.
     pub fn block(&mut self, person: Option<PersonId>, number: Option<NumberId>) {
         self.blocked_persons.extend(person);
@@ -272,6 +285,10 @@ impl Judge {
                     }
                     self.see_rate(now, order.campaign);
                     let case = Case {
+                        calls_us: None,
+                        answered: None,
+                        bridged: false,
+                        sent_off: false,
                         campaign: order.campaign,
                         person: order.person,
                         number: order.number,
@@ -344,7 +361,9 @@ impl Judge {
                     );
                 }
                 match self.cases.get_mut(attempt) {
-                    Some(case) if case.shown.is_none() && case.result.is_none() => {
+                    Some(case)
+                        if case.shown.is_none() && case.result.is_none() && !case.sent_off =>
+                    {
                         case.shown = Some(*agent)
                     }
                     _ => self.fault(
@@ -409,7 +428,8 @@ impl Judge {
                         ),
                     );
                 }
-                if (closed.result == SystemResult::NotSent) != (case.released == 0) {
+                let is_of_us = case.calls_us.is_none();
+                if is_of_us && (closed.result == SystemResult::NotSent) != (case.released == 0) {
                     self.fault(
                         now,
                         format!(
@@ -431,6 +451,7 @@ impl Judge {
                         ),
                     );
                 }
+                self.see_end_of_message(now, closed, &case);
                 self.persons_in_air.remove(&case.person);
                 self.numbers_in_air.remove(&case.number);
                 if closed.counts {
@@ -456,10 +477,33 @@ impl Judge {
                     ),
                 }
             }
+            Effect::CallIn(order) => self.see_call_in(now, order),
+            Effect::PickUp { attempt } => match self.cases.get_mut(attempt) {
+                Some(case) if case.calls_us == Some(false) && case.result.is_none() => {
+                    case.calls_us = Some(true);
+                }
+                _ => self.fault(
+                    now,
+                    format!("picked up {attempt}, which does not ring here"),
+                ),
+            },
+            Effect::Announce { attempt, .. } => self.see_message(now, *attempt),
+            Effect::Bridge { attempt, .. } => {
+                if let Some(case) = self.cases.get_mut(attempt) {
+                    case.bridged = true;
+                }
+                if self
+                    .cases
+                    .get(attempt)
+                    .is_none_or(|case| case.calls_us == Some(false))
+                {
+                    self.fault(now, format!("attempt {attempt} was joined while it rings"));
+                }
+            }
             Effect::Cancel { .. }
             | Effect::HangUp { .. }
             | Effect::Abort { .. }
-            | Effect::Bridge { .. }
+            | Effect::TurnAway { .. }
             | Effect::Agent(_)
             | Effect::Refuse { .. }
             | Effect::Refill { .. }
@@ -469,6 +513,96 @@ impl Judge {
             | Effect::Ledger { .. }
             | Effect::FetchLead { .. }
             | Effect::Decided(_) => {}
+        }
+    }
+
+    /// Somebody calls us: no rule is asked, but one person has one call.
+    fn see_call_in(&mut self, now: Now, order: &CallInOrder) {
+        if self.cases.contains_key(&order.attempt) {
+            self.fault(now, format!("attempt id {} is not new", order.attempt));
+        }
+        let person = self.persons_in_air.insert(order.person, order.attempt);
+        let number = self.numbers_in_air.insert(order.number, order.attempt);
+        if let Some(other) = person.or(number) {
+            self.fault(
+                now,
+                format!("attempt {} beside {other} of one person", order.attempt),
+            );
+        }
+        let on_screen = |(_, lead, _): &(AgentId, LeadId, UnixMs)| *lead == order.lead;
+        if self.previews.values().any(on_screen) {
+            self.fault(now, format!("lead {} calls from a screen", order.lead));
+        }
+        let case = Case {
+            calls_us: Some(false),
+            answered: None,
+            bridged: false,
+            sent_off: false,
+            campaign: order.campaign,
+            person: order.person,
+            number: order.number,
+            lead: order.lead,
+            route_try: 1,
+            durable: BTreeSet::new(),
+            released: 0,
+            rang: false,
+            shown: None,
+            ended_talk: false,
+            result: None,
+            told_over: None,
+            outcomes: 0,
+        };
+        self.cases.insert(order.attempt, case);
+    }
+
+    /// A prompt plays: as a notice to who has an agent, or as the message to who has none, within the law's time.
+    fn see_message(&mut self, now: Now, attempt: AttemptId) {
+        let Some(case) = self.cases.get_mut(&attempt) else {
+            return self.fault(
+                now,
+                format!("a prompt for attempt {attempt}, which is none"),
+            );
+        };
+        // The notice stands between the bridge and the card.
+        let is_joined = case.bridged;
+        if !is_joined {
+            case.sent_off = true;
+        }
+        let case = case.clone();
+        let late = case
+            .answered
+            .is_some_and(|answered| now.mono.since(answered) > Duration::from_secs(2));
+        if !is_joined && (late || case.calls_us == Some(false)) {
+            self.fault(
+                now,
+                format!("attempt {attempt} hears the message too late, or while it rings"),
+            );
+        }
+    }
+
+    /// Whoever was told that nobody is free was abandoned, or missed, and nothing else.
+    fn see_end_of_message(&mut self, now: Now, closed: &AttemptClosed, case: &Case) {
+        let is_turned_off = matches!(
+            closed.result,
+            SystemResult::Abandoned | SystemResult::Missed
+        );
+        if case.sent_off && !is_turned_off {
+            self.fault(
+                now,
+                format!(
+                    "attempt {} was sent off and is {}",
+                    closed.attempt,
+                    closed.result.code()
+                ),
+            );
+        }
+        if (closed.result == SystemResult::Missed || closed.is_call_in)
+            && (case.calls_us.is_none() || closed.counts || !closed.is_call_in)
+        {
+            self.fault(
+                now,
+                format!("attempt {} is no call to us, or counts", closed.attempt),
+            );
         }
     }
 

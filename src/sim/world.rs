@@ -2,6 +2,7 @@
 //!
 //! Everything happens through the floor's own inputs and effects, in virtual time, drawn from one seed.
 
+mod callers;
 mod edits;
 mod hands;
 mod phones;
@@ -15,8 +16,8 @@ use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Want
 use crate::core::results::SystemResult;
 use crate::core::settings::{
     AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
-    FloorSettings, GateSettings, PreviewSettings, PreviewTimeout, Recycle, Settings, SkillNeed,
-    TrunkSettings, WrapOverrun, ZoneTable,
+    FloorSettings, GateSettings, InboundSettings, PreviewSettings, PreviewTimeout, PromptName,
+    Recycle, Settings, SkillNeed, SpokenSettings, TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -73,6 +74,8 @@ enum Happening {
     Mishap(u8),
     /// A supervisor looks at a campaign's mode.
     Switch,
+    /// Somebody calls us.
+    Caller,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +120,8 @@ struct World {
     phones: BTreeMap<AttemptId, Phone>,
     lead_of: BTreeMap<AttemptId, LeadId>,
     lost: BTreeSet<AgentId>,
+    /// Calls to us so far.
+    callers: u64,
     closing: bool,
     faults: Vec<String>,
 }
@@ -159,6 +164,15 @@ pub fn settings(campaigns: u16) -> Settings {
         },
         cancel_ringing: None,
         shadow: None,
+        // One campaign says why it hangs up, one only that it records, one says nothing.
+        spoken: SpokenSettings {
+            abandon_message: (number.is_multiple_of(3)).then(|| PromptName("sorry.wav".to_owned())),
+            recording_notice: (number % 3 == 1).then(|| PromptName("recorded.wav".to_owned())),
+        },
+        inbound: InboundSettings {
+            message: (number % 3 < 2).then(|| PromptName("call-back.wav".to_owned())),
+            ..InboundSettings::default()
+        },
         preview: PreviewSettings {
             timeout: Duration::from_secs(20),
             on_timeout: [
@@ -321,6 +335,7 @@ impl World {
             phones: BTreeMap::new(),
             lead_of: BTreeMap::new(),
             lost: BTreeSet::new(),
+            callers: 0,
             closing: false,
             faults: Vec::new(),
         }
@@ -338,6 +353,7 @@ impl World {
             let wait = Duration::from_millis(self.rng.below(20_000));
             self.send(wait, Input::AgentSeated(seat));
         }
+        self.later(Duration::from_secs(3), Happening::Caller);
         if self.plan.switches > 0 {
             self.later(Duration::from_secs(2), Happening::Switch);
         }
@@ -436,6 +452,7 @@ impl World {
             Happening::Agent(agent, deed) => self.agent_does(agent, deed),
             Happening::Mishap(kind) => self.mishap(kind),
             Happening::Switch => self.switch(),
+            Happening::Caller => self.somebody_calls(),
         }
     }
 
@@ -472,18 +489,9 @@ impl World {
                 ) {
                     return;
                 }
-                self.phones.insert(*attempt, Phone::Answered);
-                if self.rng.chance(300) {
-                    // This person hangs up first.
-                    let wait = self.rng.between(100, 90_000);
-                    let Input::Leg {
-                        attempt, route_try, ..
-                    } = input
-                    else {
-                        return;
-                    };
-                    self.leg(wait, attempt, route_try, LegEvent::Ended);
-                }
+                let (attempt, now) = (*attempt, self.now);
+                self.judge.answered(attempt, now);
+                self.picked_up(attempt);
             }
             Input::Leg {
                 attempt,
@@ -646,7 +654,18 @@ impl World {
                     self.lead_next(kept.lead, kept.next);
                 }
             }
+            Effect::ReturnLead {
+                lead,
+                next: LeadNext::AwaitsOutcome,
+                ..
+            } => drop(self.lent.remove(&lead)),
             Effect::ReturnLead { lead, next, .. } => self.lead_next(lead, next),
+            Effect::Announce { attempt, .. } => self.plays(attempt),
+            Effect::CallIn(order) => self.rings_here(&order),
+            Effect::PickUp { attempt } => {
+                self.phones.insert(attempt, Phone::Answered);
+                self.picked_up(attempt);
+            }
             Effect::Refill { campaign, want } => self.refill(campaign, want as usize),
             Effect::Preview(offer) => self.looks_at(offer.agent, offer.attempt),
             Effect::FetchLead {
@@ -656,6 +675,7 @@ impl World {
             } => self.fetch(agent, request, lead),
             Effect::PreviewOver { .. }
             | Effect::Personal(_)
+            | Effect::TurnAway { .. }
             | Effect::Refuse { .. }
             | Effect::Exposed { .. }
             | Effect::Unseen { .. }

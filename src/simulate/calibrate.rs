@@ -88,7 +88,7 @@ fn observed(attempt: RecordedAttempt, midnight: i64) -> Observed {
         R::Machine => Seen::Machine,
         R::Busy | R::Rejected | R::Invalid => Seen::FastFailure,
         R::NoAnswer => Seen::NoAnswer,
-        R::Cancelled | R::Interrupted | R::NotSent | R::TrunkFail => Seen::Ours,
+        R::Cancelled | R::Interrupted | R::NotSent | R::TrunkFail | R::Missed => Seen::Ours,
     };
     let talk_s = attempt.talk_ms.map(|talk| talk as f64 / 1_000.0);
     let talk_ended = attempt

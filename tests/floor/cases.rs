@@ -32,6 +32,8 @@ fn campaign(name: &str) -> CampaignSettings {
         preview: PreviewSettings::default(),
         cancel_ringing: None,
         shadow: None,
+        spoken: SpokenSettings::default(),
+        inbound: InboundSettings::default(),
         trunks: vec![],
         needs: vec![],
         gate: GateSettings {

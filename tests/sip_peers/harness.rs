@@ -226,6 +226,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             agent_port: 0,
             agent_addresses: Vec::new(),
             ice_servers: Vec::new(),
+            prompts_dir: None,
         },
         desk: DeskConfig {
             listen: loopback,
@@ -238,6 +239,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             listen: loopback,
             hosts: vec![],
         },
+        pages: Default::default(),
         store: StoreConfig {
             commit_window: Duration::from_millis(2),
             queue: 8_192,

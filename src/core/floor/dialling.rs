@@ -434,6 +434,8 @@ impl Floor {
                 tried: Vec::new(),
                 not_found_once: false,
                 made_for,
+                call_in: None,
+                announced: None,
                 sticky: facts.sticky,
                 decided: now,
                 released: None,

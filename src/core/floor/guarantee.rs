@@ -92,7 +92,7 @@ impl Floor {
             // What comes too late is abandoned all the same: its place in the ledger is taken.
             let limit = self.campaign(attempt.campaign).abandon.connect_within;
             let answered = attempt.answered.unwrap_or(self.latest);
-            attempt.made_for.is_none() && self.latest.since(answered) <= limit
+            !attempt.is_apart() && self.latest.since(answered) <= limit
         });
         self.is_safe(Without {
             agent: Some(class),

@@ -93,7 +93,7 @@ impl Floor {
                     }
                     self.predictor.person(line, at);
                 }
-                let until = at + settings.answer_limit;
+                let until = at + super::announcing::patience(settings);
                 self.trunks.worked(attempt.trunk);
                 self.set_phase(id, Phase::Answered { since: at, until });
                 self.answer_noticed(id, campaign, now, effects);
@@ -134,7 +134,16 @@ impl Floor {
                 let load = self.load(campaign);
                 load.lost += 1;
                 load.answers += 1;
-                self.hang_up(id, SystemResult::Abandoned, now, effects);
+                self.abandon(id, campaign, now, effects);
+            }
+            Act::Miss => self.miss(id, now, effects),
+            Act::MessageOver => {
+                let result = attempt.phase.result().unwrap_or(SystemResult::Abandoned);
+                self.hang_up(id, result, now, effects);
+            }
+            Act::Vanished => {
+                self.count_departure(id, at, now, effects);
+                self.hang_up(id, SystemResult::CustHangupEarly, now, effects);
             }
             Act::Talk => {
                 if let Some(agent) = attempt.phase.agent() {
@@ -159,7 +168,7 @@ impl Floor {
                     self.close(id, SystemResult::Connected, now, effects);
                 }
             }
-            Act::JoinFailed | Act::TooLong => {
+            Act::JoinFailed | Act::TooLong | Act::AudioLost => {
                 if let Some(agent) = attempt.phase.agent() {
                     self.talk_over(id, agent, EndedBy::System, now.mono, now, effects);
                     self.hang_up(id, SystemResult::Connected, now, effects);
@@ -212,12 +221,18 @@ impl Floor {
         if !self.agents.is_free(agent) {
             return;
         }
-        let waiting = self.waiting.iter().map(|(_, id)| *id).find(|id| {
+        let may_have = |id: &AttemptId, calls_us: bool| {
             self.attempts.get(id).is_some_and(|attempt| {
                 attempt.made_for.is_none()
+                    && attempt.call_in.is_some() == calls_us
                     && self.is_able(agent, attempt.stream)
                     && self.may_give(agent, *id)
             })
+        };
+        // Whom we called is owed an agent within two seconds; who calls us hears it ring meanwhile.
+        let waiting = [false, true].into_iter().find_map(|calls_us| {
+            let mut waiting = self.waiting.iter().map(|(_, id)| *id);
+            waiting.find(|id| may_have(id, calls_us))
         });
         if let Some(id) = waiting {
             self.match_to(id, agent, now, effects);
@@ -238,7 +253,8 @@ impl Floor {
         };
         attempt.agent = Some(agent);
         attempt.matched = Some(now.mono);
-        let answered = attempt.answered.unwrap_or(now.mono);
+        let answered = *attempt.answered.get_or_insert(now.mono);
+        let calls_us = attempt.call_in.is_some();
         let campaign = attempt.campaign;
         let was_waiting_for_it = attempt.made_for.is_some();
         let stream = attempt.stream;
@@ -247,12 +263,16 @@ impl Floor {
         {
             self.predictor.matched(stream.0, class.0);
         }
-        self.load(campaign).answers += 1;
+        self.load(campaign).answers += u64::from(!calls_us);
         self.agents.note_call(agent, campaign, now.mono);
         self.set_phase(id, Phase::Joining { agent, until });
         self.count_match(id, now, effects);
         self.watch_signs(id, agent, now);
+        if calls_us {
+            effects.push(Effect::PickUp { attempt: id });
+        }
         effects.push(Effect::Bridge { attempt: id, agent });
+        self.give_notice(id, campaign, effects);
         effects.push(Effect::Show {
             attempt: id,
             agent,
@@ -326,7 +346,7 @@ impl Floor {
     }
 
     /// The result is known; person and number stay taken until the leg is gone.
-    fn end_with(
+    pub(super) fn end_with(
         &mut self,
         id: AttemptId,
         result: SystemResult,
@@ -340,7 +360,7 @@ impl Floor {
     }
 
     /// The agent for whom this very call was made is free again, no younger in the queue than before.
-    fn free_who_waited(
+    pub(super) fn free_who_waited(
         &mut self,
         id: AttemptId,
         result: SystemResult,
@@ -452,7 +472,8 @@ impl Floor {
         self.trunks.release(attempt.trunk);
         let picked_up = attempt.picked_up.or(attempt.answered);
         let rang = attempt.rang.is_some() || picked_up.is_some();
-        let counts = result.counts_as_attempt(rang);
+        // Who calls us was not tried by us.
+        let counts = attempt.call_in.is_none() && result.counts_as_attempt(rang);
         let made_at = attempt.released.map(|at| now.unix_of(at));
         // Dated as the store dates it, or one attempt would be two when the store's list is read.
         self.rules.settle(
@@ -473,6 +494,8 @@ impl Floor {
                 Some(decided) => decided,
                 None => LeadNext::AwaitsOutcome,
             }
+        } else if let Some(call_in) = attempt.call_in {
+            self.after_a_missed_call(call_in, attempt.lead, now)
         } else {
             match settings.recycle_after(result) {
                 Recycle::Never if result == SystemResult::Invalid => {
@@ -553,6 +576,8 @@ impl Floor {
                     .since(matched)
                     .as_millis() as u64
             }),
+            is_call_in: attempt.call_in.is_some(),
+            announced_at: unix(attempt.announced),
             next,
         })));
     }
@@ -565,19 +590,18 @@ impl Floor {
         };
         attempt.phase = phase;
         attempt.generation += 1;
-        let (campaign, stream, personal) =
-            (attempt.campaign, attempt.stream, attempt.made_for.is_some());
+        let (campaign, stream, personal) = (attempt.campaign, attempt.stream, attempt.is_apart());
         self.timers
             .set(phase.until(), Timer::Attempt(id, attempt.generation));
         let load = self.load(campaign);
         load.in_air += u32::from(phase.is_in_air());
         load.talking += u32::from(phase.is_talking());
         load.ringing += u32::from(matches!(phase, Phase::Ringing { .. }));
-        load.waiting += u32::from(matches!(phase, Phase::Answered { .. }));
+        load.waiting += u32::from(phase.waits_since().is_some());
         let kept = self.leads.stream_mut(stream);
         kept.in_air += u32::from(phase.is_in_air() && !personal);
         kept.talking += u32::from(phase.is_talking());
-        if let Phase::Answered { since, .. } = phase {
+        if let Some(since) = phase.waits_since() {
             self.waiting.insert((since, id));
         }
     }
@@ -590,18 +614,18 @@ impl Floor {
             attempt.phase,
             attempt.campaign,
             attempt.stream,
-            attempt.made_for.is_some(),
+            attempt.is_apart(),
         );
         self.backing_eased |= phase.is_in_air();
         let load = self.load(campaign);
         load.in_air -= u32::from(phase.is_in_air());
         load.talking -= u32::from(phase.is_talking());
         load.ringing -= u32::from(matches!(phase, Phase::Ringing { .. }));
-        load.waiting -= u32::from(matches!(phase, Phase::Answered { .. }));
+        load.waiting -= u32::from(phase.waits_since().is_some());
         let kept = self.leads.stream_mut(stream);
         kept.in_air -= u32::from(phase.is_in_air() && !personal);
         kept.talking -= u32::from(phase.is_talking());
-        if let Phase::Answered { since, .. } = phase {
+        if let Some(since) = phase.waits_since() {
             self.waiting.remove(&(since, id));
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! `handle` never waits, never fails and never allocates without bound. Same settings and inputs, same effects.
 
+mod announcing;
+mod arriving;
 mod audio;
 mod by_hand;
 mod dialling;
@@ -32,9 +34,9 @@ use crate::core::rules::Rules;
 use crate::core::settings::{CampaignSettings, CampaignState, Settings};
 use crate::core::timers::{Timer, Timers};
 use crate::core::trunks::{Bucket, Trunks};
-use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, PersonId};
+use crate::ids::{AgentId, AttemptId, CallInId, CampaignId, LeadId, PersonId};
 use crate::time::{Mono, Now, UnixMs};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a campaign has going on and has done.
@@ -47,7 +49,7 @@ struct Load {
     waiting: u32,
     talking: u32,
     launched: u64,
-    results: [u64; 12],
+    results: [u64; SystemResult::ALL.len()],
     outcomes: u64,
     held: [u64; 6],
     /// People lost for want of an agent, and answers, since the start.
@@ -75,7 +77,7 @@ impl Load {
             waiting: 0,
             talking: 0,
             launched: 0,
-            results: [0; 12],
+            results: [0; SystemResult::ALL.len()],
             outcomes: 0,
             held: [0; 6],
             lost: 0,
@@ -146,7 +148,9 @@ pub struct Floor {
     put_off: BTreeSet<crate::ids::AgentId>,
     /// A line left the air, or an agent became free, in this turn.
     backing_eased: bool,
-    /// Answered people without an agent, longest wait first.
+    /// Calls to us from people with whom another call is just ending; see `arriving`.
+    held_up: BTreeMap<CallInId, arriving::HeldUp>,
+    /// Answered people and callers without an agent, longest wait first.
     waiting: BTreeSet<(Mono, AttemptId)>,
     /// Conversations whose disposition, or whose attempt's end, is still to come.
     unspoken: Map<AttemptId, people::Unspoken>,
@@ -190,6 +194,7 @@ impl Floor {
             windows_at: Mono(0),
             put_off: BTreeSet::new(),
             backing_eased: false,
+            held_up: BTreeMap::new(),
             waiting: BTreeSet::new(),
             unspoken: Map::default(),
             signs: Map::default(),
@@ -362,11 +367,19 @@ impl Floor {
             Input::Bridged(attempt) => {
                 self.attempt_event(attempt, Event::Joined, now.mono, now, effects)
             }
+            Input::Announced(attempt) => {
+                self.attempt_event(attempt, Event::Announced, now.mono, now, effects)
+            }
+            Input::MediaLost(attempt) => {
+                self.attempt_event(attempt, Event::MediaLost, now.mono, now, effects)
+            }
+            Input::CallIn(call) => self.call_in(*call, now, effects),
         }
         // An answer that was noticed late may have passed its limit already.
         if self.timers.next().is_some_and(|due| due <= now.mono) {
             self.wake(now, effects);
         }
+        self.take_held_up(now, effects);
         self.settle_backing(now, effects);
         self.arm_tick(now);
     }
@@ -445,6 +458,7 @@ impl Floor {
                         load.refill = None;
                     }
                 }
+                Timer::CallIn(call) => self.give_up_held(call, now, effects),
             }
         }
         // A conversation sets a deadline two hours ahead and is over in minutes: what is stale must not pile up.
@@ -460,6 +474,7 @@ impl Floor {
     fn forget_stale_timers(&mut self) {
         let (attempts, agents, loads) = (&self.attempts, &self.agents, &self.loads);
         let signs = &self.signs;
+        let held_up = &self.held_up;
         self.timers.retain(|timer| match timer {
             Timer::Attempt(id, generation) => attempts
                 .get(id)
@@ -474,6 +489,7 @@ impl Floor {
             Timer::Refill(campaign, number) => {
                 loads[usize::from(campaign.0)].refill == Some(*number)
             }
+            Timer::CallIn(call) => held_up.contains_key(call),
         });
     }
 

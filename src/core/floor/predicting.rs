@@ -68,7 +68,7 @@ pub(super) fn learn_end(predictor: &mut Twins, line: Line, result: SystemResult,
         R::Machine => predictor.machine(line, at),
         R::Cancelled | R::CustHangupEarly | R::Connected | R::Abandoned => predictor.cut(line, at),
         // A crash of ours, an intent that was too late, a trunk: nothing is learned about the list.
-        R::Interrupted | R::NotSent => predictor.failed(line, at, false),
+        R::Interrupted | R::NotSent | R::Missed => predictor.failed(line, at, false),
         R::TrunkFail => predictor.failed(line, at, true),
     }
 }

@@ -281,6 +281,8 @@ mod tests {
             preview: PreviewSettings::default(),
             cancel_ringing: None,
             shadow: None,
+            spoken: SpokenSettings::default(),
+            inbound: InboundSettings::default(),
             trunks: Vec::new(),
             needs,
             gate: GateSettings {

@@ -1,6 +1,6 @@
 //! The simulated network's sockets, clock and thread: one poll over SIP (UDP, TCP) and RTP. Decides nothing about calls.
 
-use super::lines::Lines;
+use super::lines::{Lines, People};
 use super::network::{Network, NetworkSettings, Output, Route};
 use super::records::{RecordFile, Totals, replace_file};
 use super::{CarrierArgs, CarrierError};
@@ -123,7 +123,19 @@ impl Driver {
             .register(&mut udp, UDP, Interest::READABLE)?;
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
-        let lines = Lines::new(poll.registry().try_clone()?, pool, FIRST_LINE, args.seed);
+        if let Some(path) = &args.record {
+            std::fs::create_dir_all(path).map_err(|source| CarrierError::Tapes {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let people = People {
+            speech: args.speech,
+            tone: args.tone,
+            record: args.record.clone(),
+        };
+        let registry = poll.registry().try_clone()?;
+        let lines = Lines::new(registry, pool, FIRST_LINE, args.seed, people);
         let network = Network::new(NetworkSettings {
             local,
             behaviour: args.behaviour,

@@ -2,7 +2,9 @@
 //!
 //! Owns the call sockets; told by the network when to play what. Sends only where the caller's SDP said.
 
+use super::heard::{Keys, Tape};
 use super::records::LineReport;
+use super::talk::{Language, Talk, Voice, is_voice};
 use crate::shell::media::ports::PortPool;
 use crate::time::Mono;
 use crate::wire::media::outgoing::Outgoing;
@@ -14,6 +16,7 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Microseconds between two beats; ten beats make a frame.
 const BEAT_US: u64 = 2_000;
@@ -22,6 +25,22 @@ const PHASES: usize = 10;
 const BEHIND_MAX: u64 = 100;
 /// Packets read of one line in one go.
 const READ_MAX: usize = 32;
+
+/// Most calls that are kept as files at once: each writes to the disk in the simulator's only thread.
+const TAPES_MAX: usize = 64;
+/// The agent is heard as long as his last loud packet is not older (three packets).
+const VOICE_LASTS_US: u64 = 60_000;
+
+/// How people sound, and whether what they hear is kept.
+#[derive(Clone, Debug, Default)]
+pub struct People {
+    /// They talk.
+    pub speech: bool,
+    /// They are a tone of so many hertz.
+    pub tone: Option<u16>,
+    /// Directory for what they hear.
+    pub record: Option<PathBuf>,
+}
 
 /// What the network asks of the lines. The simulator's own tests put a list in their place.
 pub trait Playing {
@@ -51,6 +70,9 @@ pub struct Lines {
     by_call: FxHashMap<u64, usize>,
     phases: [Vec<usize>; PHASES],
     sounds: FxHashMap<(Sound, u8), Loop>,
+    voices: FxHashMap<(Language, u8), Voice>,
+    people: People,
+    tapes: usize,
     random: crate::demo::chance::Chance,
     /// Tokens are slots plus this.
     first_token: usize,
@@ -74,12 +96,24 @@ struct Line {
     reception: Reception,
     foreign: u64,
     heard_voice: bool,
+    /// The agent's last loud packet; followed only where somebody listens.
+    loud_at: Option<Mono>,
+    talk: Option<(Talk, Language)>,
+    tape: Option<Tape>,
+    keys: Keys,
 }
 
 impl Lines {
     /// Lines on the ports of `pool`; their tokens begin at `first_token`.
-    pub fn new(registry: Registry, pool: PortPool, first_token: usize, seed: u64) -> Self {
+    pub fn new(
+        registry: Registry,
+        pool: PortPool,
+        first_token: usize,
+        seed: u64,
+        people: People,
+    ) -> Self {
         let mut sounds = FxHashMap::default();
+        let mut voices = FxHashMap::default();
         for sound in [
             Sound::RingBack,
             Sound::Melody,
@@ -90,6 +124,16 @@ impl Lines {
                 sounds.insert((sound, law), Loop::new(sound, law));
             }
         }
+        for law in [PCMU, PCMA] {
+            if let Some(hertz) = people.tone {
+                sounds.insert((Sound::Voice, law), Loop::tone(hertz, law));
+            }
+            for language in [Language::Vietnamese, Language::English] {
+                if people.speech {
+                    voices.insert((language, law), Voice::new(language, law));
+                }
+            }
+        }
         Lines {
             registry,
             pool,
@@ -98,6 +142,9 @@ impl Lines {
             by_call: FxHashMap::default(),
             phases: Default::default(),
             sounds,
+            voices,
+            people,
+            tapes: 0,
             random: crate::demo::chance::Chance::new(seed),
             first_token,
             beat: 0,
@@ -141,6 +188,15 @@ impl Lines {
             }
             line.reception.receive(&packet, at);
             line.heard_voice |= packet.payload != comfort_noise(packet.payload_type);
+            if line.talk.is_some() && is_voice(packet.payload, packet.payload_type) {
+                line.loud_at = Some(at);
+            }
+            line.keys.hear(&packet);
+            if let Some(Err(error)) = line.tape.as_mut().map(|tape| tape.hear(&packet)) {
+                tracing::error!(%error, "What a phone hears could not be kept.");
+                line.tape = None;
+                self.tapes = self.tapes.saturating_sub(1);
+            }
             self.totals.1 += 1;
         }
         true
@@ -173,11 +229,19 @@ impl Lines {
                 let (Some(playing), Some(peer)) = (line.playing, line.peer) else {
                     continue;
                 };
-                let Some(sound) = self.sounds.get(&playing) else {
+                let voice = line.talk.as_mut().and_then(|(talk, language)| {
+                    let voice = self.voices.get(&(*language, playing.1))?;
+                    let heard = line
+                        .loud_at
+                        .is_some_and(|at| now.0.saturating_sub(at.0) < VOICE_LASTS_US);
+                    Some(voice.frame(talk.step(heard, voice), playing.1))
+                });
+                let sound = self.sounds.get(&playing);
+                let Some(frame) = voice.or_else(|| sound.map(|sound| sound.frame(line.frame)))
+                else {
                     continue;
                 };
-                line.stream
-                    .next(playing.1, sound.frame(line.frame), &mut self.scratch);
+                line.stream.next(playing.1, frame, &mut self.scratch);
                 line.frame += 1;
                 // Loopback takes it or is full; either way the next one is due in 20 ms.
                 if line.socket.send_to(&self.scratch, peer).is_ok() {
@@ -228,6 +292,10 @@ impl Playing for Lines {
             reception: Reception::default(),
             foreign: 0,
             heard_voice: false,
+            loud_at: None,
+            talk: None,
+            tape: None,
+            keys: Keys::default(),
         });
         self.by_call.insert(call, slot);
         Some(port)
@@ -249,6 +317,18 @@ impl Playing for Lines {
             return;
         };
         line.playing = Some((sound, payload_type));
+        if answered && line.tape.is_none() && self.tapes < TAPES_MAX {
+            line.tape = self.people.record.as_ref().and_then(|directory| {
+                let path = directory.join(format!("call-{:06}.wav", call + 1));
+                Tape::create(&path)
+                    .inspect_err(|error| tracing::error!(%error, "A recording could not begin."))
+                    .ok()
+            });
+            self.tapes += usize::from(line.tape.is_some());
+        }
+        if answered && self.people.speech && sound == Sound::Voice {
+            line.talk = Some((Talk::default(), Language::of(call)));
+        }
         line.frame = 0;
         line.peer = to;
         line.answered |= answered;
@@ -281,11 +361,18 @@ impl Playing for Lines {
             self.phases[phase].retain(|other| *other != slot);
         }
         self.empty.push(slot);
+        if let Some(tape) = line.tape.take() {
+            self.tapes = self.tapes.saturating_sub(1);
+            if let Err(error) = tape.finish() {
+                tracing::error!(%error, "What a phone heard could not be kept to its end.");
+            }
+        }
         let report = LineReport {
             sent: line.stream.packets,
             sent_early: line.sent_early,
             received: line.reception.report(),
             foreign: line.foreign,
+            keys: std::mem::take(&mut line.keys).into_pressed(),
         };
         // A socket that cannot be unwatched is dropped with its watch.
         if self.registry.deregister(&mut line.socket).is_ok() {

@@ -3,7 +3,8 @@
 //! - [`fate`] who answers, when, and for how long: from (seed, number, calls so far)
 //! - [`call`] one call as the callee's user agent: responses, retransmissions, CANCEL, BYE both ways
 //! - [`network`] all calls: messages in, messages out; [`messages`] their octets, [`digest`] who may call
-//! - [`lines`] the RTP, [`records`] what is kept, [`driver`] sockets, clock and the thread
+//! - [`lines`] the RTP, [`talk`] a borrower who speaks and listens, [`heard`] what a phone hears, kept
+//! - [`records`] what is kept of calls, [`driver`] sockets, clock and the thread
 //!
 //! Uses Tandem's reader and writer of SIP messages, and none of its transactions: an error there shall not hide itself here.
 
@@ -11,10 +12,12 @@ pub mod call;
 pub mod digest;
 pub mod driver;
 pub mod fate;
+pub mod heard;
 pub mod lines;
 pub mod messages;
 pub mod network;
 pub mod records;
+pub mod talk;
 
 use crate::shell::lanes::Clock;
 use crate::wire::sip::sdp::Law;
@@ -48,6 +51,15 @@ pub struct CarrierArgs {
     /// Laws that the network speaks.
     #[arg(long, value_enum, default_value_t = Laws::Both)]
     pub law: Laws,
+    /// People talk: espeak-ng's sentences, Vietnamese and English, in turn with the agent. Default: noise like speech.
+    #[arg(long, conflicts_with = "tone")]
+    pub speech: bool,
+    /// People answer with a steady tone of so many hertz, for tests.
+    #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u16).range(50..=3_900))]
+    pub tone: Option<u16>,
+    /// Keeps what each phone hears, as DIRECTORY/call-000001.wav and so on (16 bits, 8,000 Hz, at most ten minutes each).
+    #[arg(long, value_name = "DIRECTORY")]
+    pub record: Option<PathBuf>,
     /// Share of SIP datagrams that get lost, each way, 0 to 0.9.
     #[arg(long, default_value_t = 0.0)]
     pub loss: f64,
@@ -130,6 +142,14 @@ pub enum CarrierError {
     Bind {
         /// Which one.
         what: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The directory for `--record` cannot be made.
+    #[error("{} cannot be made: {source}", path.display())]
+    Tapes {
+        /// Which directory.
+        path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
     },

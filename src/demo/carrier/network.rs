@@ -430,6 +430,7 @@ impl Network {
             rtp_lost: 0,
             rtp_foreign: 0,
             rtp_jitter_us: 0,
+            keys: String::new(),
         };
         let name = (record.call_id.clone(), tag(request.envelope.from.tag()));
         let leg = Leg::new(request, route, self.settings.seed ^ key);
@@ -623,6 +624,7 @@ impl Network {
         record.rtp_lost = report.received.lost;
         record.rtp_foreign = report.foreign;
         record.rtp_jitter_us = report.received.jitter_us;
+        record.keys = report.keys;
         self.totals.up -= 1;
         self.totals.talking -= u64::from(record.answered_at_ms.is_some());
         self.totals.note_end(by);

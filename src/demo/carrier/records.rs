@@ -47,10 +47,13 @@ pub struct CallRecord {
     pub rtp_foreign: u64,
     /// Jitter of what came, in microseconds.
     pub rtp_jitter_us: u64,
+    /// Keys that the caller pressed (RFC 4733).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub keys: String,
 }
 
 /// What one call's RTP came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineReport {
     /// Packets sent.
     pub sent: u64,
@@ -60,6 +63,8 @@ pub struct LineReport {
     pub received: ReceptionReport,
     /// Packets of others.
     pub foreign: u64,
+    /// Keys that the caller pressed.
+    pub keys: String,
 }
 
 /// A call that is still up.

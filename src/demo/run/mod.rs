@@ -13,7 +13,7 @@ pub mod summary;
 pub mod view;
 
 use crate::demo::agents::figures::AgentFigures;
-use crate::demo::agents::{AgentLogin, Crowd, Habits};
+use crate::demo::agents::{Crowd, Habits};
 use crate::demo::carrier::records::Stats;
 use crate::demo::signals;
 use crate::shell::api::PictureView;
@@ -209,7 +209,7 @@ impl Demo {
         let (config_path, config) = setup::write_config(&place, &args, ports)?;
         println!("Making up and importing {} borrowers.", args.leads);
         setup::import_borrowers(&place, &config, &args)?;
-        let (logins, guest) = setup::add_agents(&config, args.agents)?;
+        let seats = setup::add_agents(&config, args.agents)?;
         let mut carrier = Peer::start(
             "carrier",
             &carrier_words(&args, &place, ports),
@@ -233,16 +233,16 @@ impl Demo {
         let spread = Duration::from_millis(20) * args.agents;
         let crowd = Crowd::start(
             &url,
-            logins,
+            seats.scripted,
             habits,
             args.seed,
             spread.min(Duration::from_secs(10)),
         )?;
-        let AgentLogin { name, token } = guest;
         let join = Join {
+            page: format!("http://{}/desk/#agent={}", ports.api, setup::GUEST),
             url,
-            name,
-            token,
+            guest: seats.guest,
+            client: seats.client,
             http: format!("http://{}", ports.api),
             config: config_path,
         };
@@ -457,7 +457,9 @@ fn carrier_words(args: &DemoArgs, place: &Workplace, ports: Ports) -> Vec<String
     .into_iter()
     .flat_map(|(flag, value)| [flag.to_owned(), value])
     .fold(
-        vec!["carrier".to_owned(), "--until-stdin-closes".to_owned()],
+        ["carrier", "--speech", "--until-stdin-closes"]
+            .map(str::to_owned)
+            .to_vec(),
         |mut words, word| {
             words.push(word);
             words

@@ -6,6 +6,7 @@ use crate::demo::agents::AgentLogin;
 use crate::demo::borrowers::{BorrowerPlan, Detail, write_json_lines};
 use crate::pii::Pii;
 use crate::shell::serve::store_path;
+use crate::shell::store::AgentAudio;
 use crate::shell::store::lead_rows::ListRules;
 use crate::shell::store::sqlite::BackOffice;
 use std::fmt::Write as _;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub const CAMPAIGN: &str = "DEMO-PL-B1-B3";
 /// The seat kept free for whoever watches.
 pub const GUEST: &str = "guest";
+/// The seat for a client without audio.
+pub const CLIENT: &str = "client";
 
 /// The demo's directory. Removed at the end if the demo made it up itself.
 #[derive(Debug)]
@@ -227,25 +230,35 @@ pub fn import_borrowers(
     Ok(report.imported)
 }
 
-/// Adds the scripted agents and the guest's seat.
-pub fn add_agents(config: &Config, count: u32) -> Result<(Vec<AgentLogin>, AgentLogin), DemoError> {
+/// The seats of the demo.
+#[derive(Debug)]
+pub struct Seats {
+    /// Scripted agents; they have no audio.
+    pub scripted: Vec<AgentLogin>,
+    /// A person's, with a browser's audio.
+    pub guest: AgentLogin,
+    /// A person's for a client of his own, without audio.
+    pub client: AgentLogin,
+}
+
+/// Adds the scripted agents and the guests' seats.
+pub fn add_agents(config: &Config, count: u32) -> Result<Seats, DemoError> {
     let mut office = BackOffice::open(&store_path(config))?;
-    let mut add = |name: String| -> Result<AgentLogin, DemoError> {
-        let token = office.agent_add(
-            &name,
-            &[(CAMPAIGN.to_owned(), 1)],
-            &[],
-            &crate::shell::store::AgentAudio::None,
-        )?;
+    let mut add = |name: String, audio: AgentAudio| -> Result<AgentLogin, DemoError> {
+        let token = office.agent_add(&name, &[(CAMPAIGN.to_owned(), 1)], &[], &audio)?;
         Ok(AgentLogin {
             name,
             token: Pii::new(token),
         })
     };
-    let agents = (1..=count)
-        .map(|n| add(format!("agent{n:02}")))
+    let scripted = (1..=count)
+        .map(|n| add(format!("agent{n:02}"), AgentAudio::None))
         .collect::<Result<_, _>>()?;
-    Ok((agents, add(GUEST.to_owned())?))
+    Ok(Seats {
+        scripted,
+        guest: add(GUEST.to_owned(), AgentAudio::Browser)?,
+        client: add(CLIENT.to_owned(), AgentAudio::None)?,
+    })
 }
 
 #[cfg(test)]
@@ -288,9 +301,9 @@ mod tests {
         };
         let (_, config) = write_config(&place, &args, Ports::find().unwrap()).unwrap();
         assert_eq!(import_borrowers(&place, &config, &args).unwrap(), 50);
-        let (agents, guest) = add_agents(&config, 3).unwrap();
+        let seats = add_agents(&config, 3).unwrap();
         let office = BackOffice::open(&store_path(&config)).unwrap();
-        for login in agents.iter().chain([&guest]) {
+        for login in seats.scripted.iter().chain([&seats.guest, &seats.client]) {
             assert!(
                 office
                     .agent_by_token(&login.name, login.token.expose())
@@ -298,6 +311,6 @@ mod tests {
                     .is_some()
             );
         }
-        assert_eq!(agents[2].name, "agent03");
+        assert_eq!(seats.scripted[2].name, "agent03");
     }
 }

@@ -80,7 +80,7 @@ pub struct Summary {
     pub carrier: Totals,
     /// What the agents counted, with latencies by their own clock.
     pub desk: AgentFigures,
-    /// Outcomes of people beside the scripted agents (whoever took the guest's seat).
+    /// Outcomes of people beside the scripted agents (whoever took the seats for guests).
     pub outcomes_of_guests: u64,
     /// The equations.
     pub checks: Vec<Check>,
@@ -105,7 +105,9 @@ impl Summary {
             .map_err(|source| failed(sources.carrier_stats, source))?;
         let guests = by_agent
             .iter()
-            .filter(|(name, _)| name.as_str() == super::setup::GUEST)
+            .filter(|(name, _)| {
+                [super::setup::GUEST, super::setup::CLIENT].contains(&name.as_str())
+            })
             .map(|(_, count)| count)
             .sum();
         let (faults, latencies) = sources.picture.map_or((0, BTreeMap::new()), |picture| {
@@ -364,6 +366,7 @@ mod tests {
             rtp_lost: 0,
             rtp_foreign: 0,
             rtp_jitter_us: 0,
+            keys: String::new(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! What the demo shows while it runs: a live terminal view, or one plain line every few seconds. Draws, decides nothing.
 
 use super::summary::{LATENCIES, millis};
+use crate::demo::agents::AgentLogin;
 use crate::demo::agents::figures::AgentFigures;
 use crate::demo::carrier::records::Totals;
-use crate::pii::Pii;
 use crate::shell::api::{CampaignView, PictureView};
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -17,12 +17,14 @@ use std::time::{Duration, Instant};
 /// How to join as an agent.
 #[derive(Clone, Debug)]
 pub struct Join {
+    /// The agents' page.
+    pub page: String,
+    /// The seat for it. Its token is shown on purpose: it is good for this run on this machine.
+    pub guest: AgentLogin,
     /// The agents' websocket.
     pub url: String,
-    /// A free seat.
-    pub name: String,
-    /// Its token. Shown on purpose: it is good for this run on this machine.
-    pub token: Pii<String>,
+    /// A seat without audio, for a client of one's own. Its token is shown for the same reason.
+    pub client: AgentLogin,
     /// The engine's HTTP.
     pub http: String,
     /// The engine's configuration, for the other commands.
@@ -30,14 +32,33 @@ pub struct Join {
 }
 
 impl Join {
-    /// Name and token, as the example client takes them.
-    fn login(&self) -> String {
-        format!("{} {}", self.name, self.token.expose())
-    }
-
-    /// The first frame to send.
-    fn hello(&self) -> String {
-        serde_json::json!({"type": "hello", "version": crate::wire::desk::VERSION, "agent": self.name, "token": self.token.expose()}).to_string()
+    /// What a person does, line by line.
+    fn lines(&self) -> [String; 5] {
+        let client = &self.client;
+        [
+            format!(
+                "Open {} in a browser and talk with the borrowers:",
+                self.page
+            ),
+            format!(
+                "  name {}   token {}",
+                self.guest.name,
+                self.guest.token.expose()
+            ),
+            "  allow the microphone (or choose the test tone), pass the echo check, press Ready."
+                .to_owned(),
+            format!(
+                "Without audio: node docs/examples/agent.mjs {} {} {}",
+                self.url,
+                client.name,
+                client.token.expose()
+            ),
+            format!(
+                "Figures {}/metrics   commands: --config {}",
+                self.http,
+                self.config.display()
+            ),
+        ]
     }
 }
 
@@ -83,15 +104,10 @@ impl Screen {
         if !plain {
             return ratatui::try_init().map(|terminal| Screen::Live(Box::new(terminal)));
         }
-        println!(
-            "Join as an agent: connect a websocket client to {} and send as the first message",
-            join.url
-        );
-        println!("  {}", join.hello());
-        println!(
-            "Figures: {}/metrics; Ctrl-C ends the demo and prints the summary.",
-            join.http
-        );
+        for line in join.lines() {
+            println!("{line}");
+        }
+        println!("Ctrl-C ends the demo and prints the summary.");
         Ok(Screen::Plain {
             next: Instant::now(),
             every,
@@ -473,23 +489,7 @@ fn draw_desk(frame: &mut Frame<'_>, area: Rect, view: &LiveView) {
 }
 
 fn draw_join(frame: &mut Frame<'_>, area: Rect, join: &Join) {
-    let lines = vec![
-        Line::raw(format!("1. any websocket client to {}", join.url)),
-        Line::raw(format!("2. send {}", join.hello())),
-        Line::raw(
-            "3. send {\"type\":\"state\",\"request\":1,\"to\":\"ready\"}    (all messages: docs/agent-protocol.md)",
-        ),
-        Line::raw(format!(
-            "or node docs/examples/agent.mjs {} {}",
-            join.url,
-            join.login()
-        )),
-        Line::raw(format!(
-            "figures {}/metrics    commands: --config {}",
-            join.http,
-            join.config.display()
-        )),
-    ];
+    let lines: Vec<Line> = join.lines().map(Line::raw).into();
     // Long lines go on below: a token that is cut off is of no use.
     let text = Paragraph::new(lines).wrap(ratatui::widgets::Wrap { trim: true });
     frame.render_widget(
@@ -501,6 +501,7 @@ fn draw_join(frame: &mut Frame<'_>, area: Rect, join: &Join) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pii::Pii;
     use crate::shell::api::{LanesView, ModeView, TrunkView};
     use crate::shell::metrics::Latency;
     use ratatui::Terminal;
@@ -577,9 +578,16 @@ mod tests {
             agents: AgentFigures::default(),
             events: (0..40).map(|n| format!("event {n}")).collect(),
             join: Join {
+                page: "http://127.0.0.1:7400/desk/".to_owned(),
+                guest: AgentLogin {
+                    name: "guest".to_owned(),
+                    token: Pii::new("t0ken".to_owned()),
+                },
                 url: "ws://127.0.0.1:7410/agent".to_owned(),
-                name: "guest".to_owned(),
-                token: Pii::new("t0ken".to_owned()),
+                client: AgentLogin {
+                    name: "client".to_owned(),
+                    token: Pii::new("t1ken".to_owned()),
+                },
                 http: "http://127.0.0.1:7400".to_owned(),
                 config: PathBuf::from("demo.toml"),
             },
@@ -613,6 +621,7 @@ mod tests {
             "event 39",
             "ws://127.0.0.1:7410/agent",
             "t0ken",
+            "http://127.0.0.1:7400/desk/",
             "Simulated phone network",
         ] {
             assert!(text.contains(expected), "no {expected:?} in\n{text}");

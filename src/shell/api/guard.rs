@@ -1,6 +1,7 @@
 //! What stands before every handler: the Host allow list, the bearer token, a time limit; and the one form of errors.
 
 use super::ApiState;
+use crate::shell::pages;
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -118,7 +119,10 @@ pub(super) async fn guard(State(state): State<ApiState>, request: Request, next:
         Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Pages say themselves how long they may be kept.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -145,7 +149,7 @@ fn admit(state: &ApiState, request: &Request) -> Result<(), Refused> {
             "This host name is not served here; api.hosts in the configuration lists those that are.",
         ));
     }
-    if OPEN.contains(&request.uri().path()) {
+    if OPEN.contains(&request.uri().path()) || pages::is_page(request.uri().path()) {
         return Ok(());
     }
     let token = header_of(header::AUTHORIZATION).and_then(|value| {

@@ -27,11 +27,12 @@ use crate::ids::CampaignId;
 use crate::shell::decisions::Decisions;
 use crate::shell::lanes::{Clock, FloorLane};
 use crate::shell::metrics::{Backlogs, Metrics};
+use crate::shell::pages::{self, Pages};
 use crate::shell::reload::ReloadAct;
 use crate::time::Mono;
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use std::collections::BTreeMap;
@@ -74,6 +75,14 @@ pub struct ApiState {
     pub token: Arc<AdminToken>,
     /// Host headers that are answered.
     pub hosts: Arc<AllowedHosts>,
+    /// Pages that are served beside it.
+    pub pages: Arc<Pages>,
+}
+
+impl FromRef<ApiState> for Arc<Pages> {
+    fn from_ref(state: &ApiState) -> Self {
+        Arc::clone(&state.pages)
+    }
 }
 
 /// Whether the engine can do its work, as its parts report it.
@@ -192,6 +201,7 @@ fn router(state: ApiState) -> Router {
         .route("/v1/resume", post(control::resume))
         .route("/v1/leads/changed", post(control::leads_changed))
         .route("/v1/reload", post(reload::reload))
+        .merge(pages::routes())
         .fallback(control::not_found)
         .method_not_allowed_fallback(control::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))

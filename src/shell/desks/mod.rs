@@ -31,6 +31,7 @@ use crate::core::effect::{AgentNews, AgentState, Effect, EndedBy, Refusal};
 use crate::ids::{AgentId, AttemptId};
 use crate::shell::cards::{CampaignBoard, Cards};
 use crate::shell::lanes::{CallBook, Clock, FloorLane};
+use crate::shell::pages::own_origins;
 use crate::shell::store::OutcomeDetail;
 use crate::time::{Mono, UnixMs};
 use crate::wire::desk::card::CardContext;
@@ -95,7 +96,11 @@ impl DeskSettings {
     pub fn of(in_force: &InForce) -> Self {
         let config = in_force.tables();
         DeskSettings {
-            desk: config.desk.clone(),
+            desk: DeskConfig {
+                // The engine's own page comes from another port, which is another origin.
+                origins: [&config.desk.origins[..], &own_origins(config)].concat(),
+                ..config.desk.clone()
+            },
             break_reasons: config.break_reasons.clone(),
             reasons_offered: in_force.file().break_reasons.clone(),
             skip_reasons: config.skip_reasons.clone(),

@@ -66,6 +66,20 @@ counters! {
     orders_without_leg = MediaDroppedOrders ["no_leg"];
     /// Orders dropped because the thread was behind by its whole lane.
     orders_dropped = MediaDroppedOrders ["queue_full"];
+    /// Datagrams on the browsers' port.
+    agent_datagrams = MediaAgentDatagrams ["in"];
+    /// Datagrams to browsers.
+    agent_sent_datagrams = MediaAgentDatagrams ["out"];
+    /// Datagrams on the browsers' port from nobody that ICE knows: dropped, never answered.
+    agent_foreign_datagrams = MediaDroppedPackets ["agent_foreign"];
+    /// Datagrams of a known browser that its session cannot use: forged, replayed or malformed.
+    agent_refused_datagrams = MediaDroppedPackets ["agent_refused"];
+    /// Browsers' legs set up.
+    browsers_opened = MediaBrowserLegs [];
+    /// Offers of browsers that were refused.
+    offers_refused = MediaRefusedOffers [];
+    /// Times that a media thread had to begin anew because of a defect of ours: its calls were lost.
+    threads_restarted = MediaRestartedThreads [];
     /// Call reports dropped because nobody took them.
     reports_dropped = MediaDroppedReports [];
 }

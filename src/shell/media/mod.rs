@@ -1,35 +1,46 @@
-//! The media plane: a UDP port per call, RTP received and counted, comfort noise sent from the answer on.
+//! The media plane: a UDP port per call, a port per thread for all agents' browsers, and the bridge between the two.
 //!
-//! Owns the ports, the media thread and the RTP of all customer legs; decides nothing about calls. Until agents have
-//! audio, the agent's side of a bridge is the comfort noise.
+//! Owns the ports, the media threads and the RTP of all legs; decides nothing about calls. An agent is pinned to a thread when his
+//! leg is set up; the leg of a call comes to that thread at the bridge. Nobody waits for anybody: orders in, facts out.
 //!
 //! Bounds, and the answer to "full": ports as configured (no port: the call is not placed), orders four times the ports
 //! (dropped and counted; the floor's own deadline ends such a call), call reports [`REPORTS_MAX`] (dropped and counted).
 
+mod browser;
+mod browsers;
 mod counters;
 mod leg;
+mod legs;
 pub mod ports;
-mod pump;
+pub mod prompts;
+mod seat;
+mod thread;
 
 pub use counters::MediaCounters;
 pub use leg::MediaReport;
 
 use crate::config::{MediaConfig, TrunkConfig};
 use crate::ids::{AgentId, AttemptId, TrunkId};
+use crate::shell::desks::{AnswerTo, AudioRefused, DeskAudio};
 use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts};
+use crate::shell::recording::Tap;
+use crate::wire::desk::audio::{AudioLeg, RecordAction, RecordingState};
 use crate::wire::sip::sdp::AudioPath;
 use arc_swap::ArcSwap;
+use browsers::Browsers;
 use counters::{Counters, count};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use ipnet::IpNet;
+use leg::Leg;
 use mio::net::UdpSocket;
 use mio::{Poll, Waker};
 use ports::PortPool;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use str0m::crypto::dtls::DtlsCert;
 
 /// Call reports that may wait to be taken.
 pub const REPORTS_MAX: usize = 16_384;
@@ -49,12 +60,42 @@ pub enum MediaError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The browsers' port cannot be bound.
+    #[error("media.agent_port {address}: {source}")]
+    AgentPort {
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// No certificate for the browsers' legs.
+    #[error("no certificate for the browsers' legs can be made")]
+    Certificate,
     /// No thread or no poll.
-    #[error("the media thread cannot start: {0}")]
+    #[error("a media thread cannot start: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// An order to the media thread. Legs are named by lease: a port given twice to one attempt is two leases.
+/// What the media plane has to say to the desks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaNews {
+    /// An agent's leg.
+    Leg {
+        /// Whose.
+        agent: AgentId,
+        /// Where it is.
+        leg: AudioLeg,
+        /// Whether his microphone was heard once.
+        checked: bool,
+        /// Whether a check is under way.
+        checking: bool,
+    },
+}
+
+/// Who hears it. Called from media threads; must return at once.
+pub type NewsSink = Box<dyn Fn(MediaNews) + Send + Sync>;
+
+/// An order to a media thread. Legs are named by lease: a port given twice to one attempt is two leases.
 enum Order {
     /// A leg has a port.
     Open {
@@ -63,44 +104,135 @@ enum Order {
         socket: UdpSocket,
         port: u16,
     },
-    /// Signalling named the far side.
+    /// Signalling described the far side.
     Remote {
         lease: u64,
-        trunk: TrunkId,
-        address: SocketAddr,
-        payload_type: u8,
+        trunk: Option<TrunkId>,
+        path: AudioPath,
         answered: bool,
     },
-    /// Join it to an agent.
-    Bridge { lease: u64, agent: AgentId },
+    /// Join it to an agent, who is pinned to this thread.
+    Bridge {
+        lease: u64,
+        agent: AgentId,
+        thread: usize,
+    },
+    /// A leg from another thread, and whom to join it to.
+    Adopt { leg: Box<Leg>, agent: AgentId },
+    /// A browser's offer.
+    Offer {
+        agent: AgentId,
+        sdp: String,
+        answer: AnswerTo,
+    },
+    /// The agent is logged out.
+    AgentGone(AgentId),
+    /// Check his microphone.
+    Check(AgentId),
+    /// Off the line, or back.
+    Mute(AgentId, bool),
+    /// The customer on hold, or back.
+    Hold { lease: u64, on: bool },
+    /// Record it from now on.
+    Record { lease: u64, tap: Box<dyn Tap> },
+    /// Silence on the recording, or not.
+    PauseRecording { lease: u64, paused: bool },
 }
 
-/// Who has which port. Shared with the media thread; held for microseconds.
+impl Order {
+    /// The leg that must be there for it.
+    const fn lease(&self) -> Option<u64> {
+        match self {
+            Order::Remote { lease, .. }
+            | Order::Bridge { lease, .. }
+            | Order::Hold { lease, .. }
+            | Order::Record { lease, .. }
+            | Order::PauseRecording { lease, .. } => Some(*lease),
+            Order::Open { .. }
+            | Order::Adopt { .. }
+            | Order::Offer { .. }
+            | Order::AgentGone(_)
+            | Order::Check(_)
+            | Order::Mute(..) => None,
+        }
+    }
+}
+
+/// The way to one media thread.
+#[derive(Clone)]
+struct Lane {
+    orders: Sender<Order>,
+    waker: Arc<Waker>,
+}
+
+impl Lane {
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::warn!(%error, "A media thread cannot be woken.");
+        }
+    }
+}
+
+/// A leg's port and where it lives.
+#[derive(Clone, Copy)]
+struct Lease {
+    number: u64,
+    port: u16,
+    thread: usize,
+}
+
+/// Who has which port, and which agent is pinned to which thread. Shared with the media threads; held for microseconds.
 struct PortTable {
     pool: PortPool,
-    leases: FxHashMap<LegId, (u64, u16)>,
+    leases: FxHashMap<LegId, Lease>,
     next_lease: u64,
-    /// Leases that are over. Never longer than the ports in use, so a release cannot be lost to a full lane.
-    releases: Vec<u64>,
+    /// Leases that are over, by thread. Never longer than the ports in use, so a release cannot be lost to a full lane.
+    releases: Vec<Vec<u64>>,
+    pinned: FxHashMap<AgentId, usize>,
+    /// Agents of each thread.
+    agents: Vec<usize>,
 }
 
-/// The media plane. `Arc`: held by the SIP side (as [`MediaPorts`]), the floor's shell (bridges) and the metrics.
+impl PortTable {
+    fn take_releases(&mut self, thread: usize) -> Vec<u64> {
+        std::mem::take(&mut self.releases[thread])
+    }
+
+    /// The agent's thread; the emptiest one, if he has none yet.
+    fn pin(&mut self, agent: AgentId) -> usize {
+        let agents = &mut self.agents;
+        *self.pinned.entry(agent).or_insert_with(|| {
+            let thread = (0..agents.len()).min_by_key(|n| agents[*n]).unwrap_or(0);
+            agents[thread] += 1;
+            thread
+        })
+    }
+
+    fn unpin(&mut self, agent: AgentId) -> Option<usize> {
+        let thread = self.pinned.remove(&agent)?;
+        self.agents[thread] -= 1;
+        Some(thread)
+    }
+}
+
+/// The media plane. `Arc`: held by the SIP side (as [`MediaPorts`]), the desks (as [`DeskAudio`]), the floor's shell and the metrics.
 pub struct MediaPlane {
     clock: Clock,
     table: Arc<Mutex<PortTable>>,
-    orders: Sender<Order>,
-    waker: Waker,
+    lanes: Arc<OnceLock<Vec<Lane>>>,
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
     ranges: Ranges,
+    news: Arc<OnceLock<NewsSink>>,
+    agent_ports: Vec<SocketAddr>,
     reports: Receiver<MediaReport>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Allowed ranges by trunk, shared with the media thread.
+/// Allowed ranges by trunk, shared with the media threads.
 type Ranges = Arc<ArcSwap<Vec<Vec<IpNet>>>>;
 
-/// Starts the media thread. `trunks` in the order of their ids: their ranges say whose RTP is believed.
+/// Starts the media threads. `trunks` in the order of their ids: their ranges say whose RTP is believed.
 pub fn spawn(
     config: &MediaConfig,
     trunks: &[TrunkConfig],
@@ -117,50 +249,90 @@ pub fn spawn(
             last,
             source,
         })?;
+    let count_of_threads = usize::from(config.threads.max(1));
     let table = Arc::new(Mutex::new(PortTable {
         pool,
         leases: FxHashMap::default(),
         next_lease: 0,
-        releases: Vec::new(),
+        releases: vec![Vec::new(); count_of_threads],
+        pinned: FxHashMap::default(),
+        agents: vec![0; count_of_threads],
     }));
-    let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), pump::WAKE)?;
-    let (orders, orders_out) = bounded(ports * 4);
     let (reports_in, reports) = bounded(REPORTS_MAX);
-    let counters = Arc::new(Counters::default());
-    let stop = Arc::new(AtomicBool::new(false));
-    let ranges = Arc::new(ArcSwap::from_pointee(
-        trunks.iter().map(media_ranges).collect(),
-    ));
-    let pump = pump::Pump {
-        poll,
-        orders: orders_out,
-        table: Arc::clone(&table),
-        stop: Arc::clone(&stop),
-        counters: Arc::clone(&counters),
-        reports: reports_in,
-        floor,
-        clock,
-        ranges: Arc::clone(&ranges),
-        legs: pump::Legs::default(),
-        bridges_owed: std::collections::VecDeque::new(),
-        trunks_warned: FxHashSet::default(),
-        beat: 0,
-    };
-    let thread = std::thread::Builder::new()
-        .name("media".to_owned())
-        .spawn(move || pump.run())?;
-    Ok(Arc::new(MediaPlane {
+    let mut plane = MediaPlane {
         clock,
         table,
-        orders,
-        waker,
-        stop,
-        counters,
-        ranges,
+        lanes: Arc::default(),
+        stop: Arc::default(),
+        counters: Arc::default(),
+        ranges: Arc::new(ArcSwap::from_pointee(
+            trunks.iter().map(media_ranges).collect(),
+        )),
+        news: Arc::default(),
+        agent_ports: Vec::new(),
         reports,
-        thread: Mutex::new(Some(thread)),
-    }))
+        threads: Mutex::default(),
+    };
+    let certificate = certificate()?;
+    let mut lanes = Vec::new();
+    let mut parts = Vec::new();
+    let mut agent_ports = Vec::new();
+    for index in 0..count_of_threads {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), thread::WAKE)?);
+        let (orders, orders_out) = bounded(ports * 4 + 4_096);
+        lanes.push(Lane { orders, waker });
+        let browsers = browsers(config, index, &certificate)?;
+        agent_ports.push(browsers.socket.local_addr()?);
+        parts.push(thread::MediaThread {
+            index,
+            poll,
+            orders: orders_out,
+            lanes: Arc::clone(&plane.lanes),
+            table: Arc::clone(&plane.table),
+            stop: Arc::clone(&plane.stop),
+            counters: Arc::clone(&plane.counters),
+            reports: reports_in.clone(),
+            floor: floor.clone(),
+            news: Arc::clone(&plane.news),
+            clock,
+            ranges: Arc::clone(&plane.ranges),
+            browsers,
+            room: thread::Room::new(),
+        });
+    }
+    let _ = plane.lanes.set(lanes);
+    for part in parts {
+        let thread = std::thread::Builder::new()
+            .name(format!("media-{}", part.index))
+            .spawn(move || part.run())?;
+        lock(&plane.threads).push(thread);
+    }
+    plane.agent_ports = agent_ports;
+    Ok(Arc::new(plane))
+}
+
+/// A fresh key at each start: nobody can have taken it from an earlier one (RFC 8827 s.6.5).
+fn certificate() -> Result<DtlsCert, MediaError> {
+    str0m::crypto::from_feature_flags()
+        .dtls_provider
+        .generate_certificate()
+        .ok_or(MediaError::Certificate)
+}
+
+fn browsers(
+    config: &MediaConfig,
+    index: usize,
+    certificate: &DtlsCert,
+) -> Result<Browsers, MediaError> {
+    let port = match config.agent_port {
+        0 => 0,
+        first => first + index as u16,
+    };
+    let address = SocketAddr::new(config.listen, port);
+    let failed = |source| MediaError::AgentPort { address, source };
+    let socket = ports::bind_shared(address).map_err(failed)?;
+    Browsers::new(socket, &config.agent_addresses, certificate.clone()).map_err(failed)
 }
 
 /// Where a trunk's RTP may come from and go to.
@@ -175,14 +347,44 @@ fn media_ranges(trunk: &TrunkConfig) -> Vec<IpNet> {
 }
 
 impl MediaPlane {
+    /// Who hears what the desks must know. Set once, when they are there.
+    pub fn tell(&self, sink: NewsSink) {
+        let _ = self.news.set(sink);
+    }
+
     /// Joins an attempt's leg to an agent; reported as `Input::Bridged` on the floor's urgent lane. Never waits.
     pub fn bridge(&self, attempt: AttemptId, agent: AgentId) {
-        let Some((lease, _)) = lock(&self.table).leases.get(&LegId::Call(attempt)).copied() else {
+        let mut table = lock(&self.table);
+        let pinned = table.pinned.get(&agent).copied();
+        let Some(lease) = table.leases.get_mut(&LegId::Call(attempt)) else {
             // Gone already: the leg's end is on its way to the floor.
             count(&self.counters.orders_without_leg, 1);
             return;
         };
-        self.order(Order::Bridge { lease, agent });
+        let from = lease.thread;
+        // An agent without a leg of his own is wherever the call is.
+        let to = pinned.unwrap_or(from);
+        lease.thread = to;
+        let number = lease.number;
+        drop(table);
+        self.order(
+            from,
+            Order::Bridge {
+                lease: number,
+                agent,
+                thread: to,
+            },
+        );
+    }
+
+    /// Records an attempt's leg from now on. `false`: it is gone.
+    pub fn record(&self, attempt: AttemptId, tap: Box<dyn Tap>) -> bool {
+        self.order_for(attempt, |lease| Order::Record { lease, tap })
+    }
+
+    /// Silence on the recording from now on, or not.
+    pub fn pause_recording(&self, attempt: AttemptId, paused: bool) -> bool {
+        self.order_for(attempt, |lease| Order::PauseRecording { lease, paused })
     }
 
     /// Other ranges, by the trunks in the order of their ids. In force at the next packet, for legs that are open too.
@@ -204,6 +406,11 @@ impl MediaPlane {
         self.reports.clone()
     }
 
+    /// The browsers' ports, by thread.
+    pub fn agent_ports(&self) -> &[SocketAddr] {
+        &self.agent_ports
+    }
+
     /// Ports that no call uses.
     pub fn ports_available(&self) -> usize {
         lock(&self.table).pool.available()
@@ -215,44 +422,63 @@ impl MediaPlane {
         (table.leases.len(), table.pool.available())
     }
 
-    /// Orders that wait for the media thread, and how many may.
+    /// Orders that wait for the media thread that is furthest behind, and how many may.
     pub fn waiting(&self) -> (usize, usize) {
-        (
-            self.orders.len(),
-            self.orders.capacity().unwrap_or_default(),
-        )
+        let lanes = self.lanes.get().map_or(&[][..], Vec::as_slice);
+        let waiting = lanes.iter().map(|lane| lane.orders.len()).max();
+        let most = lanes.first().and_then(|lane| lane.orders.capacity());
+        (waiting.unwrap_or(0), most.unwrap_or_default())
     }
 
-    /// Whether the thread is there: it ends by itself only through a defect of ours.
+    /// Whether all threads are there: one ends by itself only where it cannot even begin anew.
     pub fn is_running(&self) -> bool {
-        lock(&self.thread)
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
+        let threads = lock(&self.threads);
+        !threads.is_empty() && threads.iter().all(|thread| !thread.is_finished())
     }
 
-    /// Stops the thread and waits for it. Legs still open send no more.
+    /// Stops the threads and waits for them. Legs still open send no more.
     pub fn shutdown(&self) {
         self.stop.store(true, Ordering::Release);
-        self.wake();
-        let thread = lock(&self.thread).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("The media thread ended by a panic.");
+        for lane in self.lanes.get().map_or(&[][..], Vec::as_slice) {
+            lane.wake();
+        }
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            if thread.join().is_err() {
+                tracing::error!("A media thread ended by a panic.");
+            }
         }
     }
 
-    fn order(&self, order: Order) -> bool {
-        let taken = self.orders.try_send(order).is_ok();
-        if !taken {
-            count(&self.counters.orders_dropped, 1);
-        }
-        self.wake();
+    fn order_for(&self, attempt: AttemptId, order: impl FnOnce(u64) -> Order) -> bool {
+        let lease = lock(&self.table).leases.get(&LegId::Call(attempt)).copied();
+        let Some(lease) = lease else {
+            count(&self.counters.orders_without_leg, 1);
+            return false;
+        };
+        self.order(lease.thread, order(lease.number))
+    }
+
+    fn order_of(&self, agent: AgentId, order: Order) -> bool {
+        let thread = lock(&self.table).pin(agent);
+        self.order(thread, order)
+    }
+
+    fn order(&self, thread: usize, order: Order) -> bool {
+        let Some(lane) = self.lanes.get().and_then(|lanes| lanes.get(thread)) else {
+            return false;
+        };
+        let taken = match lane.orders.try_send(order) {
+            Ok(()) => true,
+            Err(refused) => {
+                count(&self.counters.orders_dropped, 1);
+                if let Order::Offer { answer, .. } = refused.into_inner() {
+                    answer(Err(AudioRefused::Busy));
+                }
+                false
+            }
+        };
+        lane.wake();
         taken
-    }
-
-    fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            tracing::warn!(%error, "The media thread cannot be woken.");
-        }
     }
 }
 
@@ -265,22 +491,27 @@ impl Drop for MediaPlane {
 impl MediaPorts for MediaPlane {
     fn reserve(&self, leg: LegId) -> Option<u16> {
         let mut table = lock(&self.table);
-        if let Some((_, port)) = table.leases.get(&leg) {
-            return Some(*port);
+        if let Some(lease) = table.leases.get(&leg) {
+            return Some(lease.port);
         }
         let Some((socket, port)) = table.pool.take(self.clock.mono()) else {
             count(&self.counters.reserve_refused, 1);
             return None;
         };
-        let lease = table.next_lease;
+        let number = table.next_lease;
         table.next_lease += 1;
+        let thread = match leg {
+            LegId::Phone(agent) => table.pin(agent),
+            LegId::Call(_) => number as usize % table.agents.len(),
+        };
         let order = Order::Open {
-            lease,
+            lease: number,
             leg,
             socket,
             port,
         };
-        if let Err(refused) = self.orders.try_send(order) {
+        let lane = self.lanes.get().and_then(|lanes| lanes.get(thread))?;
+        if let Err(refused) = lane.orders.try_send(order) {
             count(&self.counters.reserve_refused, 1);
             if let Order::Open { socket, .. } = refused.into_inner() {
                 table.pool.give_back(socket, port, self.clock.mono());
@@ -288,34 +519,70 @@ impl MediaPorts for MediaPlane {
             return None;
         }
         // Nobody is woken: nothing is to be done before the far side is known, and most calls never get that far.
-        table.leases.insert(leg, (lease, port));
+        table.leases.insert(
+            leg,
+            Lease {
+                number,
+                port,
+                thread,
+            },
+        );
         Some(port)
     }
 
     fn remote(&self, leg: LegId, trunk: Option<TrunkId>, path: &AudioPath, answered: bool) {
-        // On hold in the old style: there is nowhere to send to.
-        let (Some(trunk), Some(address)) = (trunk, path.remote) else {
-            return;
-        };
-        let Some((lease, _)) = lock(&self.table).leases.get(&leg).copied() else {
+        let Some(lease) = lock(&self.table).leases.get(&leg).copied() else {
             count(&self.counters.orders_without_leg, 1);
             return;
         };
-        self.order(Order::Remote {
-            lease,
-            trunk,
-            address,
-            payload_type: path.law.payload_type(),
-            answered,
-        });
+        self.order(
+            lease.thread,
+            Order::Remote {
+                lease: lease.number,
+                trunk,
+                path: *path,
+                answered,
+            },
+        );
     }
 
     fn release(&self, leg: LegId) {
         let mut table = lock(&self.table);
-        if let Some((lease, _)) = table.leases.remove(&leg) {
+        if let Some(lease) = table.leases.remove(&leg) {
             // Nobody is woken: a leg that speaks is closed within its beat of 2 ms, a silent one when the thread looks.
-            table.releases.push(lease);
+            table.releases[lease.thread].push(lease.number);
         }
+    }
+}
+
+impl DeskAudio for MediaPlane {
+    fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo) {
+        self.order_of(agent, Order::Offer { agent, sdp, answer });
+    }
+
+    fn gone(&self, agent: AgentId) {
+        let thread = lock(&self.table).unpin(agent);
+        if let Some(thread) = thread {
+            self.order(thread, Order::AgentGone(agent));
+        }
+    }
+
+    fn check(&self, agent: AgentId) {
+        self.order_of(agent, Order::Check(agent));
+    }
+
+    fn mute(&self, agent: AgentId, on: bool) {
+        self.order_of(agent, Order::Mute(agent, on));
+    }
+
+    fn hold(&self, attempt: AttemptId, on: bool) {
+        self.order_for(attempt, |lease| Order::Hold { lease, on });
+    }
+
+    fn keys(&self, _attempt: AttemptId, _digits: &str) {}
+
+    fn record(&self, _: AgentId, _: AttemptId, _: RecordAction) -> Option<RecordingState> {
+        None
     }
 }
 
@@ -324,5 +591,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod browser_tests;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::wire::sip::sdp::{AudioPath, Direction, Law};
 use std::net::UdpSocket as StdSocket;
 use std::time::{Duration, Instant};
 
-const TRUNK: TrunkId = TrunkId(0);
+pub(super) const TRUNK: TrunkId = TrunkId(0);
 
 fn trunk() -> TrunkConfig {
     TrunkConfig {
@@ -37,7 +37,7 @@ fn trunk() -> TrunkConfig {
 }
 
 /// What an SDP of the far end says.
-fn path(remote: SocketAddr, payload_type: u8) -> AudioPath {
+pub(super) fn path(remote: SocketAddr, payload_type: u8) -> AudioPath {
     AudioPath {
         remote: Some(remote),
         law: if payload_type == PCMA {
@@ -51,7 +51,7 @@ fn path(remote: SocketAddr, payload_type: u8) -> AudioPath {
 }
 
 /// A plane on some free range of `pairs` call ports.
-fn plane(pairs: u16) -> (Arc<MediaPlane>, FloorInbox) {
+pub(super) fn plane(pairs: u16) -> (Arc<MediaPlane>, FloorInbox) {
     let (floor, inbox) = floor_lanes(64, 64);
     (plane_with(pairs, floor), inbox)
 }
@@ -71,6 +71,7 @@ fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
             agent_port: 0,
             agent_addresses: Vec::new(),
             ice_servers: Vec::new(),
+            prompts_dir: None,
         };
         if let Ok(plane) = spawn(&config, &[trunk()], Clock::new(), floor.clone()) {
             return plane;

@@ -43,6 +43,9 @@ pub(super) const INPUT_KINDS: [&str; Label::Input.most()] = [
     "lead_fetched",
     "agent_audio",
     "call_sign",
+    "announced",
+    "media_lost",
+    "call_in",
 ];
 
 /// The kind of an input. The answered leg has one of its own: it is the turn that a person feels.
@@ -79,5 +82,8 @@ pub fn input_kind(input: &Input) -> InputKind {
         Input::LeadFetched { .. } => 25,
         Input::AgentAudio(..) => 26,
         Input::CallSign(..) => 27,
+        Input::Announced(..) => 28,
+        Input::MediaLost(..) => 29,
+        Input::CallIn(..) => 30,
     })
 }

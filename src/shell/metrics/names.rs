@@ -51,14 +51,14 @@ pub const OTHER: &str = "other";
 
 labels! {
     Campaign = "campaign", CAMPAIGN_LABELS_MAX + 1, "Name of the campaign in the configuration. The first 256 have a label of their own, later ones share `other`.";
-    Result = "result", 12, "System result of an attempt: `CONNECTED`, `ABANDONED`, `CUST_HANGUP_EARLY`, `NO_ANSWER`, `BUSY`, `REJECTED`, `MACHINE`, `CANCELLED`, `INTERRUPTED`, `NOT_SENT`, `INVALID`, `TRUNK_FAIL`.";
+    Result = "result", 13, "System result of an attempt: `CONNECTED`, `ABANDONED`, `CUST_HANGUP_EARLY`, `NO_ANSWER`, `BUSY`, `REJECTED`, `MACHINE`, `CANCELLED`, `INTERRUPTED`, `NOT_SENT`, `INVALID`, `TRUNK_FAIL`, `MISSED`.";
     Success = "result", 2, "`ok` or `failed`.";
     Gate = "gate", 6, "What held a lead back: `DNC`, `IN_AIR`, `ATTEMPTS_USED`, `WINDOW`, `CAPPED`, `GAP`.";
     Bound = "bound", 10, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`, `budget` (its abandon ledger), `window`, `store`.";
     Trunk = "trunk", TRUNK_LABELS_MAX + 1, "Name of the trunk in the configuration (at most 64).";
     SipCode = "code", 26, "Response to an INVITE: `100` `180` `183` `200` `401` `402` `403` `404` `407` `408` `480` `484` `486` `487` `488` `500` `502` `503` `504` `603`, and `1xx` to `6xx` for the rest of each class.";
     ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";
-    Input = "input", 28, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
+    Input = "input", 31, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
     Lane = "lane", 2, "Way into the floor: `urgent` (legs, desks, stops) or `bulk` (leads, settings).";
     Queue = "queue", 11, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `recording`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
     State = "state", 7, "State of agents: `offline`, `break`, `ready`, `reserved`, `talking`, `wrap`, `manual`.";
@@ -119,16 +119,20 @@ names! {
         SipStreamsRefused = "tandem_sip_streams_refused_total" [] "TCP connections refused: no trunk's address, or too many.";
 
         MediaOpenedLegs = "tandem_media_opened_legs_total" [] "Legs that got a port.";
+        MediaBrowserLegs = "tandem_media_browser_legs_total" [] "Audio legs of browsers set up, page loads included.";
         MediaClosedLegs = "tandem_media_closed_legs_total" [] "Legs that gave it back.";
         MediaRefusedReservations = "tandem_media_refused_reservations_total" [] "Ports refused: all taken, or the media thread behind by its whole lane.";
         MediaPackets = "tandem_media_packets_total" [Direction] "RTP packets, received from the right source or sent.";
         MediaPayload = "tandem_media_payload_bytes_total" [Direction] "Bytes of their payloads.";
         MediaEarlyPackets = "tandem_media_early_packets_total" [] "Packets received before the answer: ring-back and announcements.";
-        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it).";
+        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it), `agent_foreign` and `agent_refused` (on the browsers' port: of nobody that ICE knows; forged, replayed or malformed).";
         MediaSkippedFrames = "tandem_media_skipped_frames_total" [] "Frames left out because the media thread was late by more than 100 ms.";
         MediaRefusedRemotes = "tandem_media_refused_remotes_total" [] "SDP addresses outside their trunk's ranges: nothing is sent there.";
+        MediaAgentDatagrams = "tandem_media_agent_datagrams_total" [Direction] "Datagrams of agents' browsers: checks, keys and voice.";
         MediaBridges = "tandem_media_bridges_total" [] "Legs joined to an agent.";
         MediaDroppedOrders = "tandem_media_dropped_orders_total" [Reason] "Orders not carried out: `no_leg`, or `queue_full`.";
+        MediaRefusedOffers = "tandem_media_refused_offers_total" [] "Browsers' offers refused: not audio, no G.711, or unreadable.";
+        MediaRestartedThreads = "tandem_media_restarted_threads_total" [] "Times that a media thread began anew after a defect: its calls were ended, other threads' went on.";
         MediaDroppedReports = "tandem_media_dropped_reports_total" [] "Call reports that nobody took in time.";
 
         DeskAcceptedSockets = "tandem_desk_accepted_sockets_total" [] "Agents' sockets accepted.";

@@ -110,7 +110,9 @@ impl Names {
             | Input::CallSign(attempt, _)
             | Input::AgentAccepts { attempt, .. }
             | Input::AgentSkips { attempt, .. }
-            | Input::AgentOutcome { attempt, .. } => Some(*attempt),
+            | Input::AgentOutcome { attempt, .. }
+            | Input::Announced(attempt)
+            | Input::MediaLost(attempt) => Some(*attempt),
             _ => None,
         };
         if only.is_some() && about != only {
@@ -217,6 +219,15 @@ impl Names {
             }
             Input::StoreReady(true) => "the store keeps up".to_owned(),
             Input::StoreReady(false) => "the store does not keep up: no dialling".to_owned(),
+            Input::Announced(attempt) => format!("attempt {attempt}: the prompt is over"),
+            Input::MediaLost(attempt) => format!("attempt {attempt}: nothing is heard any more"),
+            Input::CallIn(call) => format!(
+                "call in {} over {}: lead {} of {} calls us",
+                call.call,
+                self.trunk(call.trunk),
+                call.facts.lead,
+                self.campaign(call.campaign)
+            ),
             Input::TrunkUp(id, true) => format!("{} is up", self.trunk(*id)),
             Input::TrunkUp(id, false) => format!("{} is down", self.trunk(*id)),
         })
@@ -234,7 +245,10 @@ impl Names {
             | Effect::Show { attempt, .. }
             | Effect::CallEnded { attempt, .. }
             | Effect::Unseen { attempt, .. }
+            | Effect::Announce { attempt, .. }
+            | Effect::PickUp { attempt }
             | Effect::Exposed { attempt, .. } => Some(*attempt),
+            Effect::CallIn(order) => Some(order.attempt),
             Effect::Preview(offer) => Some(offer.attempt),
             Effect::PreviewOver { attempt, .. } => Some(*attempt),
             Effect::Personal(news) => Some(news.attempt),
@@ -246,6 +260,7 @@ impl Names {
             | Effect::Refill { .. }
             | Effect::ReturnLead { .. }
             | Effect::Ledger { .. }
+            | Effect::TurnAway { .. }
             | Effect::Decided(_) => None,
         };
         if only.is_some() && about != only {
@@ -309,6 +324,25 @@ impl Names {
             }
             Effect::Cancel { attempt } => format!("attempt {attempt}: cancel"),
             Effect::HangUp { attempt } => format!("attempt {attempt}: hang up"),
+            Effect::Announce { attempt, prompt } => {
+                format!("attempt {attempt}: play {prompt}")
+            }
+            Effect::CallIn(order) => format!(
+                "call in {} is attempt {} of lead {} of {}: it rings",
+                order.call,
+                order.attempt,
+                order.lead,
+                self.campaign(order.campaign)
+            ),
+            Effect::PickUp { attempt } => format!("attempt {attempt}: pick up"),
+            Effect::TurnAway { call, is_busy } => {
+                let why = if *is_busy {
+                    "we have another call with this person"
+                } else {
+                    "nobody can take it"
+                };
+                format!("call in {call}: turned away, {why}")
+            }
             Effect::Abort { attempt } => format!("attempt {attempt}: get rid of the leg"),
             Effect::Bridge { attempt, agent } => {
                 format!("attempt {attempt}: to agent {agent}, longest idle of those who can")

@@ -22,10 +22,12 @@ mod list_reader;
 pub mod numbers;
 pub mod records;
 mod rejects;
+mod sound;
 pub mod sqlite;
 pub mod writer;
 
 pub use audio::AgentAudio;
+pub use sound::{CallSound, DirectionSound};
 
 use crate::core::effect::{AttemptClosed, DialOrder, LeadNext, OutcomeKept};
 use crate::core::input::LeadFacts;
@@ -115,6 +117,8 @@ pub enum StoreOrder {
     Closed(Box<AttemptClosed>),
     /// A disposition, with what the agent wrote.
     Outcome(OutcomeKept, OutcomeDetail),
+    /// How a call sounded.
+    Sound(Box<CallSound>),
     /// A lead that left the hot window without an attempt.
     LeadReturned {
         /// The lead.

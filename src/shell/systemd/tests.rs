@@ -151,7 +151,7 @@ fn the_status_names_no_person_and_all_that_holds_dialling_up() {
         waiting: 0,
         talking: 2,
         launched: 40,
-        results: [0; 12],
+        results: [0; 13],
         outcomes: 7,
         hot_leads: 100,
         ledger: Default::default(),

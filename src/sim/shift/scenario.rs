@@ -6,8 +6,8 @@
 use crate::core::results::SystemResult;
 use crate::core::settings::{
     AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
-    FloorSettings, GateSettings, PreviewSettings, Recycle, Settings, SkillNeed, TrunkSettings,
-    WrapOverrun, ZoneTable,
+    FloorSettings, GateSettings, InboundSettings, PreviewSettings, Recycle, Settings, SkillNeed,
+    SpokenSettings, TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{CampaignId, SkillId, TrunkId};
 use crate::time::UnixMs;
@@ -505,6 +505,8 @@ impl Campaign {
             recycle: self.recycle.clone(),
             cancel_ringing: self.cancel_ringing,
             shadow: None,
+            spoken: SpokenSettings::default(),
+            inbound: InboundSettings::default(),
         }
     }
 }

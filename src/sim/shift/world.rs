@@ -608,6 +608,12 @@ impl<'s> World<'s> {
             Effect::Decided(decision) => self.score.bounds[decision.bound as usize] += 1,
             // The score keeps its own books.
             Effect::Exposed { .. } | Effect::Ledger { .. } | Effect::Unseen { .. } => {}
+            Effect::Announce { .. }
+            | Effect::CallIn(_)
+            | Effect::PickUp { .. }
+            | Effect::TurnAway { .. } => {
+                self.fault("nobody calls in a scenario, and no prompt is played".to_owned());
+            }
             // Nobody in a scenario decides on a lead by hand.
             Effect::Preview(_)
             | Effect::PreviewOver { .. }

@@ -47,6 +47,21 @@ impl Loop {
         Loop { frames }
     }
 
+    /// A steady tone of a whole number of hertz, about -18 dBm0: one second, which such a tone ends where it began.
+    pub fn tone(hertz: u16, payload_type: u8) -> Self {
+        let encode = if payload_type == PCMA {
+            encode_pcma
+        } else {
+            encode_pcmu
+        };
+        let frames = (0..CLOCK_HZ as usize / FRAME_SAMPLES)
+            .map(|frame| {
+                std::array::from_fn(|n| encode(sine(f32::from(hertz), frame * FRAME_SAMPLES + n)))
+            })
+            .collect();
+        Loop { frames }
+    }
+
     /// The frame to send as the `n`-th; the loop repeats.
     pub fn frame(&self, n: u64) -> &[u8; FRAME_SAMPLES] {
         &self.frames[(n % self.frames.len() as u64) as usize]

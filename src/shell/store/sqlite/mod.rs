@@ -25,6 +25,7 @@ mod recordings;
 mod recovery;
 mod restore;
 mod schema;
+mod sound;
 
 pub use access::{AccessBook, AuditBroken, AuditEntry, TokenRow};
 pub use agents::AgentRecord;

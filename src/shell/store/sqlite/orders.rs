@@ -49,6 +49,7 @@ pub(super) fn apply(
         StoreOrder::Dialog(row) => dialog(db, row, done),
         StoreOrder::Closed(closed) => close(db, names, closed, done),
         StoreOrder::Outcome(kept, detail) => outcome(db, kept, detail, done),
+        StoreOrder::Sound(sound) => Ok(super::sound::keep(db, sound).map(|_| ())?),
         StoreOrder::LeadReturned { lead, next } => {
             if let Some(next) = next {
                 lead_next(db, *lead, next, 0, Time::Earliest)?;
@@ -90,6 +91,7 @@ pub(in crate::shell::store) fn failure_of(order: &StoreOrder) -> Option<StoreNew
         }),
         StoreOrder::Dialog(_)
         | StoreOrder::Closed(_)
+        | StoreOrder::Sound(_)
         | StoreOrder::LeadReturned { .. }
         | StoreOrder::Exposed { .. }
         | StoreOrder::BlockNumber { .. } => None,

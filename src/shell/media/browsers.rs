@@ -1,0 +1,311 @@
+//! All browsers' legs of one media thread behind one UDP port: who a datagram belongs to, and when each session is due.
+//!
+//! Owns the port and the sessions. A datagram counts only from an address that ICE has admitted, or as an ICE check that names one
+//! of our sessions (RFC 8445 s.7.3); everything else is dropped after a look at its first octets, and nothing is sent back.
+
+use super::browser::{Browser, BrowserNews, OfferFault};
+use super::counters::{Counters, count};
+use crate::ids::AgentId;
+use mio::net::UdpSocket;
+use rustc_hash::FxHashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+use str0m::crypto::dtls::DtlsCert;
+use str0m::rtp::RtpPacket;
+
+/// Datagrams read in one go: others have their turn in between.
+const READ_MAX: usize = 256;
+/// Addresses of one browser that are remembered; a phone on the move has a handful.
+const ADDRESSES_MAX: usize = 8;
+/// "Magic cookie" of STUN (RFC 8489 s.5).
+const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
+/// STUN attribute USERNAME (RFC 8489 s.14.3).
+const STUN_USERNAME: u16 = 0x0006;
+
+/// What happened on one browser's leg.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Voice or keys.
+    Packet(AgentId, RtpPacket),
+    /// The session changed.
+    News(AgentId, BrowserNews),
+}
+
+/// The sessions.
+pub(super) struct Browsers {
+    pub socket: UdpSocket,
+    /// Where browsers are told that we are.
+    candidates: Vec<SocketAddr>,
+    certificate: DtlsCert,
+    sessions: FxHashMap<AgentId, Session>,
+    by_address: FxHashMap<SocketAddr, AgentId>,
+    by_user_name: FxHashMap<String, AgentId>,
+    packets: Vec<RtpPacket>,
+    datagram: Box<[u8; 2_048]>,
+}
+
+struct Session {
+    browser: Browser,
+    user_name: String,
+}
+
+impl Browsers {
+    /// No session yet. `advertised`: addresses that browsers are told instead of the socket's own.
+    pub fn new(
+        socket: UdpSocket,
+        advertised: &[IpAddr],
+        certificate: DtlsCert,
+    ) -> std::io::Result<Browsers> {
+        let local = socket.local_addr()?;
+        let candidates = if advertised.is_empty() {
+            vec![local]
+        } else {
+            let with_port = |address: &IpAddr| SocketAddr::new(*address, local.port());
+            advertised.iter().map(with_port).collect()
+        };
+        Ok(Browsers {
+            socket,
+            candidates,
+            certificate,
+            sessions: FxHashMap::default(),
+            by_address: FxHashMap::default(),
+            by_user_name: FxHashMap::default(),
+            packets: Vec::new(),
+            datagram: Box::new([0; 2_048]),
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// An agent's session.
+    pub fn get_mut(&mut self, agent: AgentId) -> Option<&mut Browser> {
+        self.sessions
+            .get_mut(&agent)
+            .map(|session| &mut session.browser)
+    }
+
+    /// A browser's offer: an ICE restart of its session, or a new session in place of an earlier one.
+    pub fn offer(
+        &mut self,
+        agent: AgentId,
+        sdp: &str,
+        random: [u8; 10],
+        now: Instant,
+    ) -> Result<String, OfferFault> {
+        if let Some(session) = self.sessions.get_mut(&agent)
+            && session.browser.is_alive()
+            && session.browser.is_of_same_browser(sdp)
+        {
+            let answer = session.browser.restart(sdp)?;
+            self.name(agent);
+            return Ok(answer);
+        }
+        let certificate = self.certificate.clone();
+        let (browser, answer) = Browser::accept(sdp, &self.candidates, certificate, random, now)?;
+        self.remove(agent);
+        let session = Session {
+            browser,
+            user_name: String::new(),
+        };
+        self.sessions.insert(agent, session);
+        self.name(agent);
+        Ok(answer)
+    }
+
+    /// An ICE restart gives the session another name.
+    fn name(&mut self, agent: AgentId) {
+        if let Some(session) = self.sessions.get_mut(&agent) {
+            self.by_user_name.remove(&session.user_name);
+            session.user_name = session.browser.user_name();
+            self.by_user_name.insert(session.user_name.clone(), agent);
+        }
+    }
+
+    /// Ends a session.
+    pub fn remove(&mut self, agent: AgentId) {
+        if let Some(session) = self.sessions.remove(&agent) {
+            self.by_user_name.remove(&session.user_name);
+            for address in &session.browser.addresses {
+                self.by_address.remove(address);
+            }
+        }
+    }
+
+    /// Reads what is there. Returns whether there may be more.
+    pub fn read(&mut self, now: Instant, heard: &mut Vec<Heard>, counters: &Counters) -> bool {
+        for _ in 0..READ_MAX {
+            let (length, source) = match self.socket.recv_from(self.datagram.as_mut_slice()) {
+                Ok(arrived) => arrived,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                // An ICMP error of an earlier packet: the next read goes on.
+                Err(_) => continue,
+            };
+            count(&counters.agent_datagrams, 1);
+            let Some(agent) = self.owner(source, length) else {
+                count(&counters.agent_foreign_datagrams, 1);
+                continue;
+            };
+            let Some(session) = self.sessions.get_mut(&agent) else {
+                continue;
+            };
+            let data = &self.datagram[..length];
+            if !session.browser.receive(data, source, now) {
+                count(&counters.agent_refused_datagrams, 1);
+            }
+            self.drain(agent, now, Some(source), heard, counters);
+        }
+        true
+    }
+
+    fn owner(&self, source: SocketAddr, length: usize) -> Option<AgentId> {
+        let data = &self.datagram[..length];
+        let named = || {
+            let name = user_name(data)?;
+            self.by_user_name.get(name).copied()
+        };
+        self.by_address.get(&source).copied().or_else(named)
+    }
+
+    /// Puts a payload on the stream to an agent and sends what comes of it.
+    pub fn drain(
+        &mut self,
+        agent: AgentId,
+        now: Instant,
+        source: Option<SocketAddr>,
+        heard: &mut Vec<Heard>,
+        counters: &Counters,
+    ) {
+        let Some(session) = self.sessions.get_mut(&agent) else {
+            return;
+        };
+        let socket = &self.socket;
+        let mut answered = false;
+        let news = session.browser.drain(
+            &mut |target, datagram| {
+                // Only a check with the right password is answered to where it came from.
+                answered |= source == Some(target);
+                if socket.send_to(datagram, target).is_ok() {
+                    count(&counters.agent_sent_datagrams, 1);
+                } else {
+                    count(&counters.send_failures, 1);
+                }
+            },
+            &mut self.packets,
+        );
+        if answered && let Some(source) = source {
+            self.admit(agent, source);
+        }
+        heard.extend(
+            self.packets
+                .drain(..)
+                .map(|packet| Heard::Packet(agent, packet)),
+        );
+        if let Some(news) = news {
+            if news == BrowserNews::Closed {
+                self.remove(agent);
+            }
+            heard.push(Heard::News(agent, news));
+        }
+        let _ = now;
+    }
+
+    fn admit(&mut self, agent: AgentId, source: SocketAddr) {
+        if self.by_address.get(&source) == Some(&agent) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&agent) else {
+            return;
+        };
+        let addresses = &mut session.browser.addresses;
+        if addresses.len() >= ADDRESSES_MAX {
+            let oldest = addresses.remove(0);
+            self.by_address.remove(&oldest);
+        }
+        addresses.push(source);
+        if let Some(before) = self.by_address.insert(source, agent)
+            && before != agent
+            && let Some(earlier) = self.sessions.get_mut(&before)
+        {
+            // The same port of the same host, now of another session: an agent who loaded his page anew.
+            earlier
+                .browser
+                .addresses
+                .retain(|address| *address != source);
+        }
+    }
+
+    /// Wakes the sessions whose time has come.
+    pub fn wake_due(&mut self, now: Instant, heard: &mut Vec<Heard>, counters: &Counters) {
+        let due: Vec<AgentId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.browser.next <= now)
+            .map(|(agent, _)| *agent)
+            .collect();
+        for agent in due {
+            if let Some(session) = self.sessions.get_mut(&agent) {
+                session.browser.wake(now);
+            }
+            self.drain(agent, now, None, heard, counters);
+        }
+    }
+}
+
+/// The part of a STUN check's USERNAME that names us: what stands before the colon (RFC 8445 s.7.2.2).
+fn user_name(data: &[u8]) -> Option<&str> {
+    // A binding request: type 0x0001, then length and cookie (RFC 8489 s.5).
+    if data.len() < 20 || data[..2] != [0, 1] || data[4..8] != STUN_COOKIE {
+        return None;
+    }
+    let mut rest = &data[20..];
+    while rest.len() >= 4 {
+        let kind = u16::from_be_bytes([rest[0], rest[1]]);
+        let length = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+        let value = rest.get(4..4 + length)?;
+        if kind == STUN_USERNAME {
+            let text = std::str::from_utf8(value).ok()?;
+            return text.split(':').next().filter(|name| !name.is_empty());
+        }
+        rest = rest.get(4 + length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(attributes: &[u8]) -> Vec<u8> {
+        let mut data = vec![0, 1, 0, attributes.len() as u8];
+        data.extend(STUN_COOKIE);
+        data.extend([7; 12]);
+        data.extend(attributes);
+        data
+    }
+
+    #[test]
+    fn a_check_names_its_session_behind_other_attributes() {
+        let mut attributes = vec![0x80, 0x22, 0, 3, b'x', b'y', b'z', 0];
+        attributes.extend([0, 6, 0, 9]);
+        attributes.extend(b"ours:hers");
+        attributes.extend([0, 0, 0]);
+        assert_eq!(user_name(&check(&attributes)), Some("ours"));
+    }
+
+    #[test]
+    fn cut_off_and_foreign_datagrams_name_nobody() {
+        for data in [
+            &[][..],
+            &[0, 1, 0, 0],
+            &check(&[0, 6, 0xFF, 0xFF, b'a']),
+            &check(&[0, 6, 0, 1, b':', 0, 0, 0]),
+            &[22; 64],
+            &[0x80; 172],
+        ] {
+            assert_eq!(user_name(data), None);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+/** What can go wrong, with a stable code: the engine's codes (docs/agent-protocol.md, "Errors") and our own below. */
+
+import type { ErrorNews, UnixMillis } from "./protocol.js";
+
+/**
+ * Codes of this client, beside those of the engine:
+ * - `no_answer` the engine did not answer a request in time
+ * - `session_lost` a new session began before the request was answered: ask again
+ * - `closed` the softphone is logged out
+ * - `not_heard` the echo check did not hear the microphone
+ * - `microphone_refused`, `microphone_absent` the browser gives none
+ * - `insecure_page` browsers give microphones to HTTPS and localhost only
+ * - `audio_failed` the audio could not be negotiated
+ * - `no_call` nobody is on the line
+ * - `bad_keys` something that no keypad has
+ */
+export type OwnCode =
+  | "no_answer"
+  | "session_lost"
+  | "closed"
+  | "not_heard"
+  | "microphone_refused"
+  | "microphone_absent"
+  | "insecure_page"
+  | "audio_failed"
+  | "no_call"
+  | "bad_keys";
+
+/** Something was refused or failed. */
+export class SoftphoneError extends Error {
+  /** Stable code. */
+  readonly code: string;
+  /** Which field of the message, where one is at fault (`promise.amount`). */
+  readonly field: string | undefined;
+  /** With `held_by_rule`: which rule. */
+  readonly rule: string | undefined;
+  /** With `held_by_rule`: the next lawful instant. */
+  readonly notBeforeMs: UnixMillis | undefined;
+
+  constructor(code: string, message: string, more: { field?: string; rule?: string; notBeforeMs?: UnixMillis } = {}) {
+    super(message);
+    this.name = "SoftphoneError";
+    this.code = code;
+    this.field = more.field;
+    this.rule = more.rule;
+    this.notBeforeMs = more.notBeforeMs;
+  }
+
+  /** The engine's refusal. */
+  static of(news: ErrorNews): SoftphoneError {
+    const more: { field?: string; rule?: string; notBeforeMs?: UnixMillis } = {};
+    if (news.field) more.field = news.field;
+    if (news.rule) more.rule = news.rule;
+    if (news.not_before_ms) more.notBeforeMs = news.not_before_ms;
+    return new SoftphoneError(news.code, news.message, more);
+  }
+}

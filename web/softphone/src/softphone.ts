@@ -1,0 +1,527 @@
+/**
+ * An agent of Tandem in a browser: log-in, state, calls, cards and audio for any page. No framework.
+ *
+ * Owns the websocket and the audio leg; decides nothing about calls. Losing the socket leaves the conversation alone: the
+ * audio does not travel over it.
+ */
+
+import { AudioLeg, asFault, listDevices, type LegState, type Microphone } from "./audio.js";
+import { Emitter } from "./emitter.js";
+import { SoftphoneError } from "./fault.js";
+import {
+  KEYS,
+  type Ask,
+  type AudioKind,
+  type AudioNews,
+  type CallConnected,
+  type CallEnded,
+  type CallId,
+  type CallOver,
+  type CallPreview,
+  type CallProgress,
+  type CardName,
+  type CardNews,
+  type OutcomeWish,
+  type Saved,
+  type ServerMessage,
+  type StateNews,
+  type Welcome,
+} from "./protocol.js";
+import { Session, type Act, type Status } from "./session.js";
+import type { AudioFigures } from "./stats.js";
+import type { Tone } from "./tones.js";
+import { EMPTY, after, type View } from "./view.js";
+
+/** As much of a websocket as is needed. */
+export interface SocketLike {
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason?: string }) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(text: string): void;
+  close(code?: number): void;
+}
+
+/** How a softphone is made. */
+export interface SoftphoneOptions {
+  /** The agents' websocket, `wss://.../agent` (`ws://` on this machine). */
+  url: string;
+  /** Log-in name. */
+  agent: string;
+  /** The agent's token. Kept in memory, sent in the first message only. */
+  token: string;
+  /** "auto" (default): where the engine wants a browser leg, it is opened right after the log-in. "off": `startAudio` opens it. */
+  audio?: "auto" | "off";
+  /** Where the voice comes from. Default: the browser's default microphone. */
+  microphone?: Microphone;
+  /** Uses TURN servers only: for networks that let nothing else out. Default false. */
+  relayOnly?: boolean;
+  /** Sounds for the agent. The page shows each of them, too. Default true. */
+  tones?: boolean;
+  /** Time between two `levels` events, in milliseconds; 0: none. Default 50. */
+  levelsEveryMs?: number;
+  /** For tests: another socket, clock and chance. */
+  socket?: (url: string) => SocketLike;
+  now?: () => number;
+  random?: () => number;
+}
+
+/** Audio, as the page shows it. */
+export interface AudioState extends LegState {
+  /** How this agent hears and speaks; `null` before the log-in. */
+  kind: AudioKind | null;
+  /** The engine's side. */
+  engine: AudioNews | null;
+  /** Both sides say that the leg is up. */
+  up: boolean;
+}
+
+/** What happens, by name. */
+export interface SoftphoneEvents {
+  /** The socket's status. "reconnecting": the call goes on, nothing can be asked. "closed": for good, `reason` says why. */
+  status: { status: Status; reason?: string };
+  welcome: Welcome;
+  state: StateNews;
+  preview: CallPreview;
+  progress: CallProgress;
+  over: CallOver;
+  call: CallConnected;
+  card: CardNews;
+  ended: CallEnded;
+  saved: Saved;
+  audio: AudioState;
+  /** In dBFS, -60 to 0. */
+  levels: { microphoneDb: number; customerDb: number };
+  /** A microphone or headset came or went. */
+  devices: { microphones: MediaDeviceInfo[]; outputs: MediaDeviceInfo[] };
+  /** Any of the above changed the view. */
+  view: View;
+  /** What nobody asked for went wrong; failures of requests reject their promises. */
+  error: SoftphoneError;
+}
+
+/** Time between two looks at the clock. */
+const TICK_MS = 500;
+/** A call older than this, by the engine's clock, is no news: it came back with a resume, and makes no sound. */
+const FRESH_MS = 5_000;
+
+interface Waiter {
+  resolve(by: ServerMessage | null): void;
+  reject(fault: SoftphoneError): void;
+}
+
+/** One agent. */
+export class Softphone extends Emitter<SoftphoneEvents> {
+  readonly #options: SoftphoneOptions;
+  readonly #session: Session;
+  readonly #now: () => number;
+  #socket: SocketLike | null = null;
+  #view: View = EMPTY;
+  #status: Status = "idle";
+  #waiters = new Map<number, Waiter>();
+  #leg: AudioLeg | null = null;
+  #legWanted = false;
+  #timers: ReturnType<typeof setInterval>[] = [];
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #undo: (() => void)[] = [];
+
+  constructor(options: SoftphoneOptions) {
+    super();
+    this.#options = options;
+    this.#now = options.now ?? (() => Date.now());
+    this.#session = new Session({ agent: options.agent, token: options.token }, this.#now, options.random ?? Math.random);
+  }
+
+  /** Everything that holds now. A new object at each change. */
+  get view(): View {
+    return this.#view;
+  }
+
+  /** The socket's status. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Requests without an answer yet; an outcome in here is kept and sent when the engine is back. */
+  get waiting(): { request: number; ask: Ask }[] {
+    return this.#session.waiting();
+  }
+
+  /** The engine's clock, in unix milliseconds. */
+  get engineNowMs(): number {
+    return this.#now() + this.#view.clockOffsetMs;
+  }
+
+  /** Audio, both sides. */
+  get audio(): AudioState {
+    const leg = this.#leg?.state ?? { peer: "none", microphone: "none", muted: false, restarts: 0, builds: 0 };
+    const kind = this.#view.welcome?.audio?.kind ?? (this.#view.welcome ? "none" : null);
+    const engine = this.#view.audio;
+    const up = engine?.leg === "up" && (kind !== "browser" || leg.peer === "connected");
+    return { ...leg, kind, engine, up };
+  }
+
+  /** Connects and logs in. Rejects where the engine refuses; a network that is down is tried again. */
+  logIn(): Promise<Welcome> {
+    const refused = this.once("status", ({ status }) => status === "closed").then(({ reason }) => {
+      throw new SoftphoneError(reason ?? "closed", `The engine did not let us in (${reason ?? "closed"}).`);
+    });
+    const welcome = Promise.race([this.once("welcome"), refused]);
+    this.#watch();
+    this.#do(this.#session.start());
+    return welcome;
+  }
+
+  /** Logs out: at once, or after the call that is on the line. Resolves when it is understood. */
+  async logOut(): Promise<void> {
+    await this.#ask({ type: "state", to: "offline" });
+  }
+
+  /** Drops everything without a word to the engine: the page goes away. */
+  close(): void {
+    this.#do(this.#session.stop());
+  }
+
+  /** Calls, please. */
+  async ready(): Promise<void> {
+    await this.#ask({ type: "state", to: "ready" });
+  }
+
+  /** A break, at once or after the call. `reason`: one of `break_reasons`. */
+  async break(reason: string): Promise<void> {
+    await this.#ask({ type: "state", to: "break", reason });
+  }
+
+  /** Own dialling. */
+  async manual(): Promise<void> {
+    await this.#ask({ type: "state", to: "manual" });
+  }
+
+  /** The card of the call on the line is on the screen. Say it after the paint, each time. */
+  painted(call: CallId = this.#callId()): void {
+    this.#do(this.#session.painted(call));
+  }
+
+  /** Asks for a further card. */
+  async expand(card: CardName, call: CallId = this.#callId()): Promise<CardNews> {
+    return (await this.#ask({ type: "expand", call, card })) as CardNews;
+  }
+
+  /** Ends the conversation. */
+  async hangUp(call: CallId = this.#callId()): Promise<void> {
+    await this.#ask({ type: "hang_up", call });
+  }
+
+  /** Says what came of the call. Resolves once it is durable; survives cuts, and is kept once. */
+  async outcome(wish: OutcomeWish, call: CallId = this.#callId()): Promise<void> {
+    await this.#ask({ type: "outcome", call, ...wish });
+  }
+
+  /** Dials the lead on the screen, the last call's person once more, or a lead by name. */
+  async dial(what: { call: CallId } | { lead: string }): Promise<void> {
+    await this.#ask({ type: "dial", ...what });
+  }
+
+  /** Does not want the lead on the screen dialled. */
+  async skip(reason: string, call: CallId): Promise<void> {
+    await this.#ask({ type: "skip", call, reason });
+  }
+
+  /** Asks for a lead, by hand. */
+  async next(campaign?: string): Promise<void> {
+    await this.#ask(campaign === undefined ? { type: "next" } : { type: "next", campaign });
+  }
+
+  /** Takes the microphone and opens the leg, where the engine wants one. Must follow a click on browsers that ask for it. */
+  async startAudio(microphone: Microphone = this.#options.microphone ?? { kind: "device" }): Promise<void> {
+    this.#legWanted = true;
+    const leg = (this.#leg ??= new AudioLeg(
+      {
+        offer: async (sdp) => ((await this.#ask({ type: "audio_offer", sdp })) as { sdp: string }).sdp,
+        online: () => this.#status === "online",
+        engine: () => this.#view.audio?.leg ?? null,
+        changed: () => this.#tellAudio(),
+        fault: (fault) => this.emit("error", fault),
+      },
+      this.#now,
+    ));
+    await leg.open(this.#view.welcome?.audio?.ice_servers ?? [], microphone, this.#options.relayOnly ?? false);
+  }
+
+  /** The engine plays a tone and then the agent's own voice for 3 s. Needed once before the first `ready`. */
+  async checkAudio(): Promise<void> {
+    await this.#ask({ type: "audio_check" });
+  }
+
+  /** The microphone off or on: here at once, and at the engine, which keeps it so over a reload of the page. */
+  async mute(on: boolean): Promise<void> {
+    this.#leg?.mute(on);
+    await this.#ask({ type: "mute", on });
+  }
+
+  /** Music for the customer, silence for the agent; and back. */
+  async hold(on: boolean, call: CallId = this.#callId()): Promise<void> {
+    await this.#ask({ type: "hold", call, on });
+  }
+
+  /** Presses keys towards the customer's side: digits, `*`, `#`, A to D. */
+  async keys(digits: string, call: CallId = this.#callId()): Promise<void> {
+    if (!KEYS.test(digits)) throw new SoftphoneError("bad_keys", "Keys are 0-9, *, # and A-D, at most 32.");
+    this.#sound("key");
+    await this.#ask({ type: "keys", call, digits });
+  }
+
+  /** Starts, pauses or resumes the recording. While it is paused, silence is kept in both channels. */
+  async record(action: "start" | "pause" | "resume", call: CallId = this.#callId()): Promise<void> {
+    await this.#ask({ type: "record", call, action });
+  }
+
+  /** Another microphone, from now on; the leg stays as it is. */
+  async useMicrophone(microphone: Microphone): Promise<void> {
+    if (this.#leg === null) throw new SoftphoneError("audio_failed", "Audio is not started.");
+    await this.#leg.useMicrophone(microphone);
+  }
+
+  /** Another loudspeaker or headset. */
+  async useOutput(deviceId: string): Promise<void> {
+    if (this.#leg === null) throw new SoftphoneError("audio_failed", "Audio is not started.");
+    await this.#leg.useOutput(deviceId);
+  }
+
+  /** Loudness of what the agent hears, 0..1. */
+  setVolume(volume: number): void {
+    if (this.#leg) this.#leg.volume = volume;
+  }
+
+  /** Pitch of the test tone. */
+  setToneHertz(hertz: number): void {
+    if (this.#leg) this.#leg.toneHertz = hertz;
+  }
+
+  /** Microphones and loudspeakers. */
+  devices(): ReturnType<typeof listDevices> {
+    return listDevices();
+  }
+
+  /** Moves the leg to the network as it is now. It does so by itself; this is for a button. */
+  async restartAudio(): Promise<void> {
+    await this.#leg?.restart();
+  }
+
+  /** Figures of the leg; rates are since the last call of this. */
+  stats(): Promise<AudioFigures | null> {
+    return this.#leg?.stats() ?? Promise.resolve(null);
+  }
+
+  /** The strongest frequency that the agent hears now. */
+  heardPeak(): { hertz: number; db: number } {
+    return this.#leg?.heardPeak() ?? { hertz: 0, db: -200 };
+  }
+
+  #callId(): CallId {
+    const call = this.#view.call?.call;
+    if (call === undefined) throw new SoftphoneError("no_call", "There is no call.");
+    return call;
+  }
+
+  #ask(ask: Ask): Promise<ServerMessage | null> {
+    return new Promise((resolve, reject) => {
+      const { request, acts } = this.#session.ask(ask);
+      this.#waiters.set(request, { resolve, reject });
+      this.#do(acts);
+    });
+  }
+
+  #do(acts: Act[]): void {
+    for (const act of acts) {
+      switch (act.act) {
+        case "open":
+          this.#open();
+          break;
+        case "send":
+          this.#send(act.text);
+          break;
+        case "drop":
+          this.#drop();
+          break;
+        case "wait":
+          clearTimeout(this.#retry);
+          this.#retry = setTimeout(() => this.#do(this.#session.due()), act.ms);
+          break;
+        case "status":
+          this.#became(act.status, act.reason);
+          break;
+        case "message":
+          this.#hear(act.message);
+          break;
+        case "met":
+          this.#waiters.get(act.request)?.resolve(act.by);
+          this.#waiters.delete(act.request);
+          break;
+        case "refused":
+          this.#waiters.get(act.request)?.reject(act.fault);
+          this.#waiters.delete(act.request);
+          break;
+      }
+    }
+  }
+
+  #open(): void {
+    this.#detach()?.close();
+    const make = this.#options.socket ?? ((url: string) => new WebSocket(url) as unknown as SocketLike);
+    let socket: SocketLike;
+    try {
+      socket = make(this.#options.url);
+    } catch (fault) {
+      // A page over HTTPS may not open ws://, and an address may be none: trying again would not help.
+      this.emit("error", new SoftphoneError("insecure_page", String(fault)));
+      this.close();
+      return;
+    }
+    this.#socket = socket;
+    socket.onopen = () => this.#do(this.#session.opened());
+    socket.onmessage = ({ data }) => {
+      if (typeof data === "string") this.#do(this.#session.heard(data));
+    };
+    socket.onclose = ({ code }) => {
+      this.#detach();
+      this.#do(this.#session.closed(code));
+    };
+    // Always followed by a close, which says more.
+    socket.onerror = () => undefined;
+  }
+
+  #send(text: string): void {
+    try {
+      this.#socket?.send(text);
+    } catch {
+      // It is closing: the close comes, and what was not answered is sent again.
+    }
+  }
+
+  #drop(): void {
+    const socket = this.#detach();
+    if (socket === null) return;
+    socket.close();
+    // A dead way does not even carry the close: do not wait for it.
+    this.#do(this.#session.closed(1006));
+  }
+
+  #detach(): SocketLike | null {
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket !== null) socket.onopen = socket.onmessage = socket.onclose = null;
+    return socket;
+  }
+
+  #became(status: Status, reason?: string): void {
+    const before = this.#status;
+    this.#status = status;
+    if (status === "reconnecting" && before === "online") this.#sound("lost");
+    if (status === "closed") this.#rest();
+    this.emit("status", reason === undefined ? { status } : { status, reason });
+  }
+
+  #hear(message: ServerMessage): void {
+    const before = this.#view;
+    this.#view = after(before, message, this.#now());
+    switch (message.type) {
+      case "welcome":
+        this.emit("welcome", message);
+        this.#begin(message);
+        break;
+      case "state":
+        this.emit("state", message);
+        break;
+      case "call.preview":
+        this.emit("preview", message);
+        break;
+      case "call.progress":
+        this.emit("progress", message);
+        break;
+      case "call.over":
+        this.emit("over", message);
+        break;
+      case "call.connected":
+        if (this.engineNowMs - message.pushed_at_ms < FRESH_MS) this.#sound("call");
+        this.emit("call", message);
+        break;
+      case "card":
+        this.emit("card", message);
+        break;
+      case "call.ended":
+        this.emit("ended", message);
+        break;
+      case "saved":
+        this.emit("saved", message);
+        break;
+      case "audio":
+        this.#tellAudio();
+        break;
+      case "error":
+        if (!message.request) this.emit("error", SoftphoneError.of(message));
+        break;
+      default:
+        break;
+    }
+    if (this.#view !== before) this.emit("view", this.#view);
+  }
+
+  /** A new session: the engine knows no leg of ours, so it is opened (again). */
+  #begin(welcome: Welcome): void {
+    if (welcome.audio?.kind !== "browser") return;
+    if (this.#options.audio === "off" && !this.#legWanted) return;
+    void this.startAudio().catch((fault: unknown) => this.emit("error", asFault(fault)));
+  }
+
+  #tellAudio(): void {
+    this.emit("audio", this.audio);
+  }
+
+  #sound(tone: Tone): void {
+    if (this.#options.tones !== false) this.#leg?.tone(tone);
+  }
+
+  /** Clock, levels, and what the browser says of network and devices. */
+  #watch(): void {
+    this.#rest();
+    this.#timers.push(
+      setInterval(() => {
+        this.#do(this.#session.tick());
+        this.#leg?.tick();
+      }, TICK_MS),
+    );
+    const every = this.#options.levelsEveryMs ?? 50;
+    if (every > 0) {
+      this.#timers.push(
+        setInterval(() => {
+          if (this.#leg !== null) this.emit("levels", this.#leg.levels());
+        }, every),
+      );
+    }
+    if (typeof window === "undefined") return;
+    const listen = (target: EventTarget | undefined, name: string, listener: () => void) => {
+      target?.addEventListener(name, listener);
+      this.#undo.push(() => target?.removeEventListener(name, listener));
+    };
+    listen(window, "online", () => {
+      this.#leg?.networkChanged();
+      clearTimeout(this.#retry);
+      this.#do(this.#session.hurry());
+    });
+    const { connection } = navigator as Navigator & { connection?: EventTarget };
+    listen(connection, "change", () => this.#leg?.networkChanged());
+    listen(navigator.mediaDevices, "devicechange", () => {
+      void listDevices().then((devices) => this.emit("devices", devices));
+    });
+  }
+
+  #rest(): void {
+    clearTimeout(this.#retry);
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    for (const undo of this.#undo.splice(0)) undo();
+    this.#legWanted = false;
+    this.#leg?.close();
+    this.#leg = null;
+  }
+}
