@@ -488,8 +488,11 @@ impl Engine {
 
 /// Puts taps on the calls of a media plane.
 fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
-    let _media = Arc::clone(media);
-    Box::new(move |_attempt, _tap| {})
+    let media = Arc::clone(media);
+    Box::new(move |attempt, tap| {
+        // Gone already: the tap closes its recording when it is dropped.
+        media.record(attempt, tap);
+    })
 }
 
 /// Where reloads are counted, and whom they are told to.
