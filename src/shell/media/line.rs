@@ -7,6 +7,7 @@ use super::counters::{Counters, count};
 use super::ports;
 use super::prompts::Prompt;
 use super::secured::Secured;
+use crate::core::input::Input;
 use crate::ids::AttemptId;
 use crate::shell::store::{CallSound, DirectionSound};
 use crate::time::{Mono, UnixMs};
@@ -289,6 +290,27 @@ pub fn sound(
         },
         round_trip_us: trip,
     }
+}
+
+/// Logs and counts that somebody fell silent; what the floor must know of it.
+pub(super) fn say(attempt: AttemptId, news: WatchNews, counters: &Counters) -> Option<Input> {
+    match news {
+        WatchNews::Alarm => {
+            count(&counters.silence_alarms, 1);
+            tracing::warn!(%attempt, "Nothing has been heard of a customer's side for 5 s.");
+        }
+        WatchNews::OneWay => {
+            count(&counters.one_way_alarms, 1);
+            tracing::warn!(%attempt, "A customer's side sends packets, and not one had a sound in 10 s: one-way audio?");
+        }
+        WatchNews::Lost => {
+            count(&counters.media_lost, 1);
+            tracing::warn!(%attempt, "A customer's side is taken for dead: no packet came.");
+            return Some(Input::MediaLost(attempt));
+        }
+        WatchNews::Back => {}
+    }
+    None
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub use leg::MediaReport;
 pub use line::{LineReport, sound};
 
 use crate::config::{MediaConfig, TrunkConfig};
-use crate::core::input::Input;
+use crate::core::settings::PromptName;
 use crate::ids::{AgentId, AttemptId, TrunkId};
 use crate::pii::Pii;
 use crate::shell::desks::{AnswerTo, AudioRefused, DeskAudio};
@@ -246,7 +246,6 @@ pub struct MediaPlane {
     ranges: Ranges,
     trunks_down: TrunksDown,
     prompts: Prompts,
-    floor: FloorLane,
     news: Arc<OnceLock<NewsSink>>,
     agent_ports: Vec<SocketAddr>,
     reports: Receiver<MediaReport>,
@@ -305,7 +304,6 @@ pub fn spawn(
         )),
         trunks_down: Arc::default(),
         prompts,
-        floor: floor.clone(),
         news: Arc::default(),
         agent_ports: Vec::new(),
         reports,
@@ -418,23 +416,6 @@ impl MediaPlane {
                 thread: to,
             },
         );
-    }
-
-    /// Plays a prompt to the attempt's far side; its end is reported as `Input::Announced`, at once where it is not known.
-    pub fn announce(&self, attempt: AttemptId, prompt: &str) {
-        let Some(found) = self.prompts.get(prompt).map(Arc::clone) else {
-            tracing::error!(
-                prompt,
-                "There is no such prompt in media.prompts_dir: nothing is said."
-            );
-            // A full lane is counted there; the floor's own deadline says the same.
-            let _ = self.floor.urgent(Input::Announced(attempt));
-            return;
-        };
-        self.order_for(attempt, |lease| Order::Announce {
-            lease,
-            prompt: found,
-        });
     }
 
     /// The prompts that there are.
@@ -620,6 +601,13 @@ impl MediaPorts for MediaPlane {
             };
             self.order(lease.thread, order);
         }
+    }
+
+    fn announce(&self, attempt: AttemptId, prompt: &PromptName) -> bool {
+        let Some(prompt) = self.prompts.get(&prompt.0).map(Arc::clone) else {
+            return false;
+        };
+        self.order_for(attempt, |lease| Order::Announce { lease, prompt })
     }
 
     fn trunk_up(&self, trunk: TrunkId, is_up: bool) {

@@ -9,19 +9,18 @@ use super::browsers::{Browsers, Heard};
 use super::counters::{Counters, count};
 use super::leg::{Inbox, Leg, MediaReport};
 use super::legs::{Legs, PHASES};
-use super::line::Around;
+use super::line::{self, Around};
 use super::prompts::Prompt;
 use super::seat::{Echo, Seat, Standing};
 use super::{Lane, NewsSink, Order, PortTable, Ranges, TrunksDown, lock};
 use crate::core::input::{CallSign, Input};
-use crate::ids::{AgentId, AttemptId, TrunkId};
+use crate::ids::{AgentId, TrunkId};
 use crate::shell::desks::AudioRefused;
 use crate::shell::lanes::{Clock, FloorLane, LegId};
 use crate::shell::recording::Party;
 use crate::time::{Mono, UnixMs};
 use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::tones::{Loop, Sound};
-use crate::wire::media::watch::WatchNews;
 use crate::wire::media::{PCMA, PCMU};
 use crossbeam::channel::{Receiver, Sender};
 use mio::{Events, Interest, Poll, Token};
@@ -843,33 +842,12 @@ impl MediaThread {
                     owed.push_back(Input::Announced(attempt));
                 }
                 if let Some(news) = beat.news {
-                    let lost = say(attempt, news, around.counters);
+                    let lost = line::say(attempt, news, around.counters);
                     owed.extend(lost.filter(|_| owed.len() < OWED_MAX));
                 }
             });
         }
     }
-}
-
-/// Logs and counts that somebody fell silent; what the floor must know of it.
-fn say(attempt: AttemptId, news: WatchNews, counters: &Counters) -> Option<Input> {
-    match news {
-        WatchNews::Alarm => {
-            count(&counters.silence_alarms, 1);
-            tracing::warn!(%attempt, "Nothing has been heard of a customer's side for 5 s.");
-        }
-        WatchNews::OneWay => {
-            count(&counters.one_way_alarms, 1);
-            tracing::warn!(%attempt, "A customer's side sends packets, and not one had a sound in 10 s: one-way audio?");
-        }
-        WatchNews::Lost => {
-            count(&counters.media_lost, 1);
-            tracing::warn!(%attempt, "A customer's side is taken for dead: no packet came.");
-            return Some(Input::MediaLost(attempt));
-        }
-        WatchNews::Back => {}
-    }
-    None
 }
 
 /// Predictable numbers would not open a leg to strangers: the source check does not rest on them.
