@@ -3,7 +3,7 @@
 //! Order of opening: configuration, store (with what the last process left behind), media, SIP, desks, floor. Nothing is
 //! dialled before all are there; the orphans of a crash are ended first.
 
-use crate::config::{Config, InForce, ServeRefused, UnknownZone};
+use crate::config::{Config, InForce, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
@@ -56,9 +56,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 /// Why the engine does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It may not dial these trunks.
-    #[error(transparent)]
-    Refused(#[from] ServeRefused),
     /// A lead's zone is unknown to this machine.
     #[error("{0} (a lead names it)")]
     Zone(#[from] UnknownZone),
@@ -119,7 +116,9 @@ pub fn serve(
     until_stdin_closes: bool,
     ready: impl FnOnce(&Recovery),
 ) -> Result<(), ServeError> {
-    config.may_serve()?;
+    for missing in config.missing_rules() {
+        tracing::warn!("CHECK YOUR RULES: {missing}.");
+    }
     std::fs::create_dir_all(&config.data_dir)
         .map_err(io(format!("data_dir {}", config.data_dir.display())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
