@@ -129,8 +129,8 @@ fn campaign(
         settings,
         caller_id,
         why,
-        recording,
         inbound_numbers,
+        recording,
     }
 }
 

@@ -256,6 +256,16 @@ pub const KEYS: &[Key] = &[
         Engine(|c| list(&c.api.hosts)),
     ),
     restart(
+        "pages.desk",
+        "pages are laid out once",
+        Engine(|c| plain(c.pages.desk)),
+    ),
+    restart(
+        "pages.socket_url",
+        "pages are laid out once",
+        Engine(|c| optional_text(c.pages.socket_url.as_deref())),
+    ),
+    restart(
         "tls.certificate_file",
         "its path is asked once; what is in the file is read again at each reload, and when the file changes",
         Engine(|c| tls_file(c, |files| &files.certificate)),
@@ -309,16 +319,6 @@ pub const KEYS: &[Key] = &[
         "recording.link_life_s",
         "asked when the API starts",
         Engine(|c| seconds(c.recording.link_life)),
-    ),
-    restart(
-        "pages.desk",
-        "pages are laid out once",
-        Engine(|c| plain(c.pages.desk)),
-    ),
-    restart(
-        "pages.socket_url",
-        "pages are laid out once",
-        Engine(|c| optional_text(c.pages.socket_url.as_deref())),
     ),
     live(
         "store.commit_window_ms",

@@ -105,9 +105,9 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     );
     let desk = desk(top.table(sink, "desk"), sink);
     let api = api(top.table(sink, "api"), sink);
+    let pages = super::pages::read(top.table(sink, "pages"), sink);
     let tls = super::tls::read(top.table(sink, "tls"), sink);
     let recording = super::recording::read(top.table(sink, "recording"), sink);
-    let pages = super::pages::read(top.table(sink, "pages"), sink);
     let store = store(top.table(sink, "store"), sink);
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
@@ -127,9 +127,9 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         media,
         desk,
         api,
+        pages,
         tls,
         recording,
-        pages,
         store,
         floor,
         skills,

@@ -64,12 +64,12 @@ pub struct Config {
     pub desk: DeskConfig,
     /// HTTP: health, metrics, control.
     pub api: ApiConfig,
+    /// Pages that the engine serves.
+    pub pages: PagesConfig,
     /// TLS of API and desks.
     pub tls: TlsConfig,
     /// Recordings.
     pub recording: RecordingConfig,
-    /// Pages that the engine serves.
-    pub pages: PagesConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.
@@ -217,8 +217,8 @@ pub struct CampaignConfig {
     pub caller_id: String,
     /// Sentence for the card where a lead brings none.
     pub why: Option<String>,
-    /// Whether its conversations are recorded.
-    pub recording: RecordingRule,
     /// Our numbers in E.164 under which people call this campaign; no other campaign has them.
     pub inbound_numbers: Vec<String>,
+    /// Whether its conversations are recorded.
+    pub recording: RecordingRule,
 }

@@ -13,6 +13,7 @@ use crate::shell::api::rights::Access;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, LinkKey, Readiness, Recordings, TokenError,
 };
+use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
 use crate::shell::decisions::Decisions;
 use crate::shell::desks::{
@@ -234,10 +235,12 @@ impl Engine {
         let rules = Arc::new(ArcSwap::from_pointee(recording::rules(&in_force)));
         let parts = RecorderParts::of(config, &path, Arc::clone(&rules), clock)?;
         let (recorder, recordings) = Recorder::start(parts)?;
+        let arrivals = ArrivalBook::default();
         let hopper = Hopper::start(
             Box::new(source),
             returned,
             Arc::clone(&leads),
+            Arc::clone(&arrivals),
             lane.clone(),
             clock,
         )
@@ -296,6 +299,9 @@ impl Engine {
         let caller_ids = Arc::new(ArcSwap::from_pointee(caller_ids(&in_force)));
         let campaigns = Arc::new(ArcSwap::from_pointee(campaign_ids(&in_force)));
         let hosts = Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts));
+        // Who calls is looked up, shown and joined from the first turn of the floor on.
+        let callers = reload::Callers::new(hopper.look_up(), sip.lane());
+        callers.tell(&in_force);
         let parts = ReloadParts {
             floor: lane.clone(),
             names,
@@ -310,6 +316,7 @@ impl Engine {
             hosts: Arc::clone(&hosts),
             window: writer.window(),
             readiness: Arc::clone(&readiness),
+            callers,
         };
         let reload: ReloadAct = Reloader::new(
             file.to_owned(),
@@ -370,6 +377,7 @@ impl Engine {
                 floor: lane.clone(),
                 calls,
                 leads,
+                arrivals,
                 caller_ids,
                 ordered,
                 decisions: decisions.decider(),
@@ -439,6 +447,8 @@ impl Engine {
             );
             service.stopping("Draining: no new calls, conversations go on.");
             self.readiness.set_draining();
+            // Full: they ring until nobody is there to take them, and are turned away.
+            let _ = self.sip.try_order(SipOrder::NoMoreCalls);
             let _ = self.lane.urgent(Input::StopDialling {
                 cancel_ringing: false,
             });

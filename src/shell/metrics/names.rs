@@ -109,6 +109,7 @@ names! {
         SipSilentInvites = "tandem_sip_silent_invites_total" [] "INVITEs without any provisional answer in time.";
         SipChallenges = "tandem_sip_challenges_total" [Outcome] "Challenges, by what we did.";
         SipSessionsExpired = "tandem_sip_sessions_expired_total" [] "Calls ended because the far end stopped refreshing its session (RFC 4028).";
+        SipCallsIn = "tandem_sip_calls_in_total" [Reason] "Calls to our numbers: `rang` here, or `refused` at once (no voice, no room, a trunk that may not bring them).";
         SipOrphans = "tandem_sip_orphans_total" [] "Legs of an earlier process taken over in order to end them.";
         SipOrdersRefused = "tandem_sip_orders_refused_total" [Reason] "Orders not carried out: `queue_full`, or `unknown_call` (it had ended while the order was on its way).";
         SipSendFailures = "tandem_sip_send_failures_total" [] "Messages that the operating system or a connection did not take.";

@@ -11,6 +11,7 @@ mod agents;
 mod back_office;
 mod backup;
 mod blocks;
+mod callers;
 mod checkpoint;
 mod export;
 mod health;

@@ -80,6 +80,7 @@ impl Stage {
         let settings = Settings {
             user_agent: "Tandem".to_owned(),
             trunks: vec![setup(transport)],
+            numbers: vec![],
             calls_max: 100,
         };
         let now = Mono::from_secs(1_000);
