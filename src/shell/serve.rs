@@ -8,8 +8,10 @@ use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::core::settings::Edit;
+use crate::shell::api::ears::CallAudio;
+use crate::shell::api::rights::Access;
 use crate::shell::api::{
-    self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
+    self, AdminToken, AllowedHosts, ApiFailed, ApiState, LinkKey, Readiness, Recordings, TokenError,
 };
 use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
@@ -335,6 +337,13 @@ impl Engine {
             backlogs: rooms.each_scrape(Arc::clone(&metrics)),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
+            access: Arc::new(Access::open(&path, clock)?),
+            recordings: Arc::new(Recordings {
+                recorder: Arc::clone(&recorder),
+                audio: Arc::clone(&media) as Arc<dyn CallAudio>,
+                links: LinkKey::draw(config.recording.link_life)?,
+            }),
+            ears: Arc::default(),
             hosts,
             pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };
