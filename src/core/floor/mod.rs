@@ -2,9 +2,9 @@
 //!
 //! `handle` never waits, never fails and never allocates without bound. Same settings and inputs, same effects.
 
-mod audio;
 mod announcing;
 mod arriving;
+mod audio;
 mod by_hand;
 mod dialling;
 mod edits;
