@@ -114,6 +114,8 @@ fn closed(attempt: u64) -> StoreOrder {
         ended_at: NOW,
         ring_ms: Some(25_000),
         talk_ms: None,
+        is_call_in: false,
+        announced_at: None,
         next: LeadNext::Again {
             not_before: UnixMs(NOW.0 + 10_800_000),
             callback: false,

@@ -319,6 +319,8 @@ fn closed(attempt: u64, at: UnixMs) -> StoreOrder {
         ended_at: at,
         ring_ms: Some(25_000),
         talk_ms: None,
+        is_call_in: false,
+        announced_at: None,
         next: LeadNext::Again {
             not_before: at + Duration::from_secs(3 * 3_600),
             callback: false,

@@ -101,6 +101,7 @@ const OTHER: &[(&str, &str)] = &[
     ("sip.advertise_address", "advertise_address = \"127.0.0.2\""),
     ("sip.user_agent", "user_agent = \"Other\""),
     ("media.listen", "listen = \"127.0.0.2\""),
+    ("media.prompts_dir", "prompts_dir = \"elsewhere\""),
     ("desk.listen", "listen = \"127.0.0.1:7411\""),
     ("desk.origins", "origins = []"),
     ("api.listen", "listen = \"127.0.0.1:7401\""),

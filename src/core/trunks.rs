@@ -214,6 +214,11 @@ impl Trunks {
         }
     }
 
+    /// Trunks there are, closed ones included.
+    pub(crate) fn count(&self) -> usize {
+        self.trunks.len()
+    }
+
     /// Somebody calls us over a trunk: a leg on it, whatever its limits and its breaker say.
     pub(crate) fn take_in(&mut self, id: TrunkId) {
         if let Some(trunk) = self.trunks.get_mut(usize::from(id.0)) {

@@ -285,6 +285,16 @@ pub enum SipOrder {
     ConfirmDialog(AttemptId, u8),
     /// Legs that an earlier process left behind: CANCEL or BYE them, ACK and BYE what still answers.
     Orphans(Vec<crate::shell::store::OrphanLeg>),
+    /// Take calls under these rules from now on.
+    CallsIn(Arc<crate::shell::callers::CallsIn>),
+    /// Take no further call: the engine ends.
+    NoMoreCalls,
+    /// A call to us has become this attempt.
+    Became(crate::ids::CallInId, AttemptId),
+    /// Answer it; its RTP port is bound.
+    PickUp(AttemptId, u16),
+    /// Refuse a call to us that became no attempt, with this status.
+    TurnAway(crate::ids::CallInId, u16),
     /// Other trunks and another User-Agent. Calls that are up stay.
     Trunks(Arc<crate::wire::sip::endpoint::Settings>),
 }
@@ -313,6 +323,13 @@ pub trait MediaPorts: Send + Sync {
     );
     /// The leg is over; the port goes back.
     fn release(&self, leg: LegId);
+    /// Plays a prompt to the person on this attempt's leg: at once, or, while it is joined, before them alone. Its end is reported as
+    /// `Input::Announced`. `false`: it cannot be played, and nothing is reported.
+    fn announce(&self, _attempt: AttemptId, _prompt: &crate::core::settings::PromptName) -> bool {
+        false
+    }
+    /// A trunk answers OPTIONS, or no longer does: where it does not, a silent leg is given up sooner.
+    fn trunk_up(&self, _trunk: crate::ids::TrunkId, _is_up: bool) {}
 }
 
 /// What the address book keeps of a lead while it is in the hot window.

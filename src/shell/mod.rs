@@ -1,6 +1,7 @@
 //! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
 
 pub mod api;
+pub mod callers;
 pub mod cards;
 pub mod decisions;
 pub mod desks;

@@ -1,17 +1,22 @@
 //! Carries the floor's orders to the rooms that can: store, SIP, media, desks, hopper. Runs on the floor's thread, so it
 //! never waits; what a full lane refuses is either owed (results, outcomes) or told to the floor as a failure.
 
-use crate::core::effect::{Effect, LeadNext, PreviewEnd, PreviewOffer};
+use crate::core::effect::{CallInOrder, Effect, LeadNext, PreviewEnd, PreviewOffer};
 use crate::core::input::{Input, LegEvent, LegFailure};
 use crate::core::ledger::LedgerNews;
 use crate::core::results::SystemResult;
+use crate::core::settings::PromptName;
 use crate::ids::{AgentId, AttemptId, CampaignId};
+use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
 use crate::shell::decisions::Decider;
 use crate::shell::desks::Desks;
 use crate::shell::floor_thread::Route;
-use crate::shell::lanes::{CallBook, CallEntry, FloorLane, LeadBook, SipOrder, StoreLane};
+use crate::shell::lanes::{
+    CallBook, CallEntry, FloorLane, LeadBook, LegId, MediaPorts, SipOrder, StoreLane,
+};
 use crate::shell::media::MediaPlane;
+use crate::shell::recording::{Recorder, Tap};
 use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::{CallIdentity, LeadRecord, StoreOrder};
@@ -29,6 +34,9 @@ pub type OrderedAt = Arc<DashMap<AttemptId, Mono>>;
 /// Caller ids; a `CampaignId` is an index. Swapped whole by a reload, for the next call.
 pub type CallerIds = Arc<ArcSwap<Vec<String>>>;
 
+/// Puts a tap on a call that is joined.
+pub type TapSink = Box<dyn Fn(AttemptId, Box<dyn Tap>) + Send>;
+
 /// What the router hands orders to.
 pub struct Router {
     /// The store's writer.
@@ -37,6 +45,10 @@ pub struct Router {
     pub sip: SipLane,
     /// RTP.
     pub media: Arc<MediaPlane>,
+    /// Who is recorded.
+    pub recorder: Arc<Recorder>,
+    /// Where a tap goes.
+    pub tapped: TapSink,
     /// Agents' sockets.
     pub desks: Arc<Desks>,
     /// The worker that stages cards.
@@ -49,6 +61,8 @@ pub struct Router {
     pub calls: CallBook,
     /// Leads in the hot window.
     pub leads: LeadBook,
+    /// Callers whom the floor was told of.
+    pub arrivals: ArrivalBook,
     /// Caller id of each campaign.
     pub caller_ids: CallerIds,
     /// When intents were ordered.
@@ -71,7 +85,9 @@ pub struct Books {
     /// Legs to be joined at the end of this turn: the card goes first. Joining takes a lock that the SIP thread holds at this very
     /// moment (it has just told media where the person is) and wakes a thread; sound comes every 20 ms, a few microseconds are
     /// nothing to it.
-    joins: Vec<(AttemptId, AgentId)>,
+    joins: Vec<(AttemptId, AgentId, Now)>,
+    /// Prompts to be played, behind the joins of the same turn.
+    prompts: Vec<(AttemptId, PromptName)>,
 }
 
 impl Route for Router {
@@ -125,8 +141,9 @@ impl Route for Router {
             Effect::Cancel { attempt } => self.end_leg(SipOrder::Cancel(attempt)),
             Effect::HangUp { attempt } => self.end_leg(SipOrder::HangUp(attempt)),
             Effect::Abort { attempt } => self.end_leg(SipOrder::Abort(attempt)),
-            Effect::Bridge { attempt, agent } => self.books.joins.push((attempt, agent)),
+            Effect::Bridge { attempt, agent } => self.books.joins.push((attempt, agent, now)),
             Effect::Close(closed) => {
+                self.recorder.ended(closed.attempt);
                 if closed.result == SystemResult::Connected {
                     self.half_done(closed.attempt);
                 } else {
@@ -190,10 +207,21 @@ impl Route for Router {
                 }
             }
             Effect::Decided(decision) => self.decisions.keep(now.unix, decision),
-            Effect::Announce { .. }
-            | Effect::CallIn(_)
-            | Effect::PickUp { .. }
-            | Effect::TurnAway { .. } => {}
+            Effect::Announce { attempt, prompt } => self.books.prompts.push((attempt, prompt)),
+            Effect::CallIn(order) => self.call_in(order, now),
+            Effect::PickUp { attempt } => {
+                // Bound before the legs are joined at the turn's end: that finds the port, whenever SIP has said where to send.
+                let order = match self.media.reserve(LegId::Call(attempt)) {
+                    Some(port) => SipOrder::PickUp(attempt, port),
+                    None => SipOrder::Cancel(attempt),
+                };
+                self.end_leg(order);
+            }
+            Effect::TurnAway { call, is_busy } => {
+                self.arrivals.remove(&call);
+                // RFC 3261 s.21.4.18, 21.4.24.
+                self.end_leg(SipOrder::TurnAway(call, if is_busy { 486 } else { 480 }));
+            }
             Effect::Show { .. }
             | Effect::Personal(_)
             | Effect::Unseen { .. }
@@ -204,8 +232,15 @@ impl Route for Router {
     }
 
     fn turn_over(&mut self) {
-        for (attempt, agent) in self.books.joins.drain(..) {
+        for (attempt, agent, at) in std::mem::take(&mut self.books.joins) {
             self.media.bridge(attempt, agent);
+            self.record(attempt, agent, at);
+        }
+        for (attempt, prompt) in self.books.prompts.drain(..) {
+            if !MediaPorts::announce(&*self.media, attempt, &prompt) {
+                tracing::error!(%attempt, %prompt, "A prompt cannot be played.");
+                let _ = self.floor.urgent(Input::Announced(attempt));
+            }
         }
         while let Some(order) = self.books.owed.pop_front() {
             if let Err(order) = self.store.try_send(order) {
@@ -279,6 +314,18 @@ impl Router {
         self.desks.preview(offer);
     }
 
+    /// A joined call is recorded from here on, where its campaign says so; or can be, by somebody's word.
+    fn record(&self, attempt: AttemptId, agent: AgentId, at: Now) {
+        let of = self
+            .calls
+            .get(&attempt)
+            .map(|entry| (entry.lead.campaign, entry.lead.lead));
+        let Some((campaign, lead)) = of else { return };
+        if let Some(tap) = self.recorder.joined(attempt, agent, campaign, lead, at) {
+            (self.tapped)(attempt, tap);
+        }
+    }
+
     fn open_call(&self, attempt: AttemptId, identity: CallIdentity, lead: Arc<LeadRecord>) {
         let entry = CallEntry {
             identity,
@@ -287,6 +334,19 @@ impl Router {
             card: None,
         };
         self.calls.insert(attempt, entry);
+    }
+
+    /// A call to us is an attempt now: it is kept, its card is made, and SIP learns its name.
+    fn call_in(&mut self, order: CallInOrder, now: Now) {
+        let attempt = order.attempt;
+        let Some((_, arrived)) = self.arrivals.remove(&order.call) else {
+            tracing::error!(call = %order.call, "A call to us is not in the book of arrivals.");
+            return self.end_leg(SipOrder::TurnAway(order.call, 480));
+        };
+        self.open_call(attempt, arrived.identity.clone(), arrived.lead);
+        self.cards.stage(attempt);
+        self.end_leg(SipOrder::Became(order.call, attempt));
+        self.keep(StoreOrder::CallIn(order, arrived.identity, now.unix));
     }
 
     /// The intent goes to the disk, and meanwhile the card is made.

@@ -11,6 +11,7 @@ use crate::core::settings::Edit;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
 };
+use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
 use crate::shell::decisions::Decisions;
 use crate::shell::desks::{
@@ -22,11 +23,14 @@ use crate::shell::learned::{self, Found, Keeper};
 use crate::shell::media::{self, MediaError, MediaNews, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::pages::Pages;
+use crate::shell::recording::keys::KeyFault;
+use crate::shell::recording::recorder::{RecorderFault, RecorderThreads};
+use crate::shell::recording::{self, Recorder, RecorderParts};
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
 use crate::shell::replay::{InputLog, LogFigures, ReplayError};
-use crate::shell::router::{Books, OrderedAt, Router};
+use crate::shell::router::{Books, OrderedAt, Router, TapSink};
 use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
 use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
@@ -73,6 +77,12 @@ pub enum ServeError {
     /// The admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The site's keys for recordings.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// The recorder.
+    #[error(transparent)]
+    Recorder(#[from] RecorderFault),
     /// The log of inputs.
     #[error(transparent)]
     Log(#[from] ReplayError),
@@ -157,6 +167,7 @@ struct Engine {
     writer: Writer,
     sip: SipHandle,
     media: Arc<MediaPlane>,
+    recordings: RecorderThreads,
     stop_tasks: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -219,10 +230,15 @@ impl Engine {
         }
         let source = SqliteLeads::open(&path, &names.now())?
             .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
+        let rules = Arc::new(ArcSwap::from_pointee(recording::rules(&in_force)));
+        let parts = RecorderParts::of(config, &path, Arc::clone(&rules), clock)?;
+        let (recorder, recordings) = Recorder::start(parts)?;
+        let arrivals = ArrivalBook::default();
         let hopper = Hopper::start(
             Box::new(source),
             returned,
             Arc::clone(&leads),
+            Arc::clone(&arrivals),
             lane.clone(),
             clock,
         )
@@ -274,12 +290,16 @@ impl Engine {
             media: Arc::clone(&media),
             desks: Arc::clone(&desks),
             cards: Arc::clone(&cards),
+            recorder: Arc::clone(&recorder),
             log: recorded.clone(),
         };
         metrics.config_loaded(clock.now().unix);
         let caller_ids = Arc::new(ArcSwap::from_pointee(caller_ids(&in_force)));
         let campaigns = Arc::new(ArcSwap::from_pointee(campaign_ids(&in_force)));
         let hosts = Arc::new(AllowedHosts::new(config.api.listen, &config.api.hosts));
+        // Who calls is looked up, shown and joined from the first turn of the floor on.
+        let callers = reload::Callers::new(hopper.look_up(), sip.lane());
+        callers.tell(&in_force);
         let parts = ReloadParts {
             floor: lane.clone(),
             names,
@@ -289,10 +309,12 @@ impl Engine {
             desks: Arc::clone(&desks),
             board,
             caller_ids: Arc::clone(&caller_ids),
+            recording: rules,
             campaigns: Arc::clone(&campaigns),
             hosts: Arc::clone(&hosts),
             window: writer.window(),
             readiness: Arc::clone(&readiness),
+            callers,
         };
         let reload: ReloadAct = Reloader::new(
             file.to_owned(),
@@ -338,12 +360,15 @@ impl Engine {
                 store: writer.lane(),
                 sip: sip.lane(),
                 media: Arc::clone(&media),
+                recorder,
+                tapped: tap_sink(&media),
                 desks,
                 cards,
                 hopper,
                 floor: lane.clone(),
                 calls,
                 leads,
+                arrivals,
                 caller_ids,
                 ordered,
                 decisions: decisions.decider(),
@@ -369,6 +394,7 @@ impl Engine {
             writer,
             sip,
             media,
+            recordings,
             stop_tasks,
             tasks,
         })
@@ -381,6 +407,7 @@ impl Engine {
             ("SIP", self.sip.is_running()),
             ("store", self.writer.is_running()),
             ("media", self.media.is_running()),
+            ("recording", self.recordings.are_running()),
         ]
         .into_iter()
         .find(|(_, runs)| !runs)
@@ -411,6 +438,8 @@ impl Engine {
             );
             service.stopping("Draining: no new calls, conversations go on.");
             self.readiness.set_draining();
+            // Full: they ring until nobody is there to take them, and are turned away.
+            let _ = self.sip.try_order(SipOrder::NoMoreCalls);
             let _ = self.lane.urgent(Input::StopDialling {
                 cancel_ringing: false,
             });
@@ -436,6 +465,8 @@ impl Engine {
         self.sip.stop(Duration::from_secs(2));
         let lost = self.writer.stop();
         self.media.shutdown();
+        // After the media threads: what they heard last is still kept.
+        self.recordings.stop();
         runtime.block_on(async {
             for task in self.tasks {
                 let _ = tokio::time::timeout(Duration::from_secs(3), task).await;
@@ -453,6 +484,12 @@ impl Engine {
             Err(ServeError::ThreadEnded("floor"))
         }
     }
+}
+
+/// Puts taps on the calls of a media plane.
+fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
+    let _media = Arc::clone(media);
+    Box::new(move |_attempt, _tap| {})
 }
 
 /// Where reloads are counted, and whom they are told to.

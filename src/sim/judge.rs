@@ -77,6 +77,8 @@ pub struct Judge {
     rates: BTreeMap<CampaignId, (u32, VecDeque<Mono>)>,
     states: BTreeMap<CampaignId, CampaignState>,
     closed_trunks: BTreeSet<TrunkId>,
+    /// The longest answer limit that a campaign has had: a call keeps the one that it was answered under.
+    limits: BTreeMap<CampaignId, Duration>,
     cases: BTreeMap<AttemptId, Case>,
     persons_in_air: BTreeMap<PersonId, AttemptId>,
     numbers_in_air: BTreeMap<NumberId, AttemptId>,
@@ -106,6 +108,12 @@ impl Judge {
             rates: BTreeMap::new(),
             states: BTreeMap::new(),
             closed_trunks: BTreeSet::new(),
+            limits: settings
+                .campaigns
+                .iter()
+                .enumerate()
+                .map(|(number, campaign)| (CampaignId(number as u16), campaign.answer_limit))
+                .collect(),
             cases: BTreeMap::new(),
             persons_in_air: BTreeMap::new(),
             numbers_in_air: BTreeMap::new(),
@@ -203,6 +211,8 @@ impl Judge {
                         offset_ms: self.rules.offset_ms,
                         window_min: (gate.window_from_min.into(), gate.window_until_min.into()),
                     };
+                    let limit = self.limits.entry(*id).or_default();
+                    *limit = (*limit).max(settings.answer_limit);
                     self.rules_of.insert(*id, rules);
                     self.rates.insert(*id, (settings.cps_max, VecDeque::new()));
                 }
@@ -569,9 +579,10 @@ impl Judge {
             case.sent_off = true;
         }
         let case = case.clone();
+        let limit = self.limits.get(&case.campaign).copied().unwrap_or_default();
         let late = case
             .answered
-            .is_some_and(|answered| now.mono.since(answered) > Duration::from_secs(2));
+            .is_some_and(|answered| now.mono.since(answered) > limit);
         if !is_joined && (late || case.calls_us == Some(false)) {
             self.fault(
                 now,

@@ -5,6 +5,7 @@
 mod callers;
 mod edits;
 mod hands;
+mod lists;
 mod phones;
 
 use super::judge::{Hands, Judge, PersonRules};
@@ -16,8 +17,8 @@ use crate::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Want
 use crate::core::results::SystemResult;
 use crate::core::settings::{
     AbandonSettings, AbandonStrength, AbandonWindow, CampaignSettings, CampaignState, DialMode,
-    FloorSettings, GateSettings, InboundSettings, PreviewSettings, PreviewTimeout, PromptName,
-    Recycle, Settings, SkillNeed, SpokenSettings, TrunkSettings, WrapOverrun, ZoneTable,
+    FloorSettings, GateSettings, InboundSettings, PreviewSettings, PreviewTimeout, Recycle,
+    Settings, SkillNeed, SpokenSettings, TrunkSettings, WrapOverrun, ZoneTable,
 };
 use crate::ids::{
     AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
@@ -164,15 +165,8 @@ pub fn settings(campaigns: u16) -> Settings {
         },
         cancel_ringing: None,
         shadow: None,
-        // One campaign says why it hangs up, one only that it records, one says nothing.
-        spoken: SpokenSettings {
-            abandon_message: (number.is_multiple_of(3)).then(|| PromptName("sorry.wav".to_owned())),
-            recording_notice: (number % 3 == 1).then(|| PromptName("recorded.wav".to_owned())),
-        },
-        inbound: InboundSettings {
-            message: (number % 3 < 2).then(|| PromptName("call-back.wav".to_owned())),
-            ..InboundSettings::default()
-        },
+        spoken: SpokenSettings::default(),
+        inbound: InboundSettings::default(),
         preview: PreviewSettings {
             timeout: Duration::from_secs(20),
             on_timeout: [
@@ -312,7 +306,11 @@ impl World {
                 (CampaignId((number / plan.leads) as u16), facts),
             );
         }
-        let told = promised(settings(campaigns), seed, UnixMs(start));
+        let told = promised(
+            callers::with_prompts(settings(campaigns)),
+            seed,
+            UnixMs(start),
+        );
         World {
             plan,
             rng,
@@ -682,71 +680,6 @@ impl World {
             | Effect::Ledger { .. }
             | Effect::Decided(_) => {}
         }
-    }
-
-    /// Whether the attempt is closed, so that its outcome decides the lead's future.
-    fn floor_has_let_go(&self, attempt: AttemptId) -> bool {
-        self.lead_of
-            .get(&attempt)
-            .is_some_and(|lead| self.lent.contains(lead))
-            && !self.floor.view().attempts.contains_key(&attempt)
-    }
-
-    fn lead_next(&mut self, lead: LeadId, next: LeadNext) {
-        match next {
-            LeadNext::AwaitsOutcome => {}
-            LeadNext::Again {
-                not_before, sticky, ..
-            } => {
-                self.lent.remove(&lead);
-                if let Some((_, facts)) = self.leads.get_mut(&lead) {
-                    facts.not_before = not_before;
-                    facts.sticky = sticky;
-                }
-            }
-            LeadNext::Done(_) => {
-                self.lent.remove(&lead);
-                self.leads.remove(&lead);
-            }
-        }
-    }
-
-    fn refill(&mut self, campaign: CampaignId, want: usize) {
-        let horizon = self.now.unix + Duration::from_secs(60);
-        let mut due: Vec<LeadFacts> = Vec::new();
-        let mut dry_until: Option<UnixMs> = None;
-        for (id, (of, facts)) in &self.leads {
-            if *of != campaign || self.lent.contains(id) {
-                continue;
-            }
-            if facts.not_before <= horizon && due.len() < want {
-                due.push(facts.clone());
-            } else if facts.not_before > horizon {
-                dry_until =
-                    Some(dry_until.map_or(facts.not_before, |known| known.min(facts.not_before)));
-            }
-        }
-        for facts in &mut due {
-            self.lent.insert(facts.lead);
-            let attempts = self
-                .attempts_of
-                .get(&facts.person)
-                .cloned()
-                .unwrap_or_default();
-            facts.person_attempts = attempts.into_iter().rev().collect();
-        }
-        let full = due.len() == want;
-        let exhausted_until =
-            (!full).then(|| dry_until.unwrap_or(self.now.unix + Duration::from_secs(30)));
-        let wait = Duration::from_millis(self.rng.between(1, 40));
-        self.send(
-            wait,
-            Input::Leads {
-                campaign,
-                leads: due,
-                exhausted_until,
-            },
-        );
     }
 
     fn agent_does(&mut self, agent: AgentId, deed: Deed) {

@@ -10,14 +10,14 @@ use tandem::core::settings::*;
 use tandem::ids::*;
 use tandem::time::*;
 
-const START: i64 = 1_795_392_000_000 + 2 * 3_600_000;
-fn at(ms: u64) -> Now {
+pub(super) const START: i64 = 1_795_392_000_000 + 2 * 3_600_000;
+pub(super) fn at(ms: u64) -> Now {
     Now {
         mono: Mono::from_millis(ms),
         unix: UnixMs(START + ms as i64),
     }
 }
-fn campaign(name: &str) -> CampaignSettings {
+pub(super) fn campaign(name: &str) -> CampaignSettings {
     CampaignSettings {
         name: name.into(),
         state: CampaignState::Running,
@@ -48,7 +48,7 @@ fn campaign(name: &str) -> CampaignSettings {
         recycle: vec![],
     }
 }
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         floor: FloorSettings {
             hot_leads: 10,
@@ -69,7 +69,7 @@ fn settings() -> Settings {
         first_attempt: 1,
     }
 }
-fn lead(id: u64, person: u64, number: u64) -> LeadFacts {
+pub(super) fn lead(id: u64, person: u64, number: u64) -> LeadFacts {
     LeadFacts {
         lead: LeadId(id),
         person: PersonId(person),
@@ -88,13 +88,13 @@ fn lead(id: u64, person: u64, number: u64) -> LeadFacts {
     }
 }
 /// A floor and the time it lives in.
-struct W {
-    f: Floor,
-    ms: u64,
-    all: Vec<Effect>,
+pub(super) struct W {
+    pub(super) f: Floor,
+    pub(super) ms: u64,
+    pub(super) all: Vec<Effect>,
 }
 impl W {
-    fn new() -> W {
+    pub(super) fn new() -> W {
         let mut w = W {
             f: Floor::new(settings()),
             ms: 10,
@@ -103,7 +103,7 @@ impl W {
         w.put(Input::TrunkUp(TrunkId(0), true));
         w
     }
-    fn agent(&mut self, id: u32, campaigns: &[u16]) {
+    pub(super) fn agent(&mut self, id: u32, campaigns: &[u16]) {
         self.put(Input::AgentSeated(AgentSeat {
             agent: AgentId(id),
             campaigns: campaigns.iter().map(|c| (CampaignId(*c), 1)).collect(),
@@ -112,14 +112,14 @@ impl W {
         }));
         self.put(Input::AgentWants(AgentId(id), Wanted::Ready));
     }
-    fn put(&mut self, i: Input) -> Vec<Effect> {
+    pub(super) fn put(&mut self, i: Input) -> Vec<Effect> {
         let mut e = vec![];
         self.f.handle(at(self.ms), i, &mut e);
         self.f.check().expect("the floor keeps its truths");
         self.all.extend(e.clone());
         e
     }
-    fn leads(&mut self, c: u16, leads: Vec<LeadFacts>) {
+    pub(super) fn leads(&mut self, c: u16, leads: Vec<LeadFacts>) {
         self.put(Input::Leads {
             campaign: CampaignId(c),
             leads,
@@ -127,7 +127,7 @@ impl W {
         });
     }
     /// runs to ms in 50 ms steps
-    fn to(&mut self, ms: u64) -> Vec<Effect> {
+    pub(super) fn to(&mut self, ms: u64) -> Vec<Effect> {
         let mut v = vec![];
         while self.ms < ms {
             self.ms = (self.ms + 50).min(ms);
@@ -135,7 +135,7 @@ impl W {
         }
         v
     }
-    fn leg(&mut self, a: u64, event: LegEvent) -> Vec<Effect> {
+    pub(super) fn leg(&mut self, a: u64, event: LegEvent) -> Vec<Effect> {
         let at = Mono::from_millis(self.ms);
         self.put(Input::Leg {
             attempt: AttemptId(a),
@@ -145,7 +145,7 @@ impl W {
         })
     }
 }
-fn closes(e: &[Effect]) -> Vec<AttemptClosed> {
+pub(super) fn closes(e: &[Effect]) -> Vec<AttemptClosed> {
     e.iter()
         .filter_map(|e| {
             if let Effect::Close(c) = e {
@@ -156,7 +156,7 @@ fn closes(e: &[Effect]) -> Vec<AttemptClosed> {
         })
         .collect()
 }
-fn dials(e: &[Effect]) -> Vec<DialOrder> {
+pub(super) fn dials(e: &[Effect]) -> Vec<DialOrder> {
     e.iter()
         .filter_map(|e| {
             if let Effect::Dial(c) = e {
@@ -586,6 +586,8 @@ fn whoever_picks_up_behind_our_cancel_is_listened_to() {
     assert!(is_shown(&w.leg(1, LegEvent::Answered)));
 }
 
+#[path = "audio.rs"]
+mod audio;
 #[path = "edits.rs"]
 mod edits;
 #[path = "hands.rs"]

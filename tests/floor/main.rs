@@ -1,5 +1,6 @@
 //! The shipped floor in seeded worlds: every promise is held against a judge that keeps its own books.
 
+mod callers;
 mod cases;
 mod guarantee;
 mod pacing;
@@ -125,12 +126,13 @@ mod anything {
     use tandem::core::dispositions::Disposition;
     use tandem::core::effect::Effect;
     use tandem::core::floor::Floor;
-    use tandem::core::input::{AgentSeat, Input, LeadFacts, LegEvent, LegFailure, Wanted};
+    use tandem::core::input::{AgentSeat, CallIn, Input, LeadFacts, LegEvent, LegFailure, Wanted};
     use tandem::core::settings::{
         CampaignState, DialMode, Edit, FloorSettings, SkillNeed, TrunkSettings,
     };
     use tandem::ids::{
-        AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId, ZoneId,
+        AgentId, AttemptId, CallInId, CampaignId, LeadId, NumberId, PersonId, SkillId, TrunkId,
+        ZoneId,
     };
     use tandem::time::{Mono, Now, UnixMs};
 
@@ -197,8 +199,10 @@ mod anything {
             6 => (agent(), wanted).prop_map(|(agent, wanted)| Input::AgentWants(agent, wanted)),
             3 => (agent(), prop::collection::vec((0u16..3, 1u16..5), 0..3), 0u8..9).prop_map(|(agent, campaigns, level)| {
                 let campaigns = campaigns.into_iter().map(|(id, weight)| (CampaignId(id), weight)).collect();
-                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)], needs_audio: false, })
+                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)], needs_audio: agent.0 % 2 == 0 })
             }),
+            2 => (agent(), any::<bool>()).prop_map(|(agent, is_up)| Input::AgentAudio(agent, is_up)),
+            2 => (attempt(), prop::sample::select(vec![CallSign::Painted, CallSign::Heard])).prop_map(|(call, sign)| Input::CallSign(call, sign)),
             1 => agent().prop_map(Input::AgentLost),
             1 => agent().prop_map(Input::AgentBack),
             2 => (agent(), attempt()).prop_map(|(agent, attempt)| Input::AgentHangUp(agent, attempt)),
@@ -249,6 +253,19 @@ mod anything {
                 event,
             }),
             4 => attempt().prop_map(Input::Bridged),
+            2 => attempt().prop_map(Input::Announced),
+            1 => attempt().prop_map(Input::MediaLost),
+            3 => (1u64..40, 0u16..4, 0u64..220, any::<bool>(), any::<bool>()).prop_map(
+                |(call, campaign, id, is_for_agents, may_call_back)| Input::CallIn(Box::new(CallIn {
+                    call: CallInId(call),
+                    trunk: TrunkId((call % 3) as u16),
+                    at: Mono(0),
+                    campaign: CampaignId(campaign),
+                    facts: lead(id),
+                    is_for_agents,
+                    may_call_back,
+                }))
+            ),
         ]
     }
 
@@ -340,6 +357,10 @@ mod anything {
                 for effect in effects.drain(..) {
                     match effect {
                         Effect::Dial(order) if order.route_try == 1 => {
+                            dialled += 1;
+                            prop_assert!(started.insert(order.attempt, 0).is_none());
+                        }
+                        Effect::CallIn(order) => {
                             dialled += 1;
                             prop_assert!(started.insert(order.attempt, 0).is_none());
                         }

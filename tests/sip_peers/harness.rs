@@ -226,6 +226,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             agent_port: 0,
             agent_addresses: Vec::new(),
             ice_servers: Vec::new(),
+            prompts_dir: None,
         },
         desk: DeskConfig {
             listen: loopback,

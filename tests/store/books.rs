@@ -564,3 +564,63 @@ fn an_agent_logs_in_with_the_token_that_was_shown_once() {
     ));
     assert_eq!(office.agent_list().unwrap().len(), 2);
 }
+
+#[test]
+fn how_a_call_sounded_is_kept_beside_it_and_exported() {
+    use tandem::shell::store::{CallSound, DirectionSound};
+    let place = Place::new();
+    place.leads(2);
+    let (mut store, _) = place.open(NOW);
+    let sound = |attempt| {
+        StoreOrder::Sound(Box::new(CallSound {
+            attempt: AttemptId(attempt),
+            first_audio_ms: Some(12),
+            inward: DirectionSound {
+                packets: 3_000,
+                lost: Some(7),
+                jitter_us: Some(1_250),
+                mos_hundredths: Some(438),
+            },
+            outward: DirectionSound {
+                packets: 2_990,
+                lost: None,
+                jitter_us: None,
+                mos_hundredths: Some(405),
+            },
+            round_trip_us: Some(31_000),
+        }))
+    };
+    // Before the end or after it, and for an attempt that nobody knows: the books do not care.
+    store
+        .commit(&[
+            intent(1, 1),
+            sound(1),
+            closed(1, 1, SystemResult::Connected, LeadNext::AwaitsOutcome),
+        ])
+        .unwrap();
+    let done = store
+        .commit(&[
+            intent(2, 2),
+            closed(2, 2, SystemResult::Busy, again(9)),
+            sound(77),
+        ])
+        .unwrap();
+    assert_eq!(done.refused, 0);
+    drop(store);
+    let mut csv = Vec::new();
+    place
+        .office()
+        .outcomes_export(&mut csv, &ExportFilter::default(), NumbersShown::Masked)
+        .unwrap();
+    let text = String::from_utf8(csv).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with(
+        "first_audio_ms,packets_in,lost_in,jitter_in_us,mos_in,packets_out,lost_out,jitter_out_us,mos_out,round_trip_us"
+    ));
+    assert!(
+        lines[1].ends_with(",12,3000,7,1250,4.38,2990,,,4.05,31000"),
+        "{}",
+        lines[1]
+    );
+    assert!(lines[2].ends_with(",,,,,,,,,,"), "{}", lines[2]);
+}

@@ -234,6 +234,8 @@ fn closed(attempt: u64, n: u64, result: SystemResult, next: LeadNext) -> StoreOr
         ended_at: UnixMs(NOW.0 + 30_000),
         ring_ms: Some(12_000),
         talk_ms: None,
+        is_call_in: false,
+        announced_at: None,
         next,
     }))
 }

@@ -56,7 +56,8 @@ impl Floor {
         }
         let has_room = self.attempts.len() < self.settings.floor.attempts_max as usize
             && self.held_up.len() < HELD_UP_MAX;
-        if !is_open || !has_room {
+        let has_trunk = usize::from(call.trunk.0) < self.trunks.count();
+        if !is_open || !has_room || !has_trunk {
             return self.turn_away(&call, false, effects);
         }
         match self.clear_the_way(&call.facts, now, effects) {

@@ -259,7 +259,8 @@ mod tests {
     use crate::core::input::{AgentSeat, LeadFacts};
     use crate::core::leads::Leads;
     use crate::core::settings::{
-        AbandonSettings, CampaignState, GateSettings, PreviewSettings, SkillNeed, WrapOverrun,
+        AbandonSettings, CampaignState, GateSettings, InboundSettings, PreviewSettings, SkillNeed,
+        SpokenSettings, WrapOverrun,
     };
     use crate::ids::{AgentId, LeadId, NumberId, PersonId, SkillId, ZoneId};
     use crate::time::{Now, UnixMs};

@@ -12,6 +12,7 @@ mod counters;
 mod leg;
 mod legs;
 pub mod ports;
+pub mod prompts;
 mod seat;
 mod thread;
 

@@ -71,6 +71,7 @@ fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
             agent_port: 0,
             agent_addresses: Vec::new(),
             ice_servers: Vec::new(),
+            prompts_dir: None,
         };
         if let Ok(plane) = spawn(&config, &[trunk()], Clock::new(), floor.clone()) {
             return plane;

@@ -378,6 +378,8 @@ fn the_times_of_a_call_are_those_between_its_facts() {
         ended_at: UnixMs(0),
         ring_ms: Some(4_900),
         talk_ms: None,
+        is_call_in: false,
+        announced_at: None,
         next: LeadNext::AwaitsOutcome,
     };
     times.decided(ms(9_000), &Effect::Close(Box::new(closed)));

@@ -22,6 +22,7 @@ use crate::core::input::Input;
 use crate::core::settings::Edit;
 use crate::ids::{CampaignId, ZoneId};
 use crate::shell::api::{AllowedHosts, CampaignIds, Readiness};
+use crate::shell::callers::{CallsIn, LookUp, TurnAway};
 use crate::shell::cards::CampaignBoard;
 use crate::shell::desks::{DeskSettings, Desks, campaign_board};
 use crate::shell::lanes::{FloorLane, SipOrder};
@@ -103,6 +104,8 @@ pub struct ReloadParts {
     pub board: CampaignBoard,
     /// What people see on their phones.
     pub caller_ids: CallerIds,
+    /// Which campaigns are recorded.
+    pub recording: crate::shell::recording::Rules,
     /// The API's names of campaigns.
     pub campaigns: CampaignIds,
     /// The API's host names.
@@ -111,6 +114,40 @@ pub struct ReloadParts {
     pub window: CommitWindow,
     /// Whether the engine is ending.
     pub readiness: Arc<Readiness>,
+    /// Who hears of our numbers.
+    pub callers: Callers,
+}
+
+/// Tells SIP which calls it may take.
+pub struct Callers {
+    look_up: LookUp,
+    sip: SipLane,
+}
+
+impl Callers {
+    /// `look_up` knows people; `sip` takes the calls.
+    pub fn new(look_up: LookUp, sip: SipLane) -> Self {
+        Callers { look_up, sip }
+    }
+
+    /// The numbers and rules of a configuration, for the next call.
+    pub fn tell(&self, in_force: &InForce) {
+        let sip = self.sip.clone();
+        let turn_away: TurnAway = Arc::new(move |call| {
+            // Full: it rings until the caller, or SIP itself, gives up.
+            let _ = sip.try_order(SipOrder::TurnAway(call, 480));
+        });
+        let rules = CallsIn::of(in_force, Arc::clone(&self.look_up), turn_away);
+        if self
+            .sip
+            .try_order(SipOrder::CallsIn(Arc::new(rules)))
+            .is_err()
+        {
+            tracing::error!(
+                "The SIP lane is full: calls to us are taken by the numbers of before."
+            );
+        }
+    }
 }
 
 /// Reloads one file, one at a time.
@@ -253,6 +290,9 @@ impl Reloader {
         }
 
         parts.campaigns.store(Arc::new(campaign_ids(&next)));
+        parts
+            .recording
+            .store(Arc::new(crate::shell::recording::rules(&next)));
         parts.desks.set_settings(DeskSettings::of(&next));
         parts.hosts.set_names(&next.tables().api.hosts);
         parts.window.set(next.tables().store.commit_window);
@@ -261,6 +301,7 @@ impl Reloader {
         if let Some((place, order)) = place {
             place.order(order);
         }
+        parts.callers.tell(&next);
         *in_force = next;
         Ok(report)
     }

@@ -26,6 +26,8 @@ pub(super) fn settings(config: &Config, local: SocketAddr) -> Result<Settings, S
     Ok(Settings {
         user_agent: config.sip.user_agent.clone(),
         trunks,
+        // Told by `SipOrder::CallsIn`, once somebody knows the callers.
+        numbers: Vec::new(),
         calls_max: CALLS_MAX,
     })
 }
@@ -105,10 +107,10 @@ pub(super) fn identity(identity: CallIdentity) -> Identity {
     }
 }
 
-pub(super) fn dialog_row(key: CallKey, far: FarSide) -> DialogRow {
+pub(super) fn dialog_row(attempt: AttemptId, route_try: u8, far: FarSide) -> DialogRow {
     DialogRow {
-        attempt: AttemptId(key.call),
-        route_try: key.route_try,
+        attempt,
+        route_try,
         remote_tag: far.remote_tag,
         remote_target: far.remote_target,
         route_set: far.route_set,

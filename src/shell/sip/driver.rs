@@ -2,6 +2,7 @@
 //!
 //! Every turn is bounded (64 of each kind), so that a flood on one side never starves the timers or the other sides.
 
+use super::calls_in::{self, CallsIn};
 use super::convert;
 use super::figures::{Figure, Figures};
 use super::streams::{self, AllowList, Numbers, StreamNews};
@@ -66,20 +67,21 @@ pub(super) fn run(parts: Parts) {
 /// A route try whose end was not reported yet.
 #[derive(Clone, Copy, Debug)]
 struct Leg {
+    key: CallKey,
     route_try: u8,
     trunk: TrunkId,
 }
 
-struct Driver {
-    endpoint: Endpoint,
+pub(super) struct Driver {
+    pub(super) endpoint: Endpoint,
     allow: AllowList,
     numbers: Numbers,
     /// For the connections of trunks that come later.
     news: mpsc::Sender<StreamNews>,
     jitter: u64,
-    clock: Clock,
+    pub(super) clock: Clock,
     floor: FloorLane,
-    store: StoreLane,
+    pub(super) store: StoreLane,
     media: Arc<dyn MediaPorts>,
     /// Sends without waiting; the same socket as the runtime's.
     udp: std::net::UdpSocket,
@@ -87,14 +89,15 @@ struct Driver {
     trunk_streams: HashMap<TrunkId, u64>,
     writers: HashMap<u64, mpsc::Sender<Vec<u8>>>,
     legs: HashMap<AttemptId, Leg>,
+    pub(super) calls_in: CallsIn,
     late: VecDeque<Input>,
     orphans: VecDeque<OrphanLeg>,
-    out: Vec<Output>,
+    pub(super) out: Vec<Output>,
     /// What [`Driver::pump`] carries out; kept for its room.
     pumped: Vec<Output>,
     figures: Arc<Figures>,
     /// When the present turn began: what it reports was read off a socket, or came due, then.
-    turn_at: Mono,
+    pub(super) turn_at: Mono,
 }
 
 async fn drive(parts: Parts) {
@@ -146,6 +149,7 @@ async fn drive(parts: Parts) {
         trunk_streams: HashMap::new(),
         writers: HashMap::new(),
         legs: HashMap::new(),
+        calls_in: CallsIn::default(),
         late: VecDeque::new(),
         orphans: VecDeque::new(),
         out: Vec::new(),
@@ -270,7 +274,12 @@ impl Driver {
                 if is_repeated {
                     return self.figures.add(Figure::OrdersUnmatched);
                 }
-                self.legs.insert(attempt, Leg { route_try, trunk });
+                let leg = Leg {
+                    key,
+                    route_try,
+                    trunk,
+                };
+                self.legs.insert(attempt, leg);
                 let caller = E164::parse(&caller_id);
                 match (E164::parse(number.expose()), caller) {
                     (Ok(number), Ok(caller)) => match self.media.reserve(LegId::Call(attempt)) {
@@ -298,7 +307,7 @@ impl Driver {
                             q850: Some(28),
                             retry_after_s: None,
                         };
-                        self.end_leg(key, LegEvent::Failed(failure));
+                        self.end_leg(attempt, route_try, LegEvent::Failed(failure));
                     }
                     (_, Err(_)) => self
                         .out
@@ -325,6 +334,23 @@ impl Driver {
             SipOrder::ConfirmDialog(attempt, route_try) => {
                 self.endpoint
                     .confirm(now, convert::key(attempt, route_try), &mut self.out);
+            }
+            SipOrder::CallsIn(rules) => {
+                let numbers = rules.numbers.iter().map(|(ours, _)| ours.clone());
+                self.endpoint.set_numbers(numbers.collect());
+                self.calls_in.rules = Some(rules);
+            }
+            SipOrder::NoMoreCalls => self.endpoint.take_no_more_calls(),
+            SipOrder::Became(call, attempt) => self.became(call, attempt),
+            SipOrder::PickUp(attempt, media_port) => match self.key_of(attempt) {
+                Some(key) => self.endpoint.accept(now, key, media_port, &mut self.out),
+                // Gone meanwhile, which the floor knows.
+                None => self.media.release(LegId::Call(attempt)),
+            },
+            SipOrder::TurnAway(call, status) => {
+                self.calls_in.ringing.remove(&call);
+                let key = calls_in::key(call);
+                self.endpoint.refuse(now, key, status, &mut self.out);
             }
             SipOrder::Orphans(legs) => self.orphans.extend(legs),
             SipOrder::Trunks(settings) => {
@@ -356,13 +382,23 @@ impl Driver {
         }
     }
 
+    /// A call to us is a leg like any other from here on.
+    pub(super) fn keep_leg(&mut self, attempt: AttemptId, key: CallKey, trunk: TrunkId) {
+        let leg = Leg {
+            key,
+            route_try: 1,
+            trunk,
+        };
+        self.legs.insert(attempt, leg);
+    }
+
     fn key_of(&self, attempt: AttemptId) -> Option<CallKey> {
         let leg = self.legs.get(&attempt);
         if leg.is_none() {
             // It ended while the order was on its way: the floor learns of the end anyway.
             self.figures.add(Figure::OrdersUnmatched);
         }
-        leg.map(|leg| convert::key(attempt, leg.route_try))
+        leg.map(|leg| leg.key)
     }
 
     fn adopt(&mut self, leg: OrphanLeg) {
@@ -380,9 +416,12 @@ impl Driver {
 
     fn end_all(&mut self) {
         let now = self.begin_turn();
+        for call in std::mem::take(&mut self.calls_in.ringing) {
+            let key = calls_in::key(call);
+            self.endpoint.refuse(now, key, 503, &mut self.out);
+        }
         for (attempt, leg) in std::mem::take(&mut self.legs) {
-            self.endpoint
-                .abort(now, convert::key(attempt, leg.route_try), &mut self.out);
+            self.endpoint.abort(now, leg.key, &mut self.out);
             self.media.release(LegId::Call(attempt));
         }
         self.pump();
@@ -479,7 +518,13 @@ impl Driver {
                         let is_sent = self.send(to, &octets);
                         match invite {
                             Some(key) if is_sent => {
-                                self.tell(leg(key, self.clock.mono(), LegEvent::Sent))
+                                let at = self.clock.mono();
+                                self.tell(leg(
+                                    AttemptId(key.call),
+                                    key.route_try,
+                                    at,
+                                    LegEvent::Sent,
+                                ));
                             }
                             Some(key) => {
                                 let now = self.clock.mono();
@@ -495,6 +540,7 @@ impl Driver {
                             // A connection on which nobody answers is half dead: it is made anew.
                             self.writers.remove(connection);
                         }
+                        self.media.trunk_up(trunk, is_up);
                         self.tell(Input::TrunkUp(trunk, is_up));
                     }
                 }
@@ -504,53 +550,58 @@ impl Driver {
     }
 
     fn report(&mut self, key: CallKey, event: Event) {
-        let at = self.turn_at;
+        if calls_in::is_call_in(key) {
+            return self.report_call_in(key, event);
+        }
+        let (at, attempt) = (self.turn_at, AttemptId(key.call));
+        let leg = |event| leg(attempt, key.route_try, at, event);
         match event {
-            Event::Trying => self.tell(leg(key, at, LegEvent::Trying)),
-            Event::Ringing => self.tell(leg(key, at, LegEvent::Ringing)),
-            Event::EarlyMedia(path) => self.point_media(key, &path, false),
-            Event::MediaChanged(path) => self.point_media(key, &path, true),
+            Event::Trying => self.tell(leg(LegEvent::Trying)),
+            Event::Ringing => self.tell(leg(LegEvent::Ringing)),
+            Event::EarlyMedia(path) => self.point_media(attempt, &path, false),
+            Event::MediaChanged(path) => self.point_media(attempt, &path, true),
             Event::Answered { far, path } => {
                 // The floor first: matching must not wait for anything.
-                self.tell(leg(key, at, LegEvent::Answered));
-                self.point_media(key, &path, true);
-                let row = convert::dialog_row(key, far);
+                self.tell(leg(LegEvent::Answered));
+                self.point_media(attempt, &path, true);
+                let row = convert::dialog_row(attempt, key.route_try, far);
                 if self.store.try_send(StoreOrder::Dialog(row)).is_err() {
                     // The ACK leaves after its 200 ms (docs/adr/0002).
                     self.figures.add(Figure::DialogsNotStored);
                 }
             }
             Event::Failed(failure) => {
-                self.end_leg(key, LegEvent::Failed(convert::failure(failure)))
+                let failed = LegEvent::Failed(convert::failure(failure));
+                self.end_leg(attempt, key.route_try, failed);
             }
-            Event::Ended => self.end_leg(key, LegEvent::Ended),
-            Event::Silent => self.end_leg(key, LegEvent::Silent),
+            Event::Ended => self.end_leg(attempt, key.route_try, LegEvent::Ended),
+            Event::Silent => self.end_leg(attempt, key.route_try, LegEvent::Silent),
+            // Of calls to us only.
+            Event::Arrived(_) | Event::Accepted { .. } => {}
         }
     }
 
-    fn point_media(&self, key: CallKey, path: &AudioPath, is_answered: bool) {
-        let attempt = AttemptId(key.call);
+    pub(super) fn point_media(&self, attempt: AttemptId, path: &AudioPath, is_answered: bool) {
         if let Some(leg) = self.legs.get(&attempt) {
             self.media
                 .remote(LegId::Call(attempt), Some(leg.trunk), path, is_answered);
         }
     }
 
-    fn end_leg(&mut self, key: CallKey, event: LegEvent) {
-        let attempt = AttemptId(key.call);
+    pub(super) fn end_leg(&mut self, attempt: AttemptId, route_try: u8, event: LegEvent) {
         // A later route try of the same attempt may hold the port already.
         if self
             .legs
             .get(&attempt)
-            .is_some_and(|leg| leg.route_try == key.route_try)
+            .is_some_and(|leg| leg.route_try == route_try)
         {
             self.legs.remove(&attempt);
             self.media.release(LegId::Call(attempt));
         }
-        self.tell(leg(key, self.turn_at, event));
+        self.tell(leg(attempt, route_try, self.turn_at, event));
     }
 
-    fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         // Facts keep their order: what is late goes first.
         if self.late.is_empty() && self.floor.urgent(input.clone()).is_ok() {
             return;

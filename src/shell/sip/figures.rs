@@ -112,6 +112,8 @@ const fn shown(count: Count) -> (CounterName, &'static [&'static str]) {
         C::ChallengesAnswered => (N::SipChallenges, &["answered"]),
         C::ChallengesRefused => (N::SipChallenges, &["refused"]),
         C::SessionsExpired => (N::SipSessionsExpired, &[]),
+        C::CallsIn => (N::SipCallsIn, &["rang"]),
+        C::CallsInRefused => (N::SipCallsIn, &["refused"]),
         C::Orphans => (N::SipOrphans, &[]),
     }
 }

@@ -3,6 +3,7 @@
 //! One OS thread with a runtime of its own, so that a busy HTTP task never delays an answer. Orders come over a bounded queue
 //! (full: the order is refused and counted, the floor's next deadline says it again); facts leave on the floor's urgent lane.
 
+mod calls_in;
 mod convert;
 mod driver;
 mod figures;
@@ -308,13 +309,14 @@ impl Random for OsRandom {
 
 /// A fact about a leg, as the floor wants it.
 fn leg(
-    key: crate::wire::sip::event::CallKey,
+    attempt: crate::ids::AttemptId,
+    route_try: u8,
     at: Mono,
     event: crate::core::input::LegEvent,
 ) -> Input {
     Input::Leg {
-        attempt: crate::ids::AttemptId(key.call),
-        route_try: key.route_try,
+        attempt,
+        route_try,
         at,
         event,
     }

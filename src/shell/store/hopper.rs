@@ -3,10 +3,13 @@
 //! A lead is lent once. It stays out until its return is on disk (the writer says so), and only then may it be read again.
 //! The hopper also tells the floor what others wrote beside it: new leads, and numbers and persons that must not be dialled.
 
-use crate::core::input::Input;
+use crate::config::UnknownCaller;
+use crate::core::input::{CallIn, Input};
 use crate::ids::{AgentId, CampaignId, LeadId};
+use crate::shell::callers::{ArrivalBook, Arrived, Caller, LookUp};
 use crate::shell::lanes::{Clock, FloorLane, LaneFull, LeadBook};
 use crate::shell::metrics::{Timing, TimingName};
+use crate::shell::store::numbers::NumberReader;
 use crate::shell::store::{Changes, DueQuery, LeadSource, ReturnedLeads};
 use crate::time::UnixMs;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -63,17 +66,19 @@ impl Default for HopperStats {
 }
 
 /// What the hopper is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Order {
     Refill(CampaignId, u32),
     /// One lead, for an agent's request.
     Fetch(AgentId, u64, LeadId),
+    /// Who calls us.
+    Caller(Box<Caller>),
 }
 
 /// The hopper's thread. Dropped, it ends.
 #[derive(Debug)]
 pub struct Hopper {
-    orders: Option<Sender<Order>>,
+    orders: Option<Arc<Sender<Order>>>,
     stats: Arc<HopperStats>,
     thread: Option<JoinHandle<()>>,
 }
@@ -84,17 +89,19 @@ impl Hopper {
         source: Box<dyn LeadSource>,
         returned: ReturnedLeads,
         book: LeadBook,
+        arrivals: ArrivalBook,
         floor: FloorLane,
         clock: Clock,
     ) -> std::io::Result<Self> {
         let (orders, asked) = bounded(ORDERS);
         let stats = Arc::new(HopperStats::default());
         let mut lender = Lender::new(source, returned, book, Arc::clone(&stats));
+        lender.arrivals = arrivals;
         let thread = std::thread::Builder::new()
             .name("store-hopper".to_owned())
             .spawn(move || run(&mut lender, &asked, &floor, clock))?;
         Ok(Hopper {
-            orders: Some(orders),
+            orders: Some(Arc::new(orders)),
             stats,
             thread: Some(thread),
         })
@@ -108,6 +115,16 @@ impl Hopper {
     /// Carries out an `Effect::FetchLead`; answered by `Input::LeadFetched`.
     pub fn fetch(&self, agent: AgentId, request: u64, lead: LeadId) -> Result<(), LaneFull> {
         self.order(Order::Fetch(agent, request, lead))
+    }
+
+    /// The way in for callers. It does not keep the thread alive: once the hopper is dropped, nobody is looked up any more.
+    pub fn look_up(&self) -> LookUp {
+        let orders = self.orders.as_ref().map(Arc::downgrade).unwrap_or_default();
+        Arc::new(move |caller| {
+            orders
+                .upgrade()
+                .is_some_and(|orders| orders.try_send(Order::Caller(Box::new(caller))).is_ok())
+        })
     }
 
     fn order(&self, order: Order) -> Result<(), LaneFull> {
@@ -136,6 +153,9 @@ impl Drop for Hopper {
 fn run(lender: &mut Lender, asked: &Receiver<Order>, floor: &FloorLane, clock: Clock) {
     let take = |lender: &mut Lender, order: Order| match order {
         Order::Refill(campaign, want) => lender.ask(campaign, want),
+        Order::Caller(caller) => {
+            lender.caller(&caller, clock.now().unix, &mut |input| floor.urgent(input));
+        }
         Order::Fetch(agent, request, lead) => {
             // Too many at once are answered as things stand.
             let wait = if lender.fetches.len() < ORDERS {
@@ -201,6 +221,9 @@ struct Lender {
     wanted: BTreeMap<CampaignId, u32>,
     /// Leads that agents asked for: until when one that is out may come back, who, the number of the request, and which.
     fetches: Vec<(Instant, AgentId, u64, LeadId)>,
+    arrivals: ArrivalBook,
+    /// Reads callers' numbers, for one country.
+    reader: Option<(String, NumberReader)>,
     /// Blocks that the floor does not know of yet.
     to_tell: VecDeque<(Way, Input)>,
     stats: Arc<HopperStats>,
@@ -221,9 +244,90 @@ impl Lender {
             out_of: FxHashMap::default(),
             wanted: BTreeMap::new(),
             fetches: Vec::new(),
+            arrivals: ArrivalBook::default(),
+            reader: None,
             to_tell: VecDeque::new(),
             stats,
         }
+    }
+
+    /// Finds out who calls us, lends the lead if it is not out, and tells the floor. Whoever nobody may have is turned away.
+    fn caller(
+        &mut self,
+        caller: &Caller,
+        now: UnixMs,
+        send: &mut dyn FnMut(Input) -> Result<(), LaneFull>,
+    ) {
+        let rules = &caller.rules;
+        let number = caller
+            .number
+            .as_ref()
+            .and_then(|written| self.read_number(&rules.country, written.expose()));
+        self.take_back();
+        let known = match &number {
+            Some(e164) => self.source.caller(e164, now),
+            None => Ok(None),
+        };
+        let found = match (known, rules.unknown) {
+            (Ok(None), UnknownCaller::Reject) => Ok(None),
+            (Ok(None), _) => {
+                let (campaign, zone) = (caller.campaign, &rules.zone);
+                let noted = self.source.stranger(number.as_deref(), campaign, zone, now);
+                noted.map(|found| found.map(|found| (found, false)))
+            }
+            (known, _) => known.map(|found| found.map(|found| (found, true))),
+        };
+        let ((facts, record), is_known) = match found {
+            Ok(Some(found)) => found,
+            Ok(None) => return (rules.turn_away)(caller.call),
+            Err(fault) => {
+                self.stats.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%fault, "The hopper cannot find out who calls.");
+                return (rules.turn_away)(caller.call);
+            }
+        };
+        let (lead, campaign) = (facts.lead, record.campaign);
+        let record = Arc::new(record);
+        let arrived = Arrived {
+            lead: Arc::clone(&record),
+            identity: caller.identity.clone(),
+        };
+        self.arrivals.insert(caller.call, arrived);
+        let is_lent = self.out.insert(lead, campaign).is_none();
+        if is_lent {
+            *self.out_of.entry(campaign).or_default() += 1;
+            self.book.insert(lead, record);
+            self.stats.lent.fetch_add(1, Ordering::Relaxed);
+        }
+        // Whoever is known by the number can be called back, and whoever an agent may have.
+        let is_for_agents = is_known || rules.unknown == UnknownCaller::Agent;
+        let told = send(Input::CallIn(Box::new(CallIn {
+            call: caller.call,
+            trunk: caller.trunk,
+            at: caller.at,
+            campaign,
+            facts,
+            is_for_agents,
+            may_call_back: is_for_agents && number.is_some(),
+        })));
+        if told.is_err() {
+            self.arrivals.remove(&caller.call);
+            if is_lent {
+                self.remove(lead);
+            }
+            (rules.turn_away)(caller.call);
+        }
+    }
+
+    /// A caller's number in E.164, as the lists have it.
+    fn read_number(&mut self, country: &str, written: &str) -> Option<String> {
+        if self.reader.as_ref().is_none_or(|(of, _)| of != country) {
+            self.reader = Some((country.to_owned(), NumberReader::new(country).ok()?));
+        }
+        let (_, reader) = self.reader.as_mut()?;
+        // Some carriers leave the plus sign out of a number with its country.
+        let read = reader.read(written).ok();
+        read.or_else(|| reader.read(&format!("+{written}")).ok())
     }
 
     fn ask(&mut self, campaign: CampaignId, want: u32) {

@@ -22,12 +22,14 @@ mod list_reader;
 pub mod numbers;
 pub mod records;
 mod rejects;
+mod sound;
 pub mod sqlite;
 pub mod writer;
 
 pub use audio::AgentAudio;
+pub use sound::{CallSound, DirectionSound};
 
-use crate::core::effect::{AttemptClosed, DialOrder, LeadNext, OutcomeKept};
+use crate::core::effect::{AttemptClosed, CallInOrder, DialOrder, LeadNext, OutcomeKept};
 use crate::core::input::LeadFacts;
 use crate::core::ledger::{Exposure, LedgerHistory};
 use crate::ids::{AgentId, AttemptId, CampaignId, LeadId, NumberId, PersonId};
@@ -109,12 +111,16 @@ pub struct LeadRecord {
 pub enum StoreOrder {
     /// An attempt and its first or next route try.
     Intent(DialOrder, CallIdentity, UnixMs),
+    /// A call to us that has become an attempt.
+    CallIn(CallInOrder, CallIdentity, UnixMs),
     /// The far side of an answered call.
     Dialog(DialogRow),
     /// An attempt's end and its lead's future.
     Closed(Box<AttemptClosed>),
     /// A disposition, with what the agent wrote.
     Outcome(OutcomeKept, OutcomeDetail),
+    /// How a call sounded.
+    Sound(Box<CallSound>),
     /// A lead that left the hot window without an attempt.
     LeadReturned {
         /// The lead.
@@ -271,6 +277,20 @@ pub trait LeadSource: Send {
     fn one(
         &mut self,
         lead: LeadId,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
+    /// The lead of somebody who calls us, by the number: of the lists that it is on, the one dialled last, done or not.
+    fn caller(
+        &mut self,
+        e164: &str,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
+    /// A lead for a caller who is on no list, or (`None`) hides the number; it is never dialled by itself.
+    fn stranger(
+        &mut self,
+        e164: Option<&str>,
+        campaign: CampaignId,
+        zone: &str,
         now: UnixMs,
     ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError>;
     /// What others wrote since the last call, oldest first; a bounded part of it if it is much.

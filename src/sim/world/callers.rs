@@ -3,11 +3,28 @@
 use super::{Happening, Phone, World};
 use crate::core::effect::CallInOrder;
 use crate::core::input::{CallIn, Input, LegEvent};
+use crate::core::settings::{PromptName, Settings};
 use crate::ids::{AttemptId, CallInId, TrunkId};
 use std::time::Duration;
 
 /// What media waits before it takes a silent leg for dead, in milliseconds.
 const MEDIA_PATIENCE_MS: u64 = 30_000;
+
+/// One campaign says why it hangs up, one only that it records, one says nothing; two of three have a message for callers.
+pub(super) fn with_prompts(mut settings: Settings) -> Settings {
+    let prompt = |name: &str| Some(PromptName(name.to_owned()));
+    for (number, campaign) in settings.campaigns.iter_mut().enumerate() {
+        match number % 3 {
+            0 => campaign.spoken.abandon_message = prompt("sorry.wav"),
+            1 => campaign.spoken.recording_notice = prompt("recorded.wav"),
+            _ => {}
+        }
+        if number % 3 < 2 {
+            campaign.inbound.message = prompt("nobody-free.wav");
+        }
+    }
+    settings
+}
 
 impl World {
     /// A person is on the line. Some hang up first, and of some of those the BYE is lost: then media finds out.

@@ -4,15 +4,25 @@
 //! - [`reception`] what arrived on one stream: loss, jitter, duplicates, new sources
 //! - [`outgoing`] the stream that we send: one sequence, one timeline
 //! - [`latch`] whose packets belong to a call, and where ours may go
-//! - [`g711`] the two companding laws; [`tones`] sounds made of them, one frame of 20 ms at a time
+//! - [`g711`] the two companding laws; [`law`] from one to the other by table; [`mix`] several parties in one frame
+//! - [`tones`] sounds made of them, one frame of 20 ms at a time; [`keys`] the keys of a telephone (RFC 4733)
+//! - [`rtcp`] control packets as bytes, [`reports`] one leg's control over time; [`srtp`] both of them protected (RFC 3711)
+//! - [`watch`] who has fallen silent; [`quality`] how a call sounds (E-model)
 
 pub mod g711;
+pub mod keys;
 pub mod latch;
 pub mod law;
+pub mod mix;
 pub mod outgoing;
+pub mod quality;
 pub mod reception;
+pub mod reports;
+pub mod rtcp;
 pub mod rtp;
+pub mod srtp;
 pub mod tones;
+pub mod watch;
 
 /// Static payload type of PCMU (RFC 3551 table 4).
 pub const PCMU: u8 = 0;

@@ -100,6 +100,21 @@ impl Outgoing {
         self.own(FRAME_SAMPLES as u32)
     }
 
+    /// Numbers for a packet of a key that began `age_frames` ago (RFC 4733 s.2.2.1): it takes a frame's place, under the timestamp of
+    /// the key's begin. Audio behind it begins a talk spurt.
+    pub fn event_at(&mut self, at: Mono, marker: bool, age_frames: u32, bytes: usize) -> Numbers {
+        let numbers = self.own_at(at);
+        self.bytes = self.bytes + bytes as u64 - FRAME_SAMPLES as u64;
+        self.marker = true;
+        Numbers {
+            timestamp: numbers
+                .timestamp
+                .wrapping_sub(age_frames.wrapping_mul(FRAME_SAMPLES as u32)),
+            marker,
+            ..numbers
+        }
+    }
+
     /// Numbers for a packet of another leg. `None`: it is too late to be sent.
     pub fn pass_on(&mut self, packet: &RtpPacket<'_>, at: Mono) -> Option<Numbers> {
         let is_known = self.source.is_some_and(|source| {
@@ -316,5 +331,33 @@ mod tests {
             .pass_on(&packet(7, 40_001, 28_800_000), ms(40))
             .unwrap();
         assert_eq!(later.timestamp, jumped.timestamp + 160);
+    }
+
+    #[test]
+    fn a_key_stands_still_in_time_while_the_sequence_goes_on() {
+        let mut stream = stream();
+        let numbers: Vec<Numbers> = [None, Some(0), Some(1), Some(2), None]
+            .into_iter()
+            .zip(0..)
+            .map(|(age, frame)| match age {
+                Some(age) => stream.event_at(ms(20 * frame), age == 0, age, 4),
+                None => stream.own_at(ms(20 * frame)),
+            })
+            .collect();
+        let seen: Vec<_> = numbers
+            .iter()
+            .map(|numbers| (numbers.sequence, numbers.timestamp, numbers.marker))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (100, 0, true),
+                (101, 160, true),
+                (102, 160, false),
+                (103, 160, false),
+                (104, 640, true),
+            ]
+        );
+        assert_eq!((stream.packets, stream.bytes), (5, 2 * 160 + 3 * 4));
     }
 }

@@ -57,8 +57,25 @@ pub struct ReceptionReport {
     pub strays: u64,
     /// Restarts and other SSRCs after the first.
     pub ssrc_changes: u64,
+    /// Runs of packets that did not come, late ones included: with `lost`, how bursty the loss was.
+    pub loss_runs: u64,
     /// Interarrival jitter at the end, in microseconds (A.8).
     pub jitter_us: u64,
+}
+
+/// What a report to the sender needs to know of its present source (s.6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extended {
+    /// The source.
+    pub ssrc: u32,
+    /// Highest sequence number, its wraps above bit 16.
+    pub highest: u32,
+    /// Packets that its sequence numbers say it sent.
+    pub expected: u64,
+    /// Packets of them that came, without copies.
+    pub received: u64,
+    /// Interarrival jitter in clock units (A.8).
+    pub jitter: u32,
 }
 
 /// What a packet was to the stream.
@@ -93,6 +110,7 @@ impl Reception {
         }
         if ahead < DROPOUT_MAX {
             source.highest += u64::from(ahead);
+            self.report.loss_runs += u64::from(ahead > 1);
             source.seen = source.seen.checked_shl(u32::from(ahead)).unwrap_or(0) | 1;
             source.distinct += 1;
             source.restart_at = None;
@@ -140,6 +158,18 @@ impl Reception {
             self.lost_before += before.lost();
             self.report.ssrc_changes += 1;
         }
+    }
+
+    /// The present source's figures, for a report to it; `None` before the first packet.
+    pub fn extended(&self) -> Option<Extended> {
+        self.source.as_ref().map(|source| Extended {
+            ssrc: source.ssrc,
+            // Our origin is one wrap up (see `change_source`).
+            highest: source.highest.wrapping_sub(1 << 16) as u32,
+            expected: source.highest - source.first + 1,
+            received: source.distinct,
+            jitter: source.jitter >> 4,
+        })
     }
 
     /// The figures so far.
@@ -216,7 +246,7 @@ mod tests {
     #[test]
     fn a_gap_is_loss_also_across_the_wrap() {
         let report = check(&[(65_533, 0), (65_534, 20), (2, 100), (3, 120)]);
-        assert_eq!(report.lost, 3); // 65535, 0, 1
+        assert_eq!((report.lost, report.loss_runs), (3, 1)); // 65535, 0, 1
     }
 
     #[test]

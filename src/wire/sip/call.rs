@@ -6,9 +6,11 @@
 //! - A second 2xx with another tag (fork), or a 2xx after we gave up: ACK and BYE, counted, reported nowhere.
 
 mod answers;
+mod arriving;
 mod ending;
 
 pub(super) use answers::check_range;
+pub(super) use arriving::number_of;
 pub(super) use ending::session_expires;
 
 use super::auth::AuthHeader;
@@ -73,6 +75,8 @@ impl Turn<'_> {
 pub(super) enum Phase {
     /// INVITE out, no final answer.
     Calling,
+    /// Their INVITE rings here.
+    Arriving,
     /// A dialog stands.
     Answered,
     /// Our BYE is out.
@@ -161,6 +165,8 @@ pub(super) struct Call {
     bye: Option<Client>,
     strays: Vec<Stray>,
     refresh: Option<Client>,
+    /// Their INVITE, until its final answer.
+    arrival: Option<arriving::Arrival>,
 }
 
 /// Branch of the INVITE that follows `round` challenges.
@@ -226,6 +232,7 @@ impl Call {
             bye: None,
             strays: Vec::new(),
             refresh: None,
+            arrival: None,
         }
     }
 
@@ -388,6 +395,11 @@ impl Call {
         self.phase == Phase::Over
     }
 
+    /// Whether it rings here.
+    pub(super) fn is_arriving(&self) -> bool {
+        self.phase == Phase::Arriving
+    }
+
     /// Our tag.
     pub(super) fn local_tag(&self) -> &str {
         &self.identity.from_tag
@@ -397,16 +409,21 @@ impl Call {
 
     /// Stop it while it rings.
     pub(super) fn cancel(&mut self, turn: &mut Turn<'_>) {
-        if self.phase == Phase::Calling {
-            self.wish = self.wish.max(Wish::Cancel);
-            self.cancel_if_possible(turn);
+        match self.phase {
+            Phase::Calling => {
+                self.wish = self.wish.max(Wish::Cancel);
+                self.cancel_if_possible(turn);
+            }
+            // Nobody can take it: temporarily unavailable.
+            Phase::Arriving => self.refuse(turn, 480),
+            Phase::Answered | Phase::Ending | Phase::Over => {}
         }
     }
 
     /// End it.
     pub(super) fn hang_up(&mut self, turn: &mut Turn<'_>) {
         match self.phase {
-            Phase::Calling => self.cancel(turn),
+            Phase::Calling | Phase::Arriving => self.cancel(turn),
             Phase::Answered => {
                 self.release_ack(turn);
                 self.send_bye(turn);
@@ -544,9 +561,12 @@ impl Call {
             // A further copy could only make a telephone ring for nobody.
             self.invite.stop_resending();
         }
-        if due(&mut self.ring_until, now) && self.phase == Phase::Calling {
-            self.report(turn, Event::Failed(Failure::local(408)));
-            self.abort(turn);
+        if due(&mut self.ring_until, now) {
+            if self.phase == Phase::Calling {
+                self.report(turn, Event::Failed(Failure::local(408)));
+                self.abort(turn);
+            }
+            self.refuse(turn, 480);
         }
         if due(&mut self.cancel_until, now) && self.phase == Phase::Calling {
             // RFC 3261 s.9.1: 64 T1 behind the CANCEL the call counts as cancelled.

@@ -107,6 +107,10 @@ counts! {
     SessionsExpired,
     /// Legs of an earlier process taken over in order to end them.
     Orphans,
+    /// Calls to our numbers that rang here.
+    CallsIn,
+    /// Calls to us that were refused at once: no number of ours, no room, no voice.
+    CallsInRefused,
 }
 
 /// Number of [`Count`]s.

@@ -3,7 +3,7 @@
 //! Owns who belongs to which Call-ID and which timer is next. Requests leave for trunks' configured addresses only; what
 //! comes from any other address than a trunk's own or its ranges is counted and never answered (reliability, S1, S33).
 
-use super::call::{Call, Turn};
+use super::call::{Call, Turn, number_of};
 use super::counters::{Count, Counters};
 use super::draft::Draft;
 use super::event::{
@@ -12,7 +12,9 @@ use super::event::{
 use super::failure::Failure;
 use super::front_door::{Fault, Framing, Verdict, read};
 use super::message::{Message, Method, Request, Response};
-use super::requests::{answer_destination, answer_stateless, count_answer};
+use super::requests::{
+    Asked, answer_destination, answer_stateless, ask_arrival, count_answer, refuse_arrival,
+};
 use super::trunk::{Trunk, TrunkSetup};
 use crate::ids::TrunkId;
 use crate::time::Mono;
@@ -30,9 +32,27 @@ pub struct Settings {
     pub user_agent: String,
     /// Trunks.
     pub trunks: Vec<TrunkSetup>,
+    /// Our numbers that may be called, each with the trunks that it may be called over; without them every call to us is refused.
+    pub numbers: Vec<OurNumber>,
     /// Most calls kept at once, those included that only absorb copies. 32,768 is 3x of 250 calls per second for 32 s.
     pub calls_max: usize,
 }
+
+/// A number of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OurNumber {
+    /// In E.164, "+842873000000".
+    pub number: String,
+    /// Trunks over which it may be called; empty: all.
+    pub trunks: Vec<TrunkId>,
+}
+
+/// Calls of one trunk that may ring here at once. A floor takes none of more than that in any case.
+const ARRIVING_MAX: usize = 512;
+/// Least digits of a called number that is written without its country: fewer could be anybody's.
+const NATIONAL_DIGITS_MIN: usize = 6;
+/// Keys of calls to us begin here; those of our own are far below.
+const FIRST_ARRIVAL: u64 = 1 << 63;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Wake {
@@ -50,6 +70,9 @@ pub struct Endpoint {
     random: Box<dyn Random>,
     counters: Counters,
     calls_max: usize,
+    numbers: Vec<OurNumber>,
+    takes_calls: bool,
+    arrivals: u64,
     /// Makes the tags of stateless answers unguessable.
     salt: u64,
     strays: u64,
@@ -64,6 +87,7 @@ impl Endpoint {
         let Settings {
             user_agent,
             trunks,
+            numbers,
             calls_max,
         } = settings;
         let trunks: BTreeMap<TrunkId, Trunk> = trunks
@@ -82,6 +106,9 @@ impl Endpoint {
             wakes: BTreeSet::new(),
             counters: Counters::default(),
             calls_max,
+            numbers,
+            takes_calls: true,
+            arrivals: 0,
             salt,
             strays: 0,
             trunks,
@@ -108,6 +135,31 @@ impl Endpoint {
             }
             self.settle_trunk(id);
         }
+    }
+
+    /// The trunk of a call.
+    pub fn trunk_of(&self, key: CallKey) -> Option<TrunkId> {
+        self.calls.get(&key).map(|call| call.trunk)
+    }
+
+    /// Other numbers of ours, for the next call.
+    pub fn set_numbers(&mut self, numbers: Vec<OurNumber>) {
+        self.numbers = numbers;
+    }
+
+    /// No further call to us is taken: 503.
+    pub fn take_no_more_calls(&mut self) {
+        self.takes_calls = false;
+    }
+
+    /// Answers a call to us.
+    pub fn accept(&mut self, now: Mono, key: CallKey, media_port: u16, out: &mut Vec<Output>) {
+        self.with_call(now, key, out, |call, turn| call.accept(turn, media_port));
+    }
+
+    /// Refuses a call to us that is not answered; `Ended` follows.
+    pub fn refuse(&mut self, now: Mono, key: CallKey, status: u16, out: &mut Vec<Output>) {
+        self.with_call(now, key, out, |call, turn| call.refuse(turn, status));
     }
 
     /// Everything counted since the start.
@@ -394,10 +446,109 @@ impl Endpoint {
                 call.serve(turn, request, source)
             });
         }
+        if let Some(key) = key
+            && self
+                .calls
+                .get(&key)
+                .is_some_and(|call| call.is_of_arrival(request))
+        {
+            return self.with_call(now, key, out, |call, turn| {
+                call.serve_arrival(turn, request, source)
+            });
+        }
         let envelope = &request.envelope;
         let cseq = envelope.cseq.number.to_string();
         let tag = self.stateless_tag(Some(&envelope.call_id), Some(&cseq));
+        if self.take_arrival(now, source, request, key.is_some(), &tag, out) {
+            return;
+        }
         answer_stateless(request, source, &tag, &mut self.counters, out);
+    }
+
+    /// Takes a call to one of our numbers up, or refuses it; `false`: it is none.
+    fn take_arrival(
+        &mut self,
+        now: Mono,
+        source: Source,
+        request: &Request,
+        is_known: bool,
+        tag: &str,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let Some(called) = number_of(&request.uri).and_then(|called| self.our_number(&called))
+        else {
+            return false;
+        };
+        let (called, allowed) = (called.number.clone(), called.trunks.clone());
+        let ip = source.address.ip();
+        let mut trunks = self.trunks.iter().filter(|(_, trunk)| trunk.allows(ip));
+        let trunk = trunks
+            .clone()
+            .find(|(id, _)| allowed.is_empty() || allowed.contains(id))
+            .or_else(|| trunks.next());
+        let Some((id, trunk)) = trunk.map(|(id, trunk)| (*id, trunk)) else {
+            return false;
+        };
+        let Some(asked) = ask_arrival(request, |address| trunk.allows_media(address)) else {
+            return false;
+        };
+        let ringing = || {
+            let mut calls = self.calls.values();
+            calls
+                .by_ref()
+                .filter(|call| call.trunk == id && call.is_arriving())
+                .count()
+        };
+        let status = match asked {
+            // The same call by another way (s.8.2.2.2).
+            _ if is_known => 482,
+            // A number that this trunk may not bring calls to.
+            _ if !allowed.is_empty() && !allowed.contains(&id) => 403,
+            _ if !self.takes_calls || self.calls.len() >= self.calls_max => 503,
+            _ if ringing() >= ARRIVING_MAX => 503,
+            Asked::Refused(status) => status,
+            Asked::Rings(offered) => {
+                self.arrivals += 1;
+                let key = CallKey {
+                    call: FIRST_ARRIVAL + self.arrivals,
+                    route_try: 1,
+                };
+                let Some(trunk) = self.trunks.get_mut(&id) else {
+                    return false;
+                };
+                let mut turn = Turn {
+                    now,
+                    trunk,
+                    random: self.random.as_mut(),
+                    counters: &mut self.counters,
+                    out,
+                };
+                let call = Call::arrive(&mut turn, key, request, source, offered, called);
+                self.keep(now, request.envelope.call_id.clone(), call);
+                return true;
+            }
+        };
+        self.counters.add(Count::CallsInRefused);
+        count_answer(&mut self.counters, status);
+        refuse_arrival(request, source, status, tag, out);
+        true
+    }
+
+    /// Which number of ours was called: as it is written with its country, or without it, where that can be only one.
+    fn our_number(&self, called: &str) -> Option<&OurNumber> {
+        let plain = called.trim_start_matches('+').trim_start_matches('0');
+        let exact = |number: &&OurNumber| number.number.trim_start_matches('+') == plain;
+        if let Some(number) = self.numbers.iter().find(exact) {
+            return Some(number);
+        }
+        if called.starts_with('+') || plain.len() < NATIONAL_DIGITS_MIN {
+            return None;
+        }
+        let mut alike = self.numbers.iter();
+        let first = alike.find(|number| number.number.ends_with(plain))?;
+        alike
+            .all(|number| !number.number.ends_with(plain))
+            .then_some(first)
     }
 
     /// A tag that is the same for copies of a request and that nobody can guess (RFC 3261 s.8.2.7).

@@ -119,6 +119,19 @@ pub struct OrphanOrder {
     pub far: Option<FarSide>,
 }
 
+/// A call to one of our numbers that rings here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArrivedCall {
+    /// Over which trunk.
+    pub trunk: TrunkId,
+    /// Which of our numbers, in E.164.
+    pub called: String,
+    /// The caller's number as the carrier wrote it; `None`: withheld, or none.
+    pub caller: Option<crate::pii::Pii<String>>,
+    /// What the wire knows it by; the tag is ours.
+    pub identity: Identity,
+}
+
 /// A fact about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -134,6 +147,15 @@ pub enum Event {
         far: FarSide,
         /// Where voice goes.
         path: AudioPath,
+    },
+    /// Somebody calls us; it rings. First of such a call.
+    Arrived(Box<ArrivedCall>),
+    /// Our 200 to such a call is out.
+    Accepted {
+        /// What must become durable.
+        far: FarSide,
+        /// Where voice goes; `None`: said by the ACK, as `MediaChanged`.
+        path: Option<AudioPath>,
     },
     /// The far end moved the stream, held or resumed it.
     MediaChanged(AudioPath),

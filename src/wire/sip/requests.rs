@@ -7,7 +7,7 @@ use super::counters::{Count, Counters};
 use super::draft::{Draft, reason_phrase};
 use super::event::{Destination, Event, Output, Source};
 use super::message::{Method, Request};
-use super::sdp::{Direction, Sdp, write_answer, write_offer};
+use super::sdp::{AudioPath, Direction, Sdp, write_answer, write_offer};
 use super::transaction::{Due, Server};
 use crate::time::Mono;
 use std::net::SocketAddr;
@@ -44,9 +44,9 @@ pub(super) fn answer_port(request: &Request) -> Option<u16> {
 
 /// Headers and body of an answer.
 #[derive(Default)]
-struct Reply<'a> {
-    headers: Vec<(&'static str, String)>,
-    sdp: Option<&'a str>,
+pub(super) struct Reply<'a> {
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) sdp: Option<&'a str>,
 }
 
 impl Reply<'_> {
@@ -96,6 +96,58 @@ fn lacking(request: &Request) -> Vec<&str> {
                 .any(|known| known.eq_ignore_ascii_case(tag))
         })
         .collect()
+}
+
+/// What an INVITE that passes every check without a state wants of us.
+pub(super) enum Asked {
+    /// Refused, with the status.
+    Refused(u16),
+    /// It may ring: the offer's path, or none where our 200 shall offer.
+    Rings(Option<AudioPath>),
+}
+
+/// Reads an INVITE outside any dialog as a call to us; `None`: what [`answer_stateless`] says is the answer.
+pub(super) fn ask_arrival(
+    request: &Request,
+    allows_media: impl Fn(std::net::IpAddr) -> bool,
+) -> Option<Asked> {
+    if request.method != Method::INVITE || judge_stateless(request).0 != 404 {
+        return None;
+    }
+    let session = request.header("Session-Expires").and_then(session_expires);
+    if session.is_some_and(|(seconds, _)| seconds < SESSION_MIN_S) {
+        return Some(Asked::Refused(422));
+    }
+    if request.body.is_empty() {
+        return Some(Asked::Rings(None));
+    }
+    let path = Sdp::parse(&request.body).and_then(|offer| offer.audio_path(&SPOKEN));
+    Some(match path {
+        Ok(path) if path.remote.is_none_or(|remote| allows_media(remote.ip())) => {
+            Asked::Rings(Some(path))
+        }
+        _ => Asked::Refused(488),
+    })
+}
+
+/// A refusal of a call to us without a state.
+pub(super) fn refuse_arrival(
+    request: &Request,
+    source: Source,
+    status: u16,
+    to_tag: &str,
+    out: &mut Vec<Output>,
+) {
+    let reply = match status {
+        422 => Reply::of("Min-SE", SESSION_MIN_S.to_string()),
+        503 => Reply::of("Retry-After", "5"),
+        _ => Reply::default(),
+    };
+    out.push(Output::Send {
+        to: answer_destination(answer_port(request), source),
+        octets: write_reply(request, source, status, Some(to_tag), &reply),
+        invite: None,
+    });
 }
 
 /// The answer to a request outside any dialog of ours; `None` for an ACK.
@@ -162,7 +214,7 @@ fn judge_stateless(request: &Request) -> (u16, Reply<'static>) {
         if !takes_sdp {
             return (406, Reply::default());
         }
-        // Inbound calls have no destination here: no number of ours answers, and nothing is relayed.
+        // No number of ours, and nothing is relayed.
         return (404, Reply::default());
     }
     let reply = Reply {
@@ -187,7 +239,7 @@ fn content_refusal(request: &Request) -> Option<(u16, Reply<'static>)> {
 }
 
 /// Tells a request from others: its branch and hop, or, without a branch of RFC 3261, its hop and number.
-fn transaction_id(request: &Request) -> String {
+pub(super) fn transaction_id(request: &Request) -> String {
     let envelope = &request.envelope;
     let Some(via) = envelope.top_via() else {
         return String::new();
@@ -281,6 +333,8 @@ impl Call {
         if matches!(self.phase, Phase::Answered | Phase::Ending) {
             self.ended(turn);
         }
+        // The caller may end an early dialog so, too (s.15).
+        self.refuse(turn, 487);
     }
 
     fn serve_ack(&mut self, turn: &mut Turn<'_>, request: &Request) {
@@ -379,24 +433,7 @@ impl Call {
             ("Contact", turn.trunk.ourselves.contact(None)),
             ("Allow", ALLOW.to_owned()),
         ];
-        if let Some((seconds, refresher)) = session {
-            self.keep_session(turn.now, request.header("Session-Expires"), false);
-            if request
-                .header_tokens("Supported")
-                .any(|tag| tag.eq_ignore_ascii_case("timer"))
-            {
-                headers.push(("Require", "timer".to_owned()));
-            }
-            let refresher = if refresher == Some("uas") {
-                "uas"
-            } else {
-                "uac"
-            };
-            headers.push((
-                "Session-Expires",
-                format!("{seconds};refresher={refresher}"),
-            ));
-        }
+        headers.extend(self.session_headers(turn.now, request));
         // A new Contact is where later requests of ours are addressed to (target refresh, s.12.2.2).
         if let (Some(dialog), Some(contact)) = (&mut self.dialog, request.contacts.first())
             && contact.uri.is_sip()
@@ -413,6 +450,36 @@ impl Call {
                 sdp: sdp.as_deref(),
             },
         );
+    }
+
+    /// Takes the session timer of an INVITE or UPDATE up, and what the 200 says about it (RFC 4028 s.9).
+    pub(super) fn session_headers(
+        &mut self,
+        now: Mono,
+        request: &Request,
+    ) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        let value = request.header("Session-Expires");
+        let Some((seconds, refresher)) = value.and_then(session_expires) else {
+            return headers;
+        };
+        self.keep_session(now, value, false);
+        if request
+            .header_tokens("Supported")
+            .any(|tag| tag.eq_ignore_ascii_case("timer"))
+        {
+            headers.push(("Require", "timer".to_owned()));
+        }
+        let refresher = if refresher == Some("uas") {
+            "uas"
+        } else {
+            "uac"
+        };
+        headers.push((
+            "Session-Expires",
+            format!("{seconds};refresher={refresher}"),
+        ));
+        headers
     }
 
     /// Our description for the 200: the answer to an offer, our own offer where a re-INVITE brings none.
@@ -454,7 +521,7 @@ impl Call {
         *taken <= OFFERS_PER_SECOND_MAX
     }
 
-    fn reply(
+    pub(super) fn reply(
         &mut self,
         turn: &mut Turn<'_>,
         request: &Request,
@@ -462,7 +529,7 @@ impl Call {
         status: u16,
         reply: Reply<'_>,
     ) {
-        let octets = write_reply(request, source, status, None, &reply);
+        let octets = write_reply(request, source, status, Some(self.local_tag()), &reply);
         count_answer(turn.counters, status);
         turn.out.push(Output::Send {
             to: answer_destination(answer_port(request), source),

@@ -124,7 +124,7 @@ fn in_order<'a, Code: Copy + 'a>(
     .collect()
 }
 
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 40] = [
     "attempt",
     "campaign",
     "cif",
@@ -155,8 +155,20 @@ const COLUMNS: [&str; 30] = [
     "paid_at",
     "paid_method",
     "schedule",
+    "first_audio_ms",
+    "packets_in",
+    "lost_in",
+    "jitter_in_us",
+    "mos_in",
+    "packets_out",
+    "lost_out",
+    "jitter_out_us",
+    "mos_out",
+    "round_trip_us",
 ];
 
+/// Columns of [`COLUMNS`] that are opinion scores, kept in hundredths.
+const SCORES: [usize; 2] = [34, 38];
 /// Columns of [`COLUMNS`] that are times.
 const TIMES: [usize; 8] = [6, 7, 8, 9, 10, 11, 20, 24];
 
@@ -179,7 +191,9 @@ pub(super) fn outcomes(
             "SELECT attempt.id, campaign.name, person.cif, number.e164, trunk.name, route_tries, decided_at, released_at,
                 rang_at, answered_at, matched_at, ended_at, ring_ms, talk_ms, result, counts, wire_status, wire_cause,
                 agent.name, outcome.code, outcome.at, outcome.note, outcome.reason, outcome.amount, outcome.follow_up,
-                promise.amount, promise.due, outcome.paid_at, outcome.paid_method, outcome.schedule
+                promise.amount, promise.due, outcome.paid_at, outcome.paid_method, outcome.schedule,
+                first_audio_ms, packets_in, lost_in, jitter_in_us, mos_in, packets_out, lost_out, jitter_out_us, mos_out,
+                round_trip_us
              FROM attempt
              JOIN campaign ON campaign.id = attempt.campaign
              JOIN person ON person.id = attempt.person
@@ -223,6 +237,9 @@ fn cells_of(row: &Row<'_>, numbers: NumbersShown) -> rusqlite::Result<Vec<String
         .map(|index| {
             Ok(match row.get_ref(index)? {
                 ValueRef::Integer(at) if TIMES.contains(&index) => iso(at),
+                ValueRef::Integer(score) if SCORES.contains(&index) => {
+                    format!("{}.{:02}", score / 100, score % 100)
+                }
                 ValueRef::Integer(number) => number.to_string(),
                 ValueRef::Text(_) if index == 3 && numbers == NumbersShown::Masked => {
                     masked_number(row.get_ref(index)?.as_str()?)

@@ -4,7 +4,7 @@ use super::names::{FollowedNames, Names};
 use super::schema::{self, Role, failed};
 use crate::core::input::LeadFacts;
 use crate::core::settings::SkillNeed;
-use crate::ids::{AgentId, LeadId, NumberId, PersonId};
+use crate::ids::{AgentId, CampaignId, LeadId, NumberId, PersonId};
 use crate::pii::Pii;
 use crate::shell::store::{
     Changes, DueLeads, DueQuery, LeadRecord, LeadSource, SharedNames, StoreError, StoreNames,
@@ -12,7 +12,7 @@ use crate::shell::store::{
 };
 use crate::time::UnixMs;
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Up to so many due leads it is quicker to take them all and sort; beyond, to walk the order of dialling.
 const FEW: i64 = 20_000;
@@ -28,6 +28,7 @@ const BLOCKS_AT_ONCE: usize = 1_000;
 
 /// The hopper's reader.
 pub struct SqliteLeads {
+    path: PathBuf,
     connection: Connection,
     names: FollowedNames,
     learn_zone: ZoneLearner,
@@ -54,6 +55,7 @@ impl SqliteLeads {
             last("lead").map_err(&doing)?,
         );
         Ok(SqliteLeads {
+            path: path.to_owned(),
             connection,
             names: FollowedNames::new(settings, names),
             learn_zone: Box::new(|_| false),
@@ -69,6 +71,23 @@ impl SqliteLeads {
         self.names.follow(names);
         self.learn_zone = learn_zone;
         self
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn parts(&mut self) -> (&mut Connection, &mut FollowedNames) {
+        (&mut self.connection, &mut self.names)
+    }
+
+    /// Offers zones to be learned; whether one was.
+    pub(super) fn learn_zones(&mut self, zones: &[String]) -> bool {
+        let mut has_learned = false;
+        for zone in zones {
+            has_learned |= (self.learn_zone)(zone);
+        }
+        has_learned
     }
 
     fn read(
@@ -147,6 +166,24 @@ impl LeadSource for SqliteLeads {
             return self.read_one(lead, now, &mut unknown_zones).map_err(doing);
         }
         Ok(found)
+    }
+
+    fn caller(
+        &mut self,
+        e164: &str,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError> {
+        self.find_caller(e164, now)
+    }
+
+    fn stranger(
+        &mut self,
+        e164: Option<&str>,
+        campaign: CampaignId,
+        zone: &str,
+        now: UnixMs,
+    ) -> Result<Option<(LeadFacts, LeadRecord)>, StoreError> {
+        self.note_stranger(e164, campaign, zone, now)
     }
 
     fn changes(&mut self) -> Result<Changes, StoreError> {
@@ -229,7 +266,7 @@ fn read_due(
 }
 
 /// `None`: its zone or one of its skills is not in force.
-fn read_lead(
+pub(super) fn read_lead(
     db: &Transaction<'_>,
     names: &Names,
     id: i64,

@@ -5,7 +5,7 @@ use super::blocks::{
 };
 use super::names::Names;
 use crate::core::dispositions::Disposition;
-use crate::core::effect::{AttemptClosed, DialOrder, DoneWhy, LeadNext, OutcomeKept};
+use crate::core::effect::{AttemptClosed, CallInOrder, DialOrder, DoneWhy, LeadNext, OutcomeKept};
 use crate::core::results::SystemResult;
 use crate::ids::{AttemptId, LeadId};
 use crate::shell::store::{
@@ -46,9 +46,11 @@ pub(super) fn apply(
 ) -> Applied {
     match order {
         StoreOrder::Intent(dial, identity, at) => intent(db, names, dial, identity, *at, done),
+        StoreOrder::CallIn(order, identity, at) => call_in(db, names, order, identity, *at),
         StoreOrder::Dialog(row) => dialog(db, row, done),
         StoreOrder::Closed(closed) => close(db, names, closed, done),
         StoreOrder::Outcome(kept, detail) => outcome(db, kept, detail, done),
+        StoreOrder::Sound(sound) => Ok(super::sound::keep(db, sound).map(|_| ())?),
         StoreOrder::LeadReturned { lead, next } => {
             if let Some(next) = next {
                 lead_next(db, *lead, next, 0, Time::Earliest)?;
@@ -88,8 +90,10 @@ pub(in crate::shell::store) fn failure_of(order: &StoreOrder) -> Option<StoreNew
             attempt: kept.attempt,
             request: kept.request,
         }),
-        StoreOrder::Dialog(_)
+        StoreOrder::CallIn(..)
+        | StoreOrder::Dialog(_)
         | StoreOrder::Closed(_)
+        | StoreOrder::Sound(_)
         | StoreOrder::LeadReturned { .. }
         | StoreOrder::Exposed { .. }
         | StoreOrder::BlockNumber { .. } => None,
@@ -161,6 +165,64 @@ fn intent(
     Ok(())
 }
 
+/// A call to us: known by its Call-ID, like one of ours, so that a start after a crash ends it.
+fn call_in(
+    db: &Connection,
+    names: &Names,
+    order: &CallInOrder,
+    identity: &CallIdentity,
+    at: UnixMs,
+) -> Applied {
+    let trunk = trunk_row(names, order.trunk)?;
+    db.prepare_cached(
+        "INSERT INTO attempt (id, campaign, lead, person, number, trunk, route_tries, decided_at, direction)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, 'IN')
+         ON CONFLICT (id) DO NOTHING",
+    )?
+    .execute((
+        row_of(order.attempt.0),
+        campaign_row(names, order.campaign)?,
+        row_of(order.lead.0),
+        row_of(order.person.0),
+        row_of(order.number.0),
+        trunk,
+        at.0,
+    ))?;
+    db.prepare_cached(
+        "INSERT INTO route_try (attempt, n, trunk, call_id, from_tag, branch)
+         VALUES (?1, 1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute((
+        row_of(order.attempt.0),
+        trunk,
+        &identity.call_id,
+        &identity.from_tag,
+        &identity.branch,
+    ))?;
+    Ok(())
+}
+
+/// A lead whose person called us and is to be called back is open again, if it was done. Nothing else opens one: what was settled
+/// with a person does not begin anew because they ask.
+fn reopen_for_callback(
+    db: &Connection,
+    attempt: AttemptId,
+    lead: LeadId,
+    next: &LeadNext,
+) -> rusqlite::Result<()> {
+    if !matches!(next, LeadNext::Again { callback: true, .. }) {
+        return Ok(());
+    }
+    db.prepare_cached(
+        "UPDATE lead SET done = NULL, done_at = NULL
+         WHERE id = ?1 AND done IS NOT NULL
+            AND EXISTS (SELECT 1 FROM attempt WHERE attempt.id = ?2 AND direction = 'IN')",
+    )?
+    .execute((row_of(lead.0), row_of(attempt.0)))?;
+    Ok(())
+}
+
 fn dialog(db: &Connection, row: &DialogRow, done: &mut Committed) -> Applied {
     let route_set = serde_json::to_string(&row.route_set)
         .map_err(|fault| OrderFault::Refused(fault.to_string()))?;
@@ -217,6 +279,15 @@ fn close(db: &Connection, names: &Names, closed: &AttemptClosed, done: &mut Comm
             count_attempt(db, closed.lead, counted)?;
             done.returned.push(closed.lead);
         }
+        next if closed.is_call_in => {
+            reopen_for_callback(db, closed.attempt, closed.lead, next)?;
+            lead_next(db, closed.lead, next, counted, Time::Agreed)?;
+            if matches!(next, LeadNext::Again { callback: true, .. }) {
+                db.prepare_cached("UPDATE lead SET callback_source = 'CALLED_IN' WHERE id = ?1")?
+                    .execute([row_of(closed.lead.0)])?;
+            }
+            done.returned.push(closed.lead);
+        }
         next => {
             lead_next(db, closed.lead, next, counted, Time::Earliest)?;
             done.returned.push(closed.lead);
@@ -238,7 +309,7 @@ fn write_end(
         .prepare_cached(
             "UPDATE attempt SET trunk = ?2, route_tries = ?3, released_at = ?4, rang_at = ?5, answered_at = ?6,
                 matched_at = ?7, ended_at = ?8, ring_ms = ?9, talk_ms = ?10, result = ?11, counts = ?12,
-                wire_status = ?13, wire_cause = ?14, agent = ?15, awaits_outcome = ?16
+                wire_status = ?13, wire_cause = ?14, agent = ?15, awaits_outcome = ?16, announced_at = ?17
              WHERE id = ?1 AND result IS NULL",
         )?
         .execute(params![
@@ -258,6 +329,7 @@ fn write_end(
             closed.wire.and_then(|(_, cause)| cause),
             closed.agent.map(|agent| agent.0),
             awaits,
+            at(closed.announced_at),
         ])?;
     if changed > 0 {
         return Ok(changed);
@@ -266,8 +338,8 @@ fn write_end(
         .prepare_cached(
             "INSERT INTO attempt (id, campaign, lead, person, number, trunk, route_tries, decided_at, released_at,
                 rang_at, answered_at, matched_at, ended_at, ring_ms, talk_ms, result, counts, wire_status, wire_cause,
-                agent, awaits_outcome)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+                agent, awaits_outcome, announced_at, direction)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -292,6 +364,8 @@ fn write_end(
             closed.wire.and_then(|(_, cause)| cause),
             closed.agent.map(|agent| agent.0),
             awaits,
+            at(closed.announced_at),
+            if closed.is_call_in { "IN" } else { "OUT" },
         ])?)
 }
 
@@ -357,7 +431,12 @@ fn outcome(
         Disposition::RpcPtp | Disposition::RpcCallback | Disposition::BrokenPromise
     );
     let time = if agreed { Time::Agreed } else { Time::Earliest };
+    reopen_for_callback(db, kept.attempt, kept.lead, &kept.next)?;
     lead_next(db, kept.lead, &kept.next, 0, time)?;
+    db.prepare_cached(
+        "UPDATE lead SET callback_source = NULL WHERE id = ?1 AND callback_source IS NOT NULL",
+    )?
+    .execute([row_of(kept.lead.0)])?;
     // While the conversation goes on the lead stays out, or the person could be dialled while on the phone with us.
     if ended {
         done.returned.push(kept.lead);

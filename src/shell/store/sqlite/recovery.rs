@@ -68,11 +68,14 @@ fn close_attempts(
         })?
         .collect::<Result<_, _>>()?;
     let mut close = db.prepare(
-        "UPDATE attempt SET result = ?2, counts = 1, ended_at = ?3, recovered_at = ?3,
+        "UPDATE attempt SET result = ?2, counts = direction = 'OUT', ended_at = ?3, recovered_at = ?3,
             agent = coalesce(agent, (SELECT agent FROM outcome WHERE outcome.attempt = attempt.id))
          WHERE id = ?1",
     )?;
-    let mut count = db.prepare("UPDATE lead SET attempts = attempts + 1 WHERE id = ?1")?;
+    let mut count = db.prepare(
+        "UPDATE lead SET attempts = attempts + 1 FROM attempt
+         WHERE lead.id = ?1 AND attempt.id = ?2 AND attempt.direction = 'OUT'",
+    )?;
     let mut wait = db.prepare(RETURN)?;
     let (mut connected, mut interrupted) = (0, 0);
     for (attempt, lead, campaign, has_outcome) in open {
@@ -85,7 +88,8 @@ fn close_attempts(
             wait.execute((lead, (now + wait_of(campaign, old, settings)).0))?;
             SystemResult::Interrupted
         };
-        count.execute([lead])?;
+        // Who called us was not tried by us.
+        count.execute([lead, attempt])?;
         close.execute((attempt, result.code(), now.0))?;
     }
     Ok((connected, interrupted))

@@ -232,6 +232,8 @@ impl Call {
         let far = FarSide::of_answer(response, &self.uri);
         match self.phase {
             Phase::Calling => self.first_answer(turn, response, far),
+            // No request of ours is out.
+            Phase::Arriving => turn.counters.add(Count::DiscardedUnmatched),
             Phase::Answered | Phase::Ending | Phase::Over => {
                 let is_known = self
                     .dialog
