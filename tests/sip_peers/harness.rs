@@ -212,7 +212,6 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
     let loopback: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     Config {
         data_dir: PathBuf::new(),
-        lab_silent_calls: true,
         input_log: None,
         default_country: "VN".to_owned(),
         default_zone: "Asia/Ho_Chi_Minh".to_owned(),
@@ -268,6 +267,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             media_ranges: vec![],
             keep_alive: Duration::from_secs(3_600),
         }],
+        inbound: Default::default(),
         campaigns: vec![],
     }
 }

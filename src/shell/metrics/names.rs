@@ -57,7 +57,7 @@ labels! {
     Bound = "bound", 10, "What keeps a campaign from starting more lines: `nothing`, `agents`, `leads`, `lines`, `cps`, `trunks`, `stopped`, `budget` (its abandon ledger), `window`, `store`.";
     Trunk = "trunk", TRUNK_LABELS_MAX + 1, "Name of the trunk in the configuration (at most 64).";
     SipCode = "code", 26, "Response to an INVITE: `100` `180` `183` `200` `401` `402` `403` `404` `407` `408` `480` `484` `486` `487` `488` `500` `502` `503` `504` `603`, and `1xx` to `6xx` for the rest of each class.";
-    ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";
+    ApiCode = "code", 19, "HTTP status of the answer; one that the API never gives by itself is `other`.";
     Input = "input", 31, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
     Lane = "lane", 2, "Way into the floor: `urgent` (legs, desks, stops) or `bulk` (leads, settings).";
     Queue = "queue", 11, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `recording`, `input_log`, and `desk` (the longest queue of any one agent's socket).";

@@ -3,6 +3,7 @@
 mod answers;
 mod auth;
 mod calls;
+mod calls_in;
 mod changes;
 mod ending;
 mod foreign;
