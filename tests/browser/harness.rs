@@ -27,23 +27,36 @@ pub fn has(tools: &[&str], packages: bool) -> bool {
     let mut missing: Vec<String> = tools
         .iter()
         .filter(|tool| which(tool).is_none())
-        .map(|tool| format!("{tool} (Debian: {})", if *tool == "node" { "nodejs" } else { tool }))
+        .map(|tool| {
+            format!(
+                "{tool} (Debian: {})",
+                if *tool == "node" { "nodejs" } else { tool }
+            )
+        })
         .collect();
     if packages && !web().join("node_modules/typescript").exists() {
-        missing.push("the packages of web/package-lock.json (npm ci in web/, or make setup)".to_owned());
+        missing.push(
+            "the packages of web/package-lock.json (npm ci in web/, or make setup)".to_owned(),
+        );
     }
     if missing.is_empty() {
         return true;
     }
     let excused = std::env::var_os("TANDEM_SKIP_PEERS").is_some_and(|value| value == "1");
-    assert!(excused, "missing: {}; TANDEM_SKIP_PEERS=1 skips this test", missing.join(", "));
+    assert!(
+        excused,
+        "missing: {}; TANDEM_SKIP_PEERS=1 skips this test",
+        missing.join(", ")
+    );
     eprintln!("skipped: missing {}", missing.join(", "));
     false
 }
 
 fn which(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(tool))
+        .find(|file| file.is_file())
 }
 
 /// A browser fills a small machine: one scenario at a time.
@@ -65,12 +78,17 @@ pub fn node_tool(tool: &str, words: &[&str]) {
         .current_dir(web())
         .output()
         .unwrap();
-    assert!(run.status.success(), "{tool}: {}", String::from_utf8_lossy(&run.stdout));
+    assert!(
+        run.status.success(),
+        "{tool}: {}",
+        String::from_utf8_lossy(&run.stdout)
+    );
 }
 
 /// The files of a folder by name.
 pub fn files(folder: &Path) -> BTreeMap<String, String> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|fault| panic!("{}: {fault}", folder.display()));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|fault| panic!("{}: {fault}", folder.display()));
     entries
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.path().is_file())
@@ -107,12 +125,19 @@ impl Process {
     }
 
     fn tandem(words: &[&str]) -> Process {
-        Process::start(Command::new(env!("CARGO_BIN_EXE_tandem")).args(words).env("TANDEM_LOG", "warn"))
+        Process::start(
+            Command::new(env!("CARGO_BIN_EXE_tandem"))
+                .args(words)
+                .env("TANDEM_LOG", "warn"),
+        )
     }
 
     fn wait_for(&self, what: &str) {
         let until = Instant::now() + LIMIT;
-        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             if line.contains(what) {
                 return;
             }
@@ -134,7 +159,9 @@ static GIVEN: AtomicU16 = AtomicU16::new(0);
 /// An address that nobody uses, for UDP and TCP, below the range from which clients get their ports.
 fn free() -> SocketAddr {
     loop {
-        let port = 3_000 + (std::process::id() % 600) as u16 * 8 + GIVEN.fetch_add(1, Ordering::Relaxed) % 1_000;
+        let port = 3_000
+            + (std::process::id() % 600) as u16 * 8
+            + GIVEN.fetch_add(1, Ordering::Relaxed) % 1_000;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return address;
@@ -176,15 +203,29 @@ impl Site {
         };
         write_csv(&plan, 200, std::fs::File::create(&list).unwrap()).unwrap();
         let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
-            .args(["import", list.to_str().unwrap(), "--config", path.to_str().unwrap()])
+            .args([
+                "import",
+                list.to_str().unwrap(),
+                "--config",
+                path.to_str().unwrap(),
+            ])
             .output()
             .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         let token = BackOffice::open(&store_path(&config))
             .unwrap()
             .agent_add("minh", &[("TEST".to_owned(), 1)], &[], &AgentAudio::Browser)
             .unwrap();
-        Site { _dir: dir, path, config, token }
+        Site {
+            _dir: dir,
+            path,
+            config,
+            token,
+        }
     }
 
     /// Starts the engine.
@@ -198,9 +239,19 @@ impl Site {
     pub fn outcomes(&self) -> Vec<String> {
         let office = BackOffice::open(&store_path(&self.config)).unwrap();
         let mut csv = Vec::new();
-        let filter = ExportFilter { outcomes_only: true, ..ExportFilter::default() };
-        office.export(&filter, NumbersShown::Masked, &mut csv).unwrap();
-        String::from_utf8(csv).unwrap().lines().skip(1).map(str::to_owned).collect()
+        let filter = ExportFilter {
+            outcomes_only: true,
+            ..ExportFilter::default()
+        };
+        office
+            .export(&filter, NumbersShown::Masked, &mut csv)
+            .unwrap();
+        String::from_utf8(csv)
+            .unwrap()
+            .lines()
+            .skip(1)
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -217,15 +268,49 @@ impl FarEnd {
     pub fn carrier(flags: &[&str]) -> FarEnd {
         let dir = tempfile::tempdir().unwrap();
         let address = free();
-        let (listen, cdr, tapes) = (address.to_string(), dir.path().join("calls.jsonl"), dir.path().join("tapes"));
-        let mut words = vec!["carrier", "--listen", &listen, "--rtp-ports", "24000-24999", "--cdr", cdr.to_str().unwrap()];
-        words.extend(["--record", tapes.to_str().unwrap(), "--answer-rate", "1", "--machine-rate", "0", "--busy-rate", "0"]);
-        words.extend(["--reject-rate", "0", "--unavailable-rate", "0", "--invalid-rate", "0", "--callee-hangs-up", "0"]);
+        let (listen, cdr, tapes) = (
+            address.to_string(),
+            dir.path().join("calls.jsonl"),
+            dir.path().join("tapes"),
+        );
+        let mut words = vec![
+            "carrier",
+            "--listen",
+            &listen,
+            "--rtp-ports",
+            "24000-24999",
+            "--cdr",
+            cdr.to_str().unwrap(),
+        ];
+        words.extend([
+            "--record",
+            tapes.to_str().unwrap(),
+            "--answer-rate",
+            "1",
+            "--machine-rate",
+            "0",
+            "--busy-rate",
+            "0",
+        ]);
+        words.extend([
+            "--reject-rate",
+            "0",
+            "--unavailable-rate",
+            "0",
+            "--invalid-rate",
+            "0",
+            "--callee-hangs-up",
+            "0",
+        ]);
         words.extend(["--ring-mean-s", "0.5", "--ring-cv", "0.1"]);
         words.extend(flags);
         let process = Process::tandem(&words);
         process.wait_for("\"ready\"");
-        FarEnd { _process: process, address, dir }
+        FarEnd {
+            _process: process,
+            address,
+            dir,
+        }
     }
 
     /// baresip as a telephone that answers by itself, sounds a tone and keeps what it hears.
@@ -236,7 +321,16 @@ impl FarEnd {
         tone_file(&place.join("tone.wav"), hertz);
         let modules = ["account.so", "g711.so", "aufile.so", "menu.so"]
             .iter()
-            .map(|module| format!("module{} {module}\n", if ["account.so", "menu.so"].contains(module) { "_app" } else { "" }))
+            .map(|module| {
+                format!(
+                    "module{} {module}\n",
+                    if ["account.so", "menu.so"].contains(module) {
+                        "_app"
+                    } else {
+                        ""
+                    }
+                )
+            })
             .collect::<String>();
         let config = format!(
             "sip_listen {address}\ncall_max_calls 4\naudio_path {share}\naudio_source aufile,{tone}\naudio_player aufile,{heard}\n\
@@ -248,12 +342,18 @@ impl FarEnd {
             modules_in = baresip_modules().display(),
         );
         std::fs::write(place.join("config"), config).unwrap();
-        let account = format!("<sip:phone@{address}>;regint=0;answermode=auto;catchall=yes;audio_codecs=PCMU/8000/1,PCMA/8000/1\n");
+        let account = format!(
+            "<sip:phone@{address}>;regint=0;answermode=auto;catchall=yes;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+        );
         std::fs::write(place.join("accounts"), account).unwrap();
         std::fs::write(place.join("contacts"), "").unwrap();
         let process = Process::start(Command::new("baresip").args(["-f", place.to_str().unwrap()]));
         process.wait_for("baresip is ready");
-        FarEnd { _process: process, address, dir }
+        FarEnd {
+            _process: process,
+            address,
+            dir,
+        }
     }
 
     /// Waits until so many calls are over.
@@ -265,7 +365,11 @@ impl FarEnd {
             if records.len() >= count {
                 return records;
             }
-            assert!(Instant::now() < until, "{} of {count} calls are over", records.len());
+            assert!(
+                Instant::now() < until,
+                "{} of {count} calls are over",
+                records.len()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -325,24 +429,47 @@ impl Drive {
             all.extend(more);
         }
         let process = Process::start(
-            Command::new("node").arg("test/browser.mjs").arg(scenario).arg(settings.to_string()).current_dir(web()),
+            Command::new("node")
+                .arg("test/browser.mjs")
+                .arg(scenario)
+                .arg(settings.to_string())
+                .current_dir(web()),
         );
-        Drive { process, scenario: scenario.to_owned() }
+        Drive {
+            process,
+            scenario: scenario.to_owned(),
+        }
     }
 
     /// Waits for its end; what it told.
     pub fn finish(self) -> Told {
         let until = Instant::now() + SCENARIO_MAX;
         let mut told = Vec::new();
-        while let Ok(line) = self.process.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .process
+            .lines
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             if let Ok(value) = serde_json::from_str::<Value>(&line) {
                 told.push(value);
             }
         }
         let told = Told(told);
-        let faults: Vec<_> = told.0.iter().filter(|value| value["mark"] == "failed" || value["mark"] == "page_error").collect();
-        assert!(faults.is_empty(), "{}: {faults:#?}\n{told:?}", self.scenario);
-        assert!(told.0.iter().any(|value| value["mark"] == "done"), "{}: no end: {told:?}", self.scenario);
+        let faults: Vec<_> = told
+            .0
+            .iter()
+            .filter(|value| value["mark"] == "failed" || value["mark"] == "page_error")
+            .collect();
+        assert!(
+            faults.is_empty(),
+            "{}: {faults:#?}\n{told:?}",
+            self.scenario
+        );
+        assert!(
+            told.0.iter().any(|value| value["mark"] == "done"),
+            "{}: no end: {told:?}",
+            self.scenario
+        );
         told
     }
 }
@@ -354,7 +481,10 @@ pub struct Told(Vec<Value>);
 impl Told {
     /// The line of a mark.
     pub fn of(&self, mark: &str) -> &Value {
-        self.0.iter().find(|value| value["mark"] == mark).unwrap_or_else(|| panic!("{mark} was not told: {self:?}"))
+        self.0
+            .iter()
+            .find(|value| value["mark"] == mark)
+            .unwrap_or_else(|| panic!("{mark} was not told: {self:?}"))
     }
 
     /// When it was told, unix milliseconds.
