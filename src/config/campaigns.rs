@@ -123,12 +123,14 @@ fn campaign(
         spoken: inbound::spoken(read, sink),
         inbound: InboundSettings::default(),
     };
+    let recording = super::recording::rule(read, sink);
     section.finish(sink);
     CampaignConfig {
         settings,
         caller_id,
         why,
         inbound_numbers,
+        recording,
     }
 }
 

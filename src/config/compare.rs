@@ -4,9 +4,10 @@
 //! load is not looked at. Never shows a secret.
 
 use super::faults::place;
-use super::keys::{ABSENT, Change, KEYS, Key, Read, Shown};
+use super::keys::{Change, KEYS, Key, Read};
 use super::load::{Sources, read};
 use super::reader::Sink;
+use super::shown::{ABSENT, Shown};
 use super::{Config, Faults};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,15 +3,16 @@
 //! Every key that the loader reads stands here once; a test holds the two together, so that a new key needs a decision.
 
 use super::abandon::{in_percent, window_words};
-use super::{CampaignConfig, Config, Transport, TrunkConfig};
+use super::shown::{
+    Shown, absent, clock, ice_urls, list, millis, minutes, needs, option, optional_text, path,
+    plain, ratio, recycle, seconds, state, text, tls_file, transport, weekdays,
+};
+use super::{CampaignConfig, Config, RecordingFormat, TrunkConfig};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
-    AbandonDenominator, AbandonStrength, CampaignState, DialMode, PreviewTimeout, Recycle,
-    WrapOverrun,
+    AbandonDenominator, AbandonStrength, DialMode, PreviewTimeout, WrapOverrun,
 };
-use crate::pii::Pii;
-use std::fmt::{Display, Write};
-use std::time::Duration;
+use std::fmt::Write;
 
 /// What a reload does with another value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,28 +49,6 @@ pub(super) enum Read {
     /// Compared under another key, of which it is a part.
     Within(&'static str),
 }
-
-/// A value that can be compared and shown.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shown {
-    /// As it would be written.
-    Plain(String),
-    /// Compared, never shown.
-    Secret(Option<Pii<String>>),
-}
-
-impl Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Shown::Plain(text) => text,
-            Shown::Secret(Some(_)) => "(not shown)",
-            Shown::Secret(None) => ABSENT,
-        })
-    }
-}
-
-/// What stands for a value that is not there.
-pub(super) const ABSENT: &str = "absent";
 
 const fn live(name: &'static str, why: &'static str, read: Read) -> Key {
     Key {
@@ -281,6 +260,61 @@ pub const KEYS: &[Key] = &[
         "pages are laid out once",
         Engine(|c| optional_text(c.pages.socket_url.as_deref())),
     ),
+    restart(
+        "tls.certificate_file",
+        "its path is asked once; what is in the file is read again at each reload, and when the file changes",
+        Engine(|c| tls_file(c, |files| &files.certificate)),
+    ),
+    restart(
+        "tls.key_file",
+        "as certificate_file",
+        Engine(|c| tls_file(c, |files| &files.key)),
+    ),
+    restart(
+        "tls.allow_plain",
+        "the sockets are open already",
+        Engine(|c| plain(c.tls.allow_plain)),
+    ),
+    restart(
+        "recording.directory",
+        "recordings are open in it",
+        Engine(|c| path(&c.recording_directory())),
+    ),
+    restart(
+        "recording.site_key_file",
+        "recordings are sealed with what was in it at the start",
+        Engine(|c| path(&c.recording_key_file())),
+    ),
+    restart(
+        "recording.calls_max",
+        "the queue is made once",
+        Engine(|c| plain(c.recording.calls_max)),
+    ),
+    restart(
+        "recording.queue_chunks",
+        "the queue is made once",
+        Engine(|c| plain(c.recording.queue_chunks)),
+    ),
+    restart(
+        "recording.sync_s",
+        "asked when the writer starts",
+        Engine(|c| seconds(c.recording.sync_every)),
+    ),
+    restart(
+        "recording.format",
+        "asked when the converter starts",
+        Engine(|c| {
+            text(match c.recording.format {
+                RecordingFormat::Opus => "opus",
+                RecordingFormat::Wav => "wav",
+            })
+        }),
+    ),
+    restart(
+        "recording.link_life_s",
+        "asked when the API starts",
+        Engine(|c| seconds(c.recording.link_life)),
+    ),
     live(
         "store.commit_window_ms",
         "at the next commit",
@@ -486,6 +520,21 @@ pub const KEYS: &[Key] = &[
         "campaigns.why",
         "for cards from the next call on",
         Campaign(|_, c| optional_text(c.why.as_deref())),
+    ),
+    live(
+        "campaigns.recording",
+        NEXT_CALL,
+        Campaign(|_, c| text(c.recording.mode.word())),
+    ),
+    live(
+        "campaigns.recording_retention_days",
+        "at the next look, within ten minutes, for all recordings of the campaign: fewer days erase more",
+        Campaign(|_, c| plain(c.recording.retention_days)),
+    ),
+    live(
+        "campaigns.recording_pause_max_s",
+        "for recordings that begin from then on",
+        Campaign(|_, c| seconds(c.recording.pause_max)),
     ),
     live(
         "campaigns.state",
@@ -799,106 +848,4 @@ pub fn key_table() -> String {
         let _ = writeln!(text, "| `{}` | {change} | {} |", key.name, key.why);
     }
     text
-}
-
-fn plain(value: impl Display) -> Shown {
-    Shown::Plain(value.to_string())
-}
-
-fn text(value: impl Display) -> Shown {
-    Shown::Plain(format!("\"{value}\""))
-}
-
-fn path(value: &std::path::Path) -> Shown {
-    text(value.display())
-}
-
-fn absent() -> Shown {
-    plain(ABSENT)
-}
-
-fn option(value: Option<impl Display>) -> Shown {
-    value.map_or_else(absent, text)
-}
-
-fn optional_text(value: Option<&str>) -> Shown {
-    option(value)
-}
-
-fn list(values: &[impl Display]) -> Shown {
-    let items: Vec<String> = values.iter().map(|value| format!("\"{value}\"")).collect();
-    plain(format!("[{}]", items.join(", ")))
-}
-
-fn seconds(wait: Duration) -> Shown {
-    plain(wait.as_secs())
-}
-
-fn millis(wait: Duration) -> Shown {
-    plain(wait.as_millis())
-}
-
-fn minutes(wait: Duration) -> Shown {
-    plain(wait.as_millis() as f64 / 60_000.0)
-}
-
-fn ratio(milli: u32) -> Shown {
-    plain(f64::from(milli) / 1_000.0)
-}
-
-fn clock(minute: u16) -> Shown {
-    text(format!("{:02}:{:02}", minute / 60, minute % 60))
-}
-
-fn weekdays(bits: u8) -> Shown {
-    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let days = DAYS
-        .iter()
-        .enumerate()
-        .filter(|(day, _)| bits >> day & 1 == 1);
-    list(&days.map(|(_, name)| *name).collect::<Vec<_>>())
-}
-
-fn transport(transport: Transport) -> Shown {
-    text(match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    })
-}
-
-fn state(state: CampaignState) -> Shown {
-    text(match state {
-        CampaignState::Running => "running",
-        CampaignState::Paused => "paused",
-        CampaignState::Closed => "closed",
-    })
-}
-
-fn needs(config: &Config, campaign: &CampaignConfig) -> Shown {
-    let one = |need: &crate::core::settings::SkillNeed| {
-        let skill = config.skills.get(usize::from(need.skill.0));
-        let skill = skill.map_or("", String::as_str);
-        format!("{{ skill = \"{skill}\", level = {} }}", need.level)
-    };
-    let mut all: Vec<String> = campaign.settings.needs.iter().map(one).collect();
-    all.sort_unstable();
-    plain(format!("[{}]", all.join(", ")))
-}
-
-/// The rule in force: what the file says, or what an absent key means.
-fn recycle(campaign: &CampaignConfig, result: SystemResult) -> Shown {
-    match campaign.settings.recycle_after(result) {
-        Recycle::Never => text("never"),
-        Recycle::After(wait) => minutes(wait),
-    }
-}
-
-/// The STUN, or the TURN, servers for browsers.
-fn ice_urls(config: &Config, is_turn: bool) -> Shown {
-    let servers = config.media.ice_servers.iter();
-    let urls: Vec<&String> = servers
-        .filter(|server| server.username.is_some() == is_turn)
-        .flat_map(|server| &server.urls)
-        .collect();
-    list(&urls)
 }

@@ -105,9 +105,13 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let desk = desk(top.table(sink, "desk"), sink);
     let api = api(top.table(sink, "api"), sink);
     let pages = super::pages::read(top.table(sink, "pages"), sink);
+    let tls = super::tls::read(top.table(sink, "tls"), sink);
+    let recording = super::recording::read(top.table(sink, "recording"), sink);
     let store = store(top.table(sink, "store"), sink);
     let floor = floor(top.table(sink, "floor"), sink);
     one_listener_per_port(top, sink, &sip, &desk, &api);
+    let spoken_to = [("desk", desk.listen), ("api", api.listen)];
+    super::tls::nothing_plain_beyond_loopback(top, sink, &tls, &spoken_to);
     let trunks = trunks::read(top, sink, sources, &sip);
     let inbound = inbound::read(top.table(sink, "inbound"), sink);
     let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone, &inbound);
@@ -122,6 +126,8 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         desk,
         api,
         pages,
+        tls,
+        recording,
         store,
         floor,
         skills,

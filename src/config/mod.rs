@@ -11,13 +11,16 @@ mod load;
 mod modes;
 mod pages;
 pub(crate) mod reader;
+mod recording;
 #[cfg(test)]
 mod reload_tests;
 mod report;
 mod secrets;
 mod settings;
+mod shown;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trunks;
 
 pub use compare::{KeyChange, Loaded};
@@ -27,9 +30,11 @@ pub use inbound::{InboundConfig, UnknownCaller};
 pub use keys::{Change, KEYS, Key, key_table};
 pub use modes::ratio_milli;
 pub use pages::PagesConfig;
+pub use recording::{RecordingConfig, RecordingFormat, RecordingMode, RecordingRule};
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
 pub use settings::{UnknownZone, zone_table};
+pub use tls::{TlsConfig, TlsFiles};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;
@@ -59,6 +64,10 @@ pub struct Config {
     pub api: ApiConfig,
     /// Pages that the engine serves.
     pub pages: PagesConfig,
+    /// TLS of API and desks.
+    pub tls: TlsConfig,
+    /// Recordings.
+    pub recording: RecordingConfig,
     /// The store.
     pub store: StoreConfig,
     /// Limits of the floor.
@@ -208,4 +217,6 @@ pub struct CampaignConfig {
     pub why: Option<String>,
     /// Our numbers in E.164 under which people call this campaign; no other campaign has them.
     pub inbound_numbers: Vec<String>,
+    /// Whether its conversations are recorded.
+    pub recording: RecordingRule,
 }

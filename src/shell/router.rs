@@ -16,6 +16,7 @@ use crate::shell::lanes::{
     CallBook, CallEntry, FloorLane, LeadBook, LegId, MediaPorts, SipOrder, StoreLane,
 };
 use crate::shell::media::MediaPlane;
+use crate::shell::recording::{Recorder, Tap};
 use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::{CallIdentity, LeadRecord, StoreOrder};
@@ -33,6 +34,9 @@ pub type OrderedAt = Arc<DashMap<AttemptId, Mono>>;
 /// Caller ids; a `CampaignId` is an index. Swapped whole by a reload, for the next call.
 pub type CallerIds = Arc<ArcSwap<Vec<String>>>;
 
+/// Puts a tap on a call that is joined.
+pub type TapSink = Box<dyn Fn(AttemptId, Box<dyn Tap>) + Send>;
+
 /// What the router hands orders to.
 pub struct Router {
     /// The store's writer.
@@ -41,6 +45,10 @@ pub struct Router {
     pub sip: SipLane,
     /// RTP.
     pub media: Arc<MediaPlane>,
+    /// Who is recorded.
+    pub recorder: Arc<Recorder>,
+    /// Where a tap goes.
+    pub tapped: TapSink,
     /// Agents' sockets.
     pub desks: Arc<Desks>,
     /// The worker that stages cards.
@@ -77,7 +85,7 @@ pub struct Books {
     /// Legs to be joined at the end of this turn: the card goes first. Joining takes a lock that the SIP thread holds at this very
     /// moment (it has just told media where the person is) and wakes a thread; sound comes every 20 ms, a few microseconds are
     /// nothing to it.
-    joins: Vec<(AttemptId, AgentId)>,
+    joins: Vec<(AttemptId, AgentId, Now)>,
     /// Prompts to be played, behind the joins of the same turn.
     prompts: Vec<(AttemptId, PromptName)>,
 }
@@ -133,8 +141,9 @@ impl Route for Router {
             Effect::Cancel { attempt } => self.end_leg(SipOrder::Cancel(attempt)),
             Effect::HangUp { attempt } => self.end_leg(SipOrder::HangUp(attempt)),
             Effect::Abort { attempt } => self.end_leg(SipOrder::Abort(attempt)),
-            Effect::Bridge { attempt, agent } => self.books.joins.push((attempt, agent)),
+            Effect::Bridge { attempt, agent } => self.books.joins.push((attempt, agent, now)),
             Effect::Close(closed) => {
+                self.recorder.ended(closed.attempt);
                 if closed.result == SystemResult::Connected {
                     self.half_done(closed.attempt);
                 } else {
@@ -223,8 +232,9 @@ impl Route for Router {
     }
 
     fn turn_over(&mut self) {
-        for (attempt, agent) in self.books.joins.drain(..) {
+        for (attempt, agent, at) in std::mem::take(&mut self.books.joins) {
             self.media.bridge(attempt, agent);
+            self.record(attempt, agent, at);
         }
         for (attempt, prompt) in self.books.prompts.drain(..) {
             if !MediaPorts::announce(&*self.media, attempt, &prompt) {
@@ -302,6 +312,18 @@ impl Router {
             }
         }
         self.desks.preview(offer);
+    }
+
+    /// A joined call is recorded from here on, where its campaign says so; or can be, by somebody's word.
+    fn record(&self, attempt: AttemptId, agent: AgentId, at: Now) {
+        let of = self
+            .calls
+            .get(&attempt)
+            .map(|entry| (entry.lead.campaign, entry.lead.lead));
+        let Some((campaign, lead)) = of else { return };
+        if let Some(tap) = self.recorder.joined(attempt, agent, campaign, lead, at) {
+            (self.tapped)(attempt, tap);
+        }
     }
 
     fn open_call(&self, attempt: AttemptId, identity: CallIdentity, lead: Arc<LeadRecord>) {

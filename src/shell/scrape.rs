@@ -7,6 +7,7 @@ use crate::shell::desks::{DeskCount, Desks};
 use crate::shell::lanes::{FloorLane, StoreLane};
 use crate::shell::media::MediaPlane;
 use crate::shell::metrics::{Backlogs, CounterName, Figure, GaugeName, Metrics, TimingName};
+use crate::shell::recording::Recorder;
 use crate::shell::replay::LogFigures;
 use crate::shell::sip::SipLane;
 use crate::shell::store::hopper::HopperStats;
@@ -26,6 +27,7 @@ pub(super) struct Rooms {
     pub(super) media: Arc<MediaPlane>,
     pub(super) desks: Arc<Desks>,
     pub(super) cards: Arc<Cards>,
+    pub(super) recorder: Arc<Recorder>,
     /// Absent where inputs are not recorded.
     pub(super) log: Option<Arc<LogFigures>>,
 }
@@ -58,6 +60,7 @@ impl Rooms {
         all.extend(DeskCount::ALL.iter().map(desk));
         let card = |count: &CardCount| count.figure(self.cards.count(*count));
         all.extend(CardCount::ALL.iter().map(card));
+        all.extend(self.recorder.figures());
         self.floor_figures(&mut all);
         self.store_figures(&mut all);
         let (used, free) = self.media.ports();

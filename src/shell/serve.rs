@@ -23,11 +23,14 @@ use crate::shell::learned::{self, Found, Keeper};
 use crate::shell::media::{self, MediaError, MediaNews, MediaPlane};
 use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::pages::Pages;
+use crate::shell::recording::keys::KeyFault;
+use crate::shell::recording::recorder::{RecorderFault, RecorderThreads};
+use crate::shell::recording::{self, Recorder, RecorderParts};
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
 use crate::shell::replay::{InputLog, LogFigures, ReplayError};
-use crate::shell::router::{Books, OrderedAt, Router};
+use crate::shell::router::{Books, OrderedAt, Router, TapSink};
 use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
 use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
@@ -71,6 +74,12 @@ pub enum ServeError {
     /// The admin token.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The site's keys for recordings.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// The recorder.
+    #[error(transparent)]
+    Recorder(#[from] RecorderFault),
     /// The log of inputs.
     #[error(transparent)]
     Log(#[from] ReplayError),
@@ -157,6 +166,7 @@ struct Engine {
     writer: Writer,
     sip: SipHandle,
     media: Arc<MediaPlane>,
+    recordings: RecorderThreads,
     stop_tasks: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -219,6 +229,9 @@ impl Engine {
         }
         let source = SqliteLeads::open(&path, &names.now())?
             .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
+        let rules = Arc::new(ArcSwap::from_pointee(recording::rules(&in_force)));
+        let parts = RecorderParts::of(config, &path, Arc::clone(&rules), clock)?;
+        let (recorder, recordings) = Recorder::start(parts)?;
         let arrivals = ArrivalBook::default();
         let hopper = Hopper::start(
             Box::new(source),
@@ -276,6 +289,7 @@ impl Engine {
             media: Arc::clone(&media),
             desks: Arc::clone(&desks),
             cards: Arc::clone(&cards),
+            recorder: Arc::clone(&recorder),
             log: recorded.clone(),
         };
         metrics.config_loaded(clock.now().unix);
@@ -294,6 +308,7 @@ impl Engine {
             desks: Arc::clone(&desks),
             board,
             caller_ids: Arc::clone(&caller_ids),
+            recording: rules,
             campaigns: Arc::clone(&campaigns),
             hosts: Arc::clone(&hosts),
             window: writer.window(),
@@ -344,6 +359,8 @@ impl Engine {
                 store: writer.lane(),
                 sip: sip.lane(),
                 media: Arc::clone(&media),
+                recorder,
+                tapped: tap_sink(&media),
                 desks,
                 cards,
                 hopper,
@@ -376,6 +393,7 @@ impl Engine {
             writer,
             sip,
             media,
+            recordings,
             stop_tasks,
             tasks,
         })
@@ -388,6 +406,7 @@ impl Engine {
             ("SIP", self.sip.is_running()),
             ("store", self.writer.is_running()),
             ("media", self.media.is_running()),
+            ("recording", self.recordings.are_running()),
         ]
         .into_iter()
         .find(|(_, runs)| !runs)
@@ -445,6 +464,8 @@ impl Engine {
         self.sip.stop(Duration::from_secs(2));
         let lost = self.writer.stop();
         self.media.shutdown();
+        // After the media threads: what they heard last is still kept.
+        self.recordings.stop();
         runtime.block_on(async {
             for task in self.tasks {
                 let _ = tokio::time::timeout(Duration::from_secs(3), task).await;
@@ -462,6 +483,15 @@ impl Engine {
             Err(ServeError::ThreadEnded("floor"))
         }
     }
+}
+
+/// Puts taps on the calls of a media plane.
+fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
+    let media = Arc::clone(media);
+    Box::new(move |attempt, tap| {
+        // Gone already: the tap closes its recording when it is dropped.
+        media.record(attempt, tap);
+    })
 }
 
 /// Where reloads are counted, and whom they are told to.

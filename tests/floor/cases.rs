@@ -586,6 +586,8 @@ fn whoever_picks_up_behind_our_cancel_is_listened_to() {
     assert!(is_shown(&w.leg(1, LegEvent::Answered)));
 }
 
+#[path = "audio.rs"]
+mod audio;
 #[path = "edits.rs"]
 mod edits;
 #[path = "hands.rs"]

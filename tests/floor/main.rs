@@ -199,8 +199,10 @@ mod anything {
             6 => (agent(), wanted).prop_map(|(agent, wanted)| Input::AgentWants(agent, wanted)),
             3 => (agent(), prop::collection::vec((0u16..3, 1u16..5), 0..3), 0u8..9).prop_map(|(agent, campaigns, level)| {
                 let campaigns = campaigns.into_iter().map(|(id, weight)| (CampaignId(id), weight)).collect();
-                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)], needs_audio: false, })
+                Input::AgentSeated(AgentSeat { agent, campaigns, skills: vec![(SkillId(0), level)], needs_audio: agent.0 % 2 == 0 })
             }),
+            2 => (agent(), any::<bool>()).prop_map(|(agent, is_up)| Input::AgentAudio(agent, is_up)),
+            2 => (attempt(), prop::sample::select(vec![CallSign::Painted, CallSign::Heard])).prop_map(|(call, sign)| Input::CallSign(call, sign)),
             1 => agent().prop_map(Input::AgentLost),
             1 => agent().prop_map(Input::AgentBack),
             2 => (agent(), attempt()).prop_map(|(agent, attempt)| Input::AgentHangUp(agent, attempt)),

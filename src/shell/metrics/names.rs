@@ -60,13 +60,13 @@ labels! {
     ApiCode = "code", 13, "HTTP status of the answer; one that the API never gives by itself is `other`.";
     Input = "input", 31, "Kind of fact that the floor decided on; `leg_answered` is the one that a person feels.";
     Lane = "lane", 2, "Way into the floor: `urgent` (legs, desks, stops) or `bulk` (leads, settings).";
-    Queue = "queue", 10, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
+    Queue = "queue", 11, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `recording`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
     State = "state", 7, "State of agents: `offline`, `break`, `ready`, `reserved`, `talking`, `wrap`, `manual`.";
     Kind = "kind", 12, "Method of a SIP request, or class of a response.";
     Reason = "reason", 6, "Why, in one word.";
     Outcome = "outcome", 2, "`answered` or `refused`.";
     Direction = "direction", 2, "`in` or `out`.";
-    Thread = "thread", 10, "Threads by their job: `floor`, `sip`, `media`, `store_writer`, `hopper`, `checkpoint`, `cards`, `input_log`, `shell` (desks and API), `other`.";
+    Thread = "thread", 11, "Threads by their job: `floor`, `sip`, `media`, `store_writer`, `hopper`, `checkpoint`, `cards`, `input_log`, `recording`, `shell` (desks and API), `other`.";
     Version = "version", 1, "Version of the engine.";
 }
 
@@ -170,6 +170,16 @@ names! {
         HopperUnusableLeads = "tandem_hopper_unusable_leads_total" [] "Leads passed over because their zone or a skill is not in force.";
         HopperFailures = "tandem_hopper_failures_total" [] "Reads of leads that failed; they are tried again.";
 
+        RecordingBegun = "tandem_recording_begun_total" [] "Recordings begun.";
+        RecordingRefused = "tandem_recording_refused_total" [] "Conversations that should have been recorded and were not: the bound was reached, the queue full, or no key could be drawn.";
+        RecordingChunks = "tandem_recording_chunks_total" [] "Seconds of sound sealed and written.";
+        RecordingDroppedChunks = "tandem_recording_dropped_chunks_total" [] "Seconds of sound lost because the disk did not take them in time; the bridge never waits.";
+        RecordingFailures = "tandem_recording_failures_total" [] "Files of recordings that could not be made, brought to the disk, or closed.";
+        RecordingResumed = "tandem_recording_resumed_total" [] "Pauses that reached their limit: the recording went on by itself.";
+        RecordingConverted = "tandem_recording_converted_total" [] "Recordings made into Ogg Opus.";
+        RecordingBroken = "tandem_recording_broken_total" [] "Recordings found damaged, or without their file.";
+        RecordingErased = "tandem_recording_erased_total" [] "Recordings erased because their time was over.";
+
         ApiRequests = "tandem_api_requests_total" [ApiCode] "HTTP requests answered, by status.";
         ConfigReloads = "tandem_config_reloads_total" [Success] "Configurations taken in while running, or refused.";
         EngineInputLog = "tandem_engine_input_log_bytes_total" [] "Octets of the input log written by this run.";
@@ -229,6 +239,10 @@ names! {
         StoreWal = "tandem_store_wal_bytes" [] "Size of its write-ahead log.";
         StoreLastBackup = "tandem_store_last_backup_timestamp_seconds" [] "When the last backup was made; 0: none since the start.";
         HopperOutLeads = "tandem_hopper_out_leads" [] "Leads lent to the floor and not returned.";
+
+        RecordingOpen = "tandem_recording_open_files" [] "Recordings under way.";
+        RecordingBacklog = "tandem_recording_backlog_recordings" [] "Closed recordings that wait for their conversion.";
+        TlsExpiry = "tandem_tls_certificate_expiry_timestamp_seconds" [] "When the certificate in use ends. Absent without TLS.";
 
         ProcessMemory = "process_resident_memory_bytes" [] "Resident memory size in bytes.";
         ProcessVirtualMemory = "process_virtual_memory_bytes" [] "Virtual memory size in bytes.";

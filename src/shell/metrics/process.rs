@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const TICKS_PER_S: f64 = 100.0;
 
 /// Threads by the beginning of their name (the kernel keeps 15 octets), and the job that they do.
-const JOBS: [(&str, &str); 9] = [
+const JOBS: [(&str, &str); 10] = [
     ("floor", "floor"),
     ("tandem-sip", "sip"),
     ("media", "media"),
@@ -22,6 +22,7 @@ const JOBS: [(&str, &str); 9] = [
     ("store-checkpoin", "checkpoint"),
     ("cards", "cards"),
     ("input-log", "input_log"),
+    ("rec", "recording"),
     ("shell", "shell"),
 ];
 

@@ -104,6 +104,8 @@ pub struct ReloadParts {
     pub board: CampaignBoard,
     /// What people see on their phones.
     pub caller_ids: CallerIds,
+    /// Which campaigns are recorded.
+    pub recording: crate::shell::recording::Rules,
     /// The API's names of campaigns.
     pub campaigns: CampaignIds,
     /// The API's host names.
@@ -287,6 +289,9 @@ impl Reloader {
         }
 
         parts.campaigns.store(Arc::new(campaign_ids(&next)));
+        parts
+            .recording
+            .store(Arc::new(crate::shell::recording::rules(&next)));
         parts.desks.set_settings(DeskSettings::of(&next));
         parts.hosts.set_names(&next.tables().api.hosts);
         parts.window.set(next.tables().store.commit_window);

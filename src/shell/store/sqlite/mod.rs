@@ -3,8 +3,10 @@
 //! - [`SqliteStore`] the engine's writer: one per file, holds the engine's lock
 //! - [`SqliteLeads`] the hopper's reader
 //! - [`BackOffice`] imports, agents, blocks, exports; beside a running engine, from any process
+//! - [`RecordingBook`], [`AccessBook`] recordings; tokens with rights and the audit
 //! - [`backup()`], [`restore`] a copy of the file while it is written to, and the way back
 
+mod access;
 mod agents;
 mod back_office;
 mod backup;
@@ -20,11 +22,13 @@ mod list;
 mod names;
 pub(super) mod orders;
 mod recorded_day;
+mod recordings;
 mod recovery;
 mod restore;
 mod schema;
 mod sound;
 
+pub use access::{AccessBook, AuditBroken, AuditEntry, TokenRow};
 pub use agents::AgentRecord;
 pub use back_office::BackOffice;
 pub use backup::backup;
@@ -32,6 +36,7 @@ pub use export::{ExportFilter, NumbersShown, StoreTotals};
 pub use health::{StoreHealth, Wholeness, store_health, store_zones};
 pub use leads::SqliteLeads;
 pub use recorded_day::{RecordedAttempt, recorded_day};
+pub use recordings::{RecordingBook, RecordingFilter, RecordingRow, RecordingState};
 pub use restore::restore;
 
 use self::checkpoint::{Checkpointer, Work};
