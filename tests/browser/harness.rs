@@ -27,23 +27,36 @@ pub fn has(tools: &[&str], packages: bool) -> bool {
     let mut missing: Vec<String> = tools
         .iter()
         .filter(|tool| which(tool).is_none())
-        .map(|tool| format!("{tool} (Debian: {})", if *tool == "node" { "nodejs" } else { tool }))
+        .map(|tool| {
+            format!(
+                "{tool} (Debian: {})",
+                if *tool == "node" { "nodejs" } else { tool }
+            )
+        })
         .collect();
     if packages && !web().join("node_modules/typescript").exists() {
-        missing.push("the packages of web/package-lock.json (npm ci in web/, or make setup)".to_owned());
+        missing.push(
+            "the packages of web/package-lock.json (npm ci in web/, or make setup)".to_owned(),
+        );
     }
     if missing.is_empty() {
         return true;
     }
     let excused = std::env::var_os("TANDEM_SKIP_PEERS").is_some_and(|value| value == "1");
-    assert!(excused, "missing: {}; TANDEM_SKIP_PEERS=1 skips this test", missing.join(", "));
+    assert!(
+        excused,
+        "missing: {}; TANDEM_SKIP_PEERS=1 skips this test",
+        missing.join(", ")
+    );
     eprintln!("skipped: missing {}", missing.join(", "));
     false
 }
 
 fn which(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(tool))
+        .find(|file| file.is_file())
 }
 
 /// A browser fills a small machine: one scenario at a time.
@@ -65,12 +78,17 @@ pub fn node_tool(tool: &str, words: &[&str]) {
         .current_dir(web())
         .output()
         .unwrap();
-    assert!(run.status.success(), "{tool}: {}", String::from_utf8_lossy(&run.stdout));
+    assert!(
+        run.status.success(),
+        "{tool}: {}",
+        String::from_utf8_lossy(&run.stdout)
+    );
 }
 
 /// The files of a folder by name.
 pub fn files(folder: &Path) -> BTreeMap<String, String> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|fault| panic!("{}: {fault}", folder.display()));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|fault| panic!("{}: {fault}", folder.display()));
     entries
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.path().is_file())
@@ -107,12 +125,19 @@ impl Process {
     }
 
     fn tandem(words: &[&str]) -> Process {
-        Process::start(Command::new(env!("CARGO_BIN_EXE_tandem")).args(words).env("TANDEM_LOG", "warn"))
+        Process::start(
+            Command::new(env!("CARGO_BIN_EXE_tandem"))
+                .args(words)
+                .env("TANDEM_LOG", "warn"),
+        )
     }
 
     fn wait_for(&self, what: &str) {
         let until = Instant::now() + LIMIT;
-        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             if line.contains(what) {
                 return;
             }
@@ -134,7 +159,9 @@ static GIVEN: AtomicU16 = AtomicU16::new(0);
 /// An address that nobody uses, for UDP and TCP, below the range from which clients get their ports.
 fn free() -> SocketAddr {
     loop {
-        let port = 3_000 + (std::process::id() % 600) as u16 * 8 + GIVEN.fetch_add(1, Ordering::Relaxed) % 1_000;
+        let port = 3_000
+            + (std::process::id() % 600) as u16 * 8
+            + GIVEN.fetch_add(1, Ordering::Relaxed) % 1_000;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return address;
@@ -151,8 +178,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// Dials over `trunk`; `more` is added to the configuration.
-    pub fn new(trunk: SocketAddr, more: &str) -> Site {
+    /// Dials 200 people over `trunk`.
+    pub fn new(trunk: SocketAddr) -> Site {
+        Site::with_people(trunk, 200)
+    }
+
+    /// Dials so many people over `trunk`.
+    pub fn with_people(trunk: SocketAddr, people: u32) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let (sip, desk, api) = (free(), free(), free());
         let text = format!(
@@ -160,31 +192,38 @@ impl Site {
              [media]\nlisten = \"127.0.0.1\"\nport_first = 26000\nport_last = 27999\nagent_port = 0\n\
              [[trunks]]\nname = \"far\"\naddress = \"{trunk}\"\nchannels_max = 50\ncps_max = 50\nkeep_alive_s = 2\n\
              [[campaigns]]\nname = \"TEST\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\n\
-             window_from = \"00:00\"\nwindow_until = \"24:00\"\nring_timeout_s = 15\nwrap_s = 30\n{more}\n",
+             window_from = \"00:00\"\nwindow_until = \"24:00\"\nring_timeout_s = 15\nwrap_s = 30\n",
             data = dir.path().join("data"),
         );
         let path = dir.path().join("tandem.toml");
         std::fs::write(&path, &text).unwrap();
         let config = Config::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
         let list = dir.path().join("leads.csv");
-        let campaigns = ["TEST".to_owned()];
-        let plan = BorrowerPlan {
-            seed: 1,
-            campaigns: &campaigns,
-            today: jiff::civil::date(2026, 11, 23),
-            detail: Detail::Full,
-        };
-        write_csv(&plan, 200, std::fs::File::create(&list).unwrap()).unwrap();
+        std::fs::write(&list, people_list(people)).unwrap();
         let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
-            .args(["import", list.to_str().unwrap(), "--config", path.to_str().unwrap()])
+            .args([
+                "import",
+                list.to_str().unwrap(),
+                "--config",
+                path.to_str().unwrap(),
+            ])
             .output()
             .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         let token = BackOffice::open(&store_path(&config))
             .unwrap()
             .agent_add("minh", &[("TEST".to_owned(), 1)], &[], &AgentAudio::Browser)
             .unwrap();
-        Site { _dir: dir, path, config, token }
+        Site {
+            _dir: dir,
+            path,
+            config,
+            token,
+        }
     }
 
     /// Starts the engine.
@@ -194,13 +233,45 @@ impl Site {
         engine
     }
 
-    /// Codes of the outcomes that the store has.
+    /// The outcomes that the store has, as lines of its export.
     pub fn outcomes(&self) -> Vec<String> {
         let office = BackOffice::open(&store_path(&self.config)).unwrap();
         let mut csv = Vec::new();
-        let filter = ExportFilter { outcomes_only: true, ..ExportFilter::default() };
-        office.export(&filter, NumbersShown::Masked, &mut csv).unwrap();
-        String::from_utf8(csv).unwrap().lines().skip(1).map(str::to_owned).collect()
+        office
+            .outcomes_export(&mut csv, &ExportFilter::default(), NumbersShown::Masked)
+            .unwrap();
+        String::from_utf8(csv)
+            .unwrap()
+            .lines()
+            .skip(1)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Made-up people, the same each time.
+fn people_list(people: u32) -> Vec<u8> {
+    let campaigns = ["TEST".to_owned()];
+    let plan = BorrowerPlan {
+        seed: 1,
+        campaigns: &campaigns,
+        today: jiff::civil::date(2026, 11, 23),
+        detail: Detail::Full,
+    };
+    let mut list = Vec::new();
+    write_csv(&plan, people, &mut list).unwrap();
+    list
+}
+
+/// The number of the first of them, as it is dialled.
+pub fn first_number() -> String {
+    let list = people_list(1);
+    let mut rows = csv::Reader::from_reader(&list[..]);
+    let column = rows.headers().unwrap().iter().position(|name| name == "number").unwrap();
+    let number = rows.records().next().unwrap().unwrap()[column].to_owned();
+    match number.strip_prefix('0') {
+        Some(rest) => format!("+84{rest}"),
+        None => number,
     }
 }
 
@@ -217,43 +288,80 @@ impl FarEnd {
     pub fn carrier(flags: &[&str]) -> FarEnd {
         let dir = tempfile::tempdir().unwrap();
         let address = free();
-        let (listen, cdr, tapes) = (address.to_string(), dir.path().join("calls.jsonl"), dir.path().join("tapes"));
-        let mut words = vec!["carrier", "--listen", &listen, "--rtp-ports", "24000-24999", "--cdr", cdr.to_str().unwrap()];
-        words.extend(["--record", tapes.to_str().unwrap(), "--answer-rate", "1", "--machine-rate", "0", "--busy-rate", "0"]);
-        words.extend(["--reject-rate", "0", "--unavailable-rate", "0", "--invalid-rate", "0", "--callee-hangs-up", "0"]);
+        let (listen, cdr, tapes) = (
+            address.to_string(),
+            dir.path().join("calls.jsonl"),
+            dir.path().join("tapes"),
+        );
+        let mut words = vec![
+            "carrier",
+            "--listen",
+            &listen,
+            "--rtp-ports",
+            "24000-24999",
+            "--cdr",
+            cdr.to_str().unwrap(),
+        ];
+        words.extend([
+            "--record",
+            tapes.to_str().unwrap(),
+            "--answer-rate",
+            "1",
+            "--machine-rate",
+            "0",
+            "--busy-rate",
+            "0",
+        ]);
+        words.extend([
+            "--reject-rate",
+            "0",
+            "--unavailable-rate",
+            "0",
+            "--invalid-rate",
+            "0",
+            "--callee-hangs-up",
+            "0",
+        ]);
         words.extend(["--ring-mean-s", "0.5", "--ring-cv", "0.1"]);
         words.extend(flags);
         let process = Process::tandem(&words);
         process.wait_for("\"ready\"");
-        FarEnd { _process: process, address, dir }
+        FarEnd {
+            _process: process,
+            address,
+            dir,
+        }
     }
 
-    /// baresip as a telephone that answers by itself, sounds a tone and keeps what it hears.
-    pub fn baresip(hertz: u16) -> FarEnd {
+    /// baresip as the telephone of one number: answers by itself, sounds a tone and keeps what it hears.
+    pub fn baresip(number: &str, hertz: u16) -> FarEnd {
         let dir = tempfile::tempdir().unwrap();
         let address = free();
         let place = dir.path();
         tone_file(&place.join("tone.wav"), hertz);
-        let modules = ["account.so", "g711.so", "aufile.so", "menu.so"]
-            .iter()
-            .map(|module| format!("module{} {module}\n", if ["account.so", "menu.so"].contains(module) { "_app" } else { "" }))
-            .collect::<String>();
+        // Its file module only plays; the sndfile filter keeps what is decoded, and a bridge to nowhere pulls it through.
         let config = format!(
-            "sip_listen {address}\ncall_max_calls 4\naudio_path {share}\naudio_source aufile,{tone}\naudio_player aufile,{heard}\n\
-             audio_srate 8000-8000\naudio_channels 1-1\nausrc_srate 8000\nauplay_srate 8000\nrtp_ports 25000-25099\n\
-             module_path {modules_in}\n{modules}",
-            share = place.display(),
+            "sip_listen {address}\nnet_interface 127.0.0.1\ncall_max_calls 4\naudio_path {place}\nsnd_path {place}\n\
+             audio_source aufile,{tone}\naudio_player aubridge,nowhere\nausrc_srate 8000\nauplay_srate 8000\n\
+             rtp_ports 25000-25099\nmodule_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n\
+             module sndfile.so\nmodule_app account.so\nmodule_app menu.so\n",
+            place = place.display(),
             tone = place.join("tone.wav").display(),
-            heard = place.join("heard.wav").display(),
-            modules_in = baresip_modules().display(),
+            modules = baresip_modules().display(),
         );
         std::fs::write(place.join("config"), config).unwrap();
-        let account = format!("<sip:phone@{address}>;regint=0;answermode=auto;catchall=yes;audio_codecs=PCMU/8000/1,PCMA/8000/1\n");
+        let account = format!(
+            "<sip:{number}@{address}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+        );
         std::fs::write(place.join("accounts"), account).unwrap();
         std::fs::write(place.join("contacts"), "").unwrap();
         let process = Process::start(Command::new("baresip").args(["-f", place.to_str().unwrap()]));
         process.wait_for("baresip is ready");
-        FarEnd { _process: process, address, dir }
+        FarEnd {
+            _process: process,
+            address,
+            dir,
+        }
     }
 
     /// Waits until so many calls are over.
@@ -265,7 +373,11 @@ impl FarEnd {
             if records.len() >= count {
                 return records;
             }
-            assert!(Instant::now() < until, "{} of {count} calls are over", records.len());
+            assert!(
+                Instant::now() < until,
+                "{} of {count} calls are over",
+                records.len()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -277,7 +389,11 @@ impl FarEnd {
 
     /// What baresip heard.
     pub fn baresip_tape(&self) -> PathBuf {
-        self.dir.path().join("heard.wav")
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut tapes = entries.map(|entry| entry.unwrap().path());
+        tapes
+            .find(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .expect("baresip keeps what it hears")
     }
 }
 
@@ -325,24 +441,47 @@ impl Drive {
             all.extend(more);
         }
         let process = Process::start(
-            Command::new("node").arg("test/browser.mjs").arg(scenario).arg(settings.to_string()).current_dir(web()),
+            Command::new("node")
+                .arg("test/browser.mjs")
+                .arg(scenario)
+                .arg(settings.to_string())
+                .current_dir(web()),
         );
-        Drive { process, scenario: scenario.to_owned() }
+        Drive {
+            process,
+            scenario: scenario.to_owned(),
+        }
     }
 
     /// Waits for its end; what it told.
     pub fn finish(self) -> Told {
         let until = Instant::now() + SCENARIO_MAX;
         let mut told = Vec::new();
-        while let Ok(line) = self.process.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self
+            .process
+            .lines
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             if let Ok(value) = serde_json::from_str::<Value>(&line) {
                 told.push(value);
             }
         }
         let told = Told(told);
-        let faults: Vec<_> = told.0.iter().filter(|value| value["mark"] == "failed" || value["mark"] == "page_error").collect();
-        assert!(faults.is_empty(), "{}: {faults:#?}\n{told:?}", self.scenario);
-        assert!(told.0.iter().any(|value| value["mark"] == "done"), "{}: no end: {told:?}", self.scenario);
+        let faults: Vec<_> = told
+            .0
+            .iter()
+            .filter(|value| value["mark"] == "failed" || value["mark"] == "page_error")
+            .collect();
+        assert!(
+            faults.is_empty(),
+            "{}: {faults:#?}\n{told:?}",
+            self.scenario
+        );
+        assert!(
+            told.0.iter().any(|value| value["mark"] == "done"),
+            "{}: no end: {told:?}",
+            self.scenario
+        );
         told
     }
 }
@@ -354,7 +493,10 @@ pub struct Told(Vec<Value>);
 impl Told {
     /// The line of a mark.
     pub fn of(&self, mark: &str) -> &Value {
-        self.0.iter().find(|value| value["mark"] == mark).unwrap_or_else(|| panic!("{mark} was not told: {self:?}"))
+        self.0
+            .iter()
+            .find(|value| value["mark"] == mark)
+            .unwrap_or_else(|| panic!("{mark} was not told: {self:?}"))
     }
 
     /// When it was told, unix milliseconds.
