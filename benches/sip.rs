@@ -56,6 +56,7 @@ fn endpoint(now: Mono) -> Endpoint {
     let settings = Settings {
         user_agent: "Tandem".to_owned(),
         trunks: vec![trunk],
+        numbers: Vec::new(),
         calls_max: 100_000,
     };
     Endpoint::new(now, settings, Box::new(Seed(1)))

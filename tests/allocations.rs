@@ -244,6 +244,7 @@ fn endpoint() -> Endpoint {
     let settings = Settings {
         user_agent: "Tandem".to_owned(),
         trunks: vec![trunk],
+        numbers: Vec::new(),
         calls_max: 100_000,
     };
     Endpoint::new(Mono::from_secs(1), settings, Box::new(Seed(1)))

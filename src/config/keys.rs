@@ -90,11 +90,6 @@ pub const KEYS: &[Key] = &[
         "the store and the admin token are open in it",
         Engine(|c| path(&c.data_dir)),
     ),
-    live(
-        "lab_silent_calls",
-        "asked at each reload, for all trunks of the file",
-        Engine(|c| plain(c.lab_silent_calls)),
-    ),
     restart(
         "input_log",
         "a log begins with the settings that the floor began with",

@@ -66,7 +66,6 @@ pub(super) fn read(text: &str, sink: &mut Sink<'_>, sources: &Sources<'_>) -> Re
 fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) -> Config {
     let top = &mut section;
     let data_dir = path(top, sink, "data_dir").unwrap_or_else(|| PathBuf::from("tandem-data"));
-    let lab_silent_calls = top.flag(sink, "lab_silent_calls", false);
     let input_log = input_log(top, sink);
     let default_country = top
         .parsed(
@@ -119,7 +118,6 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     section.finish(sink);
     Config {
         data_dir,
-        lab_silent_calls,
         input_log,
         default_country,
         default_zone,

@@ -33,8 +33,8 @@ pub use pages::PagesConfig;
 pub use recording::{RecordingConfig, RecordingFormat, RecordingMode, RecordingRule};
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
-pub use settings::{ServeRefused, UnknownZone, zone_table};
 pub use tls::{TlsConfig, TlsFiles};
+pub use settings::{UnknownZone, zone_table};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;
@@ -48,8 +48,6 @@ use std::time::Duration;
 pub struct Config {
     /// Where the store, the admin token and the logs of inputs live.
     pub data_dir: PathBuf,
-    /// Whether trunks beyond loopback may be dialled although calls are silent.
-    pub lab_silent_calls: bool,
     /// Records every input of the floor for `tandem replay`; absent: not recorded.
     pub input_log: Option<InputLogConfig>,
     /// Country for numbers without "+", ISO 3166 ("VN").

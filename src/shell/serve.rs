@@ -3,13 +3,15 @@
 //! Order of opening: configuration, store (with what the last process left behind), media, SIP, desks, floor. Nothing is
 //! dialled before all are there; the orphans of a crash are ended first.
 
-use crate::config::{Config, InForce, ServeRefused, UnknownZone};
+use crate::config::{Config, InForce, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::core::settings::Edit;
+use crate::shell::api::ears::CallAudio;
+use crate::shell::api::rights::Access;
 use crate::shell::api::{
-    self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
+    self, AdminToken, AllowedHosts, ApiFailed, ApiState, LinkKey, Readiness, Recordings, TokenError,
 };
 use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
@@ -56,9 +58,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 /// Why the engine does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It may not dial these trunks.
-    #[error(transparent)]
-    Refused(#[from] ServeRefused),
     /// A lead's zone is unknown to this machine.
     #[error("{0} (a lead names it)")]
     Zone(#[from] UnknownZone),
@@ -119,7 +118,9 @@ pub fn serve(
     until_stdin_closes: bool,
     ready: impl FnOnce(&Recovery),
 ) -> Result<(), ServeError> {
-    config.may_serve()?;
+    for missing in config.missing_rules() {
+        tracing::warn!("CHECK YOUR RULES: {missing}.");
+    }
     std::fs::create_dir_all(&config.data_dir)
         .map_err(io(format!("data_dir {}", config.data_dir.display())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -336,6 +337,13 @@ impl Engine {
             backlogs: rooms.each_scrape(Arc::clone(&metrics)),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
+            access: Arc::new(Access::open(&path, clock)?),
+            recordings: Arc::new(Recordings {
+                recorder: Arc::clone(&recorder),
+                audio: Arc::clone(&media) as Arc<dyn CallAudio>,
+                links: LinkKey::draw(config.recording.link_life)?,
+            }),
+            ears: Arc::default(),
             hosts,
             pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };
@@ -488,8 +496,11 @@ impl Engine {
 
 /// Puts taps on the calls of a media plane.
 fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
-    let _media = Arc::clone(media);
-    Box::new(move |_attempt, _tap| {})
+    let media = Arc::clone(media);
+    Box::new(move |attempt, tap| {
+        // Gone already: the tap closes its recording when it is dropped.
+        media.record(attempt, tap);
+    })
 }
 
 /// Where reloads are counted, and whom they are told to.

@@ -183,6 +183,8 @@ impl MediaPorts for Ports {
             .expect("no test panicked while holding it")
             .push((attempt, remote, path.law.payload_type(), answered));
     }
+    fn secure(&self, _: LegId, _: tandem::wire::media::srtp::SrtpKeys) {}
+    fn trunk_up(&self, _: TrunkId, _: bool) {}
     fn release(&self, leg: LegId) {
         let LegId::Call(attempt) = leg else {
             return;
@@ -210,7 +212,6 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
     let loopback: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     Config {
         data_dir: PathBuf::new(),
-        lab_silent_calls: true,
         input_log: None,
         default_country: "VN".to_owned(),
         default_zone: "Asia/Ho_Chi_Minh".to_owned(),
@@ -266,6 +267,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             media_ranges: vec![],
             keep_alive: Duration::from_secs(3_600),
         }],
+        inbound: Default::default(),
         campaigns: vec![],
     }
 }

@@ -80,6 +80,20 @@ counters! {
     offers_refused = MediaRefusedOffers [];
     /// Times that a media thread had to begin anew because of a defect of ours: its calls were lost.
     threads_restarted = MediaRestartedThreads [];
+    /// Control packets (RTCP) of the right source that were understood.
+    control_received = MediaControlPackets ["in"];
+    /// Control packets sent.
+    control_sent = MediaControlPackets ["out"];
+    /// Packets of a protected leg that were forged, replayed or in the clear.
+    forged_packets = MediaDroppedPackets ["forged"];
+    /// Key strings that no telephone has, or that came too fast.
+    keys_refused = MediaRefusedKeys [];
+    /// Customers' sides of which nothing was heard for 5 s.
+    silence_alarms = MediaAlarms ["silence"];
+    /// Customers' sides that sent packets without a sound.
+    one_way_alarms = MediaAlarms ["one_way"];
+    /// Customers' sides taken for dead.
+    media_lost = MediaAlarms ["lost"];
     /// Call reports dropped because nobody took them.
     reports_dropped = MediaDroppedReports [];
 }

@@ -325,13 +325,11 @@ fn packets_that_arrive_unevenly_are_not_torn_and_a_lost_one_is_silence() {
     }
     let heard = slots.trim_matches('.');
     let (before, after) = heard.split_once('.').expect("the lost one is silence");
-    assert!(
-        before.len() >= 199 && before.chars().all(|slot| slot != '.'),
-        "{slots}"
-    );
-    // Within a second of packets it lies again where it arrives.
-    assert_eq!(slots.trim_end_matches('.').len(), 400 + 1, "{slots}");
-    assert!(after.trim_start_matches(['b', 'a']).is_empty(), "{slots}");
+    // Whether it was lost or late shows within the next second of packets.
+    assert!((200..=260).contains(&before.len()), "{slots}");
+    assert_eq!(before.matches('a').count(), 200, "{slots}");
+    assert!(after.chars().all(|slot| slot == 'b'), "it is torn: {slots}");
+    assert_eq!(heard.len(), 400, "it lies where it arrived: {slots}");
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl World {
         let settings = Settings {
             user_agent: "Tandem".to_owned(),
             trunks: vec![trunk],
+            numbers: Vec::new(),
             calls_max: 100_000,
         };
         let now = Mono::from_secs(10);

@@ -3,6 +3,7 @@
 mod answers;
 mod auth;
 mod calls;
+mod calls_in;
 mod changes;
 mod ending;
 mod foreign;
@@ -80,6 +81,7 @@ impl Stage {
         let settings = Settings {
             user_agent: "Tandem".to_owned(),
             trunks: vec![setup(transport)],
+            numbers: vec![],
             calls_max: 100,
         };
         let now = Mono::from_secs(1_000);
