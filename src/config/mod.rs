@@ -33,8 +33,8 @@ pub use pages::PagesConfig;
 pub use recording::{RecordingConfig, RecordingFormat, RecordingMode, RecordingRule};
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
-pub use tls::{TlsConfig, TlsFiles};
 pub use settings::{UnknownZone, zone_table};
+pub use tls::{TlsConfig, TlsFiles};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
 use crate::pii::Pii;

@@ -267,7 +267,12 @@ fn people_list(people: u32) -> Vec<u8> {
 pub fn first_number() -> String {
     let list = people_list(1);
     let mut rows = csv::Reader::from_reader(&list[..]);
-    let column = rows.headers().unwrap().iter().position(|name| name == "number").unwrap();
+    let column = rows
+        .headers()
+        .unwrap()
+        .iter()
+        .position(|name| name == "number")
+        .unwrap();
     let number = rows.records().next().unwrap().unwrap()[column].to_owned();
     match number.strip_prefix('0') {
         Some(rest) => format!("+84{rest}"),
