@@ -178,8 +178,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// Dials over `trunk`; `more` is added to the configuration.
-    pub fn new(trunk: SocketAddr, more: &str) -> Site {
+    /// Dials 200 people over `trunk`.
+    pub fn new(trunk: SocketAddr) -> Site {
+        Site::with_people(trunk, 200)
+    }
+
+    /// Dials so many people over `trunk`.
+    pub fn with_people(trunk: SocketAddr, people: u32) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let (sip, desk, api) = (free(), free(), free());
         let text = format!(
@@ -187,21 +192,14 @@ impl Site {
              [media]\nlisten = \"127.0.0.1\"\nport_first = 26000\nport_last = 27999\nagent_port = 0\n\
              [[trunks]]\nname = \"far\"\naddress = \"{trunk}\"\nchannels_max = 50\ncps_max = 50\nkeep_alive_s = 2\n\
              [[campaigns]]\nname = \"TEST\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\n\
-             window_from = \"00:00\"\nwindow_until = \"24:00\"\nring_timeout_s = 15\nwrap_s = 30\n{more}\n",
+             window_from = \"00:00\"\nwindow_until = \"24:00\"\nring_timeout_s = 15\nwrap_s = 30\n",
             data = dir.path().join("data"),
         );
         let path = dir.path().join("tandem.toml");
         std::fs::write(&path, &text).unwrap();
         let config = Config::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
         let list = dir.path().join("leads.csv");
-        let campaigns = ["TEST".to_owned()];
-        let plan = BorrowerPlan {
-            seed: 1,
-            campaigns: &campaigns,
-            today: jiff::civil::date(2026, 11, 23),
-            detail: Detail::Full,
-        };
-        write_csv(&plan, 200, std::fs::File::create(&list).unwrap()).unwrap();
+        std::fs::write(&list, people_list(people)).unwrap();
         let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
             .args([
                 "import",
@@ -235,7 +233,7 @@ impl Site {
         engine
     }
 
-    /// Codes of the outcomes that the store has.
+    /// The outcomes that the store has, as lines of its export.
     pub fn outcomes(&self) -> Vec<String> {
         let office = BackOffice::open(&store_path(&self.config)).unwrap();
         let mut csv = Vec::new();
@@ -252,6 +250,37 @@ impl Site {
             .skip(1)
             .map(str::to_owned)
             .collect()
+    }
+}
+
+/// Made-up people, the same each time.
+fn people_list(people: u32) -> Vec<u8> {
+    let campaigns = ["TEST".to_owned()];
+    let plan = BorrowerPlan {
+        seed: 1,
+        campaigns: &campaigns,
+        today: jiff::civil::date(2026, 11, 23),
+        detail: Detail::Full,
+    };
+    let mut list = Vec::new();
+    write_csv(&plan, people, &mut list).unwrap();
+    list
+}
+
+/// The number of the first of them, as it is dialled.
+pub fn first_number() -> String {
+    let list = people_list(1);
+    let mut rows = csv::Reader::from_reader(&list[..]);
+    let column = rows
+        .headers()
+        .unwrap()
+        .iter()
+        .position(|name| name == "number")
+        .unwrap();
+    let number = rows.records().next().unwrap().unwrap()[column].to_owned();
+    match number.strip_prefix('0') {
+        Some(rest) => format!("+84{rest}"),
+        None => number,
     }
 }
 
@@ -313,37 +342,25 @@ impl FarEnd {
         }
     }
 
-    /// baresip as a telephone that answers by itself, sounds a tone and keeps what it hears.
-    pub fn baresip(hertz: u16) -> FarEnd {
+    /// baresip as the telephone of one number: answers by itself, sounds a tone and keeps what it hears.
+    pub fn baresip(number: &str, hertz: u16) -> FarEnd {
         let dir = tempfile::tempdir().unwrap();
         let address = free();
         let place = dir.path();
         tone_file(&place.join("tone.wav"), hertz);
-        let modules = ["account.so", "g711.so", "aufile.so", "menu.so"]
-            .iter()
-            .map(|module| {
-                format!(
-                    "module{} {module}\n",
-                    if ["account.so", "menu.so"].contains(module) {
-                        "_app"
-                    } else {
-                        ""
-                    }
-                )
-            })
-            .collect::<String>();
+        // Its file module only plays; the sndfile filter keeps what is decoded, and a bridge to nowhere pulls it through.
         let config = format!(
-            "sip_listen {address}\ncall_max_calls 4\naudio_path {share}\naudio_source aufile,{tone}\naudio_player aufile,{heard}\n\
-             audio_srate 8000-8000\naudio_channels 1-1\nausrc_srate 8000\nauplay_srate 8000\nrtp_ports 25000-25099\n\
-             module_path {modules_in}\n{modules}",
-            share = place.display(),
+            "sip_listen {address}\nnet_interface 127.0.0.1\ncall_max_calls 4\naudio_path {place}\nsnd_path {place}\n\
+             audio_source aufile,{tone}\naudio_player aubridge,nowhere\nausrc_srate 8000\nauplay_srate 8000\n\
+             rtp_ports 25000-25099\nmodule_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n\
+             module sndfile.so\nmodule_app account.so\nmodule_app menu.so\n",
+            place = place.display(),
             tone = place.join("tone.wav").display(),
-            heard = place.join("heard.wav").display(),
-            modules_in = baresip_modules().display(),
+            modules = baresip_modules().display(),
         );
         std::fs::write(place.join("config"), config).unwrap();
         let account = format!(
-            "<sip:phone@{address}>;regint=0;answermode=auto;catchall=yes;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+            "<sip:{number}@{address}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
         );
         std::fs::write(place.join("accounts"), account).unwrap();
         std::fs::write(place.join("contacts"), "").unwrap();
@@ -381,7 +398,11 @@ impl FarEnd {
 
     /// What baresip heard.
     pub fn baresip_tape(&self) -> PathBuf {
-        self.dir.path().join("heard.wav")
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut tapes = entries.map(|entry| entry.unwrap().path());
+        tapes
+            .find(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .expect("baresip keeps what it hears")
     }
 }
 

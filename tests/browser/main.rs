@@ -78,7 +78,7 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
     }
     let _alone = alone();
     let far_end = FarEnd::carrier(&["--tone", "1000"]);
-    let site = Site::new(far_end.address, "");
+    let site = Site::new(far_end.address);
     let engine = site.serve();
     let told = Drive::start(&site, "one_call", json!({})).finish();
     drop(engine);
@@ -118,12 +118,12 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
     let span = |from: &str, until: &str| (told.at(from) + 400, told.at(until) - 200);
     heard.is_tone(AGENT_HZ, span("talking", "held"));
     heard.is_not_tone(AGENT_HZ, span("held", "heard_on_hold"));
-    heard.is_loud(span("held", "heard_on_hold"));
     heard.is_tone(AGENT_HZ, span("resumed", "heard_after_hold"));
     heard.is_silent(span("muted", "unmuted"));
     heard.is_tone(AGENT_HZ, span("unmuted", "keys"));
-    heard.is_tone(AGENT_HZ, span("socket_cut", "socket_back"));
-    heard.is_tone(AGENT_HZ, span("socket_back", "same_leg"));
+    // Not a moment was lost while the socket was away.
+    let cut = (told.at("socket_cut"), told.at("heard_after_cut"));
+    heard.is_tone(AGENT_HZ, cut);
     assert_eq!(records[0].keys, "12#");
     assert_eq!(records[0].rtp_foreign, 0);
 }
@@ -135,7 +135,7 @@ fn a_network_that_is_gone_for_five_seconds_takes_neither_call_nor_leg() {
     }
     let _alone = alone();
     let far_end = FarEnd::carrier(&["--tone", "1000"]);
-    let site = Site::new(far_end.address, "");
+    let site = Site::new(far_end.address);
     let _engine = site.serve();
     let told = Drive::start(&site, "flap", json!({})).finish();
     assert!(
@@ -166,7 +166,7 @@ fn twenty_calls_in_a_row_need_one_negotiation_and_one_stream_each_way() {
     }
     let _alone = alone();
     let far_end = FarEnd::carrier(&["--tone", "1000"]);
-    let site = Site::new(far_end.address, "");
+    let site = Site::new(far_end.address);
     let _engine = site.serve();
     let told = Drive::start(&site, "row", json!({"calls": 20})).finish();
     let row = told.of("row");
@@ -207,7 +207,7 @@ fn a_trunk_with_the_other_law_hears_and_is_heard_all_the_same() {
     }
     let _alone = alone();
     let far_end = FarEnd::carrier(&["--tone", "1000", "--law", "pcma"]);
-    let site = Site::new(far_end.address, "");
+    let site = Site::new(far_end.address);
     let _engine = site.serve();
     let told = Drive::start(&site, "plain", json!({})).finish();
     told.share_above("heard", 0.8);
@@ -222,8 +222,8 @@ fn a_telephone_that_we_did_not_write_hears_and_is_heard() {
         return;
     }
     let _alone = alone();
-    let far_end = FarEnd::baresip(CUSTOMER_HZ);
-    let site = Site::new(far_end.address, "");
+    let far_end = FarEnd::baresip(&harness::first_number(), CUSTOMER_HZ);
+    let site = Site::with_people(far_end.address, 1);
     let _engine = site.serve();
     let told = Drive::start(&site, "plain", json!({"talk_ms": 3_000})).finish();
     told.share_above("heard", 0.8);
@@ -243,7 +243,7 @@ fn a_person_at_the_page_logs_in_talks_and_saves_an_outcome() {
     let _alone = alone();
     for dark in [false, true] {
         let far_end = FarEnd::carrier(&["--speech"]);
-        let site = Site::new(far_end.address, "");
+        let site = Site::new(far_end.address);
         let _engine = site.serve();
         let shots = std::env::var("TANDEM_SCREENSHOTS").ok();
         let told = Drive::start(&site, "desk", json!({"dark": dark, "shots": shots})).finish();

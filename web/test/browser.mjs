@@ -270,7 +270,7 @@ const SCENARIOS = {
     await pause(1_200);
     const meters = [];
     for (let n = 0; n < 40; n++) {
-      meters.push(await page.$$eval("meter", (list) => list.map(({ value }) => value)));
+      meters.push(await page.$$eval("[role=meter]", (list) => list.map((meter) => Number(meter.ariaValueNow))));
       await pause(50);
     }
     say("card", {
