@@ -387,7 +387,7 @@ impl Baresip {
     /// The share of each tone in what it has heard, over its loudest second.
     fn heard(&self, tones: &[f64]) -> Vec<f64> {
         let files = std::fs::read_dir(self.dir.path().join("heard")).unwrap();
-        let mut best = vec![0.0; tones.len()];
+        let mut best = vec![0.0_f64; tones.len()];
         for file in files.filter_map(Result::ok) {
             let path = file.path();
             if !path.to_string_lossy().contains("dec") {

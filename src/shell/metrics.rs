@@ -57,8 +57,9 @@ pub const SLOW_TURN: Duration = Duration::from_millis(1);
 const BOUNDS_KEPT: usize = 1_024;
 
 /// Statuses that the API answers with; anything else is [`OTHER`].
-const API_CODES: [&str; 12] = [
-    "200", "202", "400", "401", "404", "405", "408", "413", "415", "421", "422", "503",
+const API_CODES: [&str; 18] = [
+    "200", "201", "202", "206", "400", "401", "403", "404", "405", "408", "409", "410", "413",
+    "415", "416", "421", "422", "503",
 ];
 
 /// What waits where, beside the picture.

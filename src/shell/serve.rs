@@ -8,8 +8,10 @@ use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::core::settings::Edit;
+use crate::shell::api::ears::CallAudio;
+use crate::shell::api::rights::Access;
 use crate::shell::api::{
-    self, AdminToken, AllowedHosts, ApiFailed, ApiState, Readiness, TokenError,
+    self, AdminToken, AllowedHosts, ApiFailed, ApiState, LinkKey, Readiness, Recordings, TokenError,
 };
 use crate::shell::callers::ArrivalBook;
 use crate::shell::cards::Cards;
@@ -34,6 +36,7 @@ use crate::shell::router::{Books, OrderedAt, Router, TapSink};
 use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
 use crate::shell::sip::{self, OsRandom, PhoneNews, SipHandle, SipLane, SipStartFault, WithPhones};
+use crate::shell::sounds;
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::Writer;
@@ -216,6 +219,8 @@ impl Engine {
             .map_err(io("the store's thread"))?;
 
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
+        sounds::start(media.reports(), writer.lane(), Arc::clone(&metrics))
+            .map_err(io("the thread that keeps how calls sounded"))?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
         if !recovery.orphans.is_empty()
             && sip
@@ -339,6 +344,13 @@ impl Engine {
             backlogs: rooms.each_scrape(Arc::clone(&metrics)),
             readiness: Arc::clone(&readiness),
             token: Arc::new(AdminToken::load_or_create(&config.data_dir)?),
+            access: Arc::new(Access::open(&path, clock)?),
+            recordings: Arc::new(Recordings {
+                recorder: Arc::clone(&recorder),
+                audio: Arc::clone(&media) as Arc<dyn CallAudio>,
+                links: LinkKey::draw(config.recording.link_life)?,
+            }),
+            ears: Arc::default(),
             hosts,
             pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };

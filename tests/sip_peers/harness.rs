@@ -183,6 +183,8 @@ impl MediaPorts for Ports {
             .expect("no test panicked while holding it")
             .push((attempt, remote, path.law.payload_type(), answered));
     }
+    fn secure(&self, _: LegId, _: tandem::wire::media::srtp::SrtpKeys) {}
+    fn trunk_up(&self, _: TrunkId, _: bool) {}
     fn release(&self, leg: LegId) {
         let LegId::Call(attempt) = leg else {
             return;

@@ -253,7 +253,7 @@ pub(super) fn unread(rejection: BytesRejection) -> Refused {
         StatusCode::PAYLOAD_TOO_LARGE => Refused::new(
             status,
             "body_too_large",
-            "The body is longer than 4096 bytes.",
+            "The body is longer than this path takes.",
         ),
         _ => Refused::new(status, "bad_body", "The body did not arrive."),
     }

@@ -1,10 +1,11 @@
 //! What stands before every handler: the Host allow list, the bearer token, a time limit; and the one form of errors.
 
 use super::ApiState;
+use super::rights::{self, Caller, audit, entry, forbidden};
 use crate::shell::pages;
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
@@ -105,17 +106,33 @@ fn without_port(host: &str) -> &str {
 }
 
 /// Host, token, time limit; then the handler. Counts the answer.
-pub(super) async fn guard(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    let mut response = match admit(&state, &request) {
-        Ok(()) => match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Refused::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "too_slow",
-                "The request took too long to arrive.",
-            )
-            .into_response(),
-        },
+pub(super) async fn guard(
+    State(state): State<ApiState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let admitted = match admit(&state, &request) {
+        Ok(Some(asking)) => known(&state, asking).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(refused) => Err(refused),
+    };
+    let mut response = match admitted {
+        Ok(caller) => {
+            let acts = caller.as_ref().and_then(|caller| act(caller, &request));
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            let answered = match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => Refused::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "too_slow",
+                    "The request took too long to arrive.",
+                )
+                .into_response(),
+            };
+            noted(&state, acts, answered).await
+        }
         Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();
@@ -131,7 +148,60 @@ pub(super) async fn guard(State(state): State<ApiState>, request: Request, next:
     response
 }
 
-fn admit(state: &ApiState, request: &Request) -> Result<(), Refused> {
+/// A path without the `/api` that some put before it.
+fn own_path(request: &Request) -> &str {
+    let path = request.uri().path();
+    match path.strip_prefix("/api") {
+        Some(rest) if rest.starts_with("/v1/") => rest,
+        _ => path,
+    }
+}
+
+/// What changes something is noted with its answer; recordings, calls and ears note themselves, with whom they concern.
+fn act(caller: &Caller, request: &Request) -> Option<(Caller, String)> {
+    let method = request.method();
+    let path = own_path(request);
+    let notes_itself = ["/v1/recordings", "/v1/calls/", "/v1/ears"]
+        .iter()
+        .any(|room| path.starts_with(room));
+    if matches!(*method, Method::GET | Method::HEAD) || notes_itself {
+        return None;
+    }
+    // Cut: it may be anything of any length.
+    let path: String = path
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(80)
+        .collect();
+    Some((caller.clone(), format!("{method} {path}")))
+}
+
+async fn noted(state: &ApiState, act: Option<(Caller, String)>, answer: Response) -> Response {
+    let Some((caller, what)) = act else {
+        return answer;
+    };
+    let status = answer.status();
+    let note = entry(
+        &caller.name,
+        "api",
+        what,
+        status.is_success(),
+        status.as_str(),
+    );
+    // Done already: a store that cannot take the note is told in the log, and the answer stands.
+    let _ = audit(&state.access, note).await;
+    answer
+}
+
+/// Who says that he may ask, and for what.
+struct Asking {
+    token: Option<String>,
+    method: Method,
+    path: String,
+}
+
+/// Host, and who asks; `None` where nobody needs to say so, or the address itself is signed.
+fn admit(state: &ApiState, request: &Request) -> Result<Option<Asking>, Refused> {
     let header_of = |name| {
         request
             .headers()
@@ -150,20 +220,49 @@ fn admit(state: &ApiState, request: &Request) -> Result<(), Refused> {
         ));
     }
     if OPEN.contains(&request.uri().path()) || pages::is_page(request.uri().path()) {
-        return Ok(());
+        return Ok(None);
+    }
+    let path = own_path(request);
+    let is_signed = path.starts_with("/v1/recordings/")
+        && path.ends_with("/audio")
+        && matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_signed {
+        return Ok(None);
     }
     let token = header_of(header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
-    match token {
-        Some(token) if state.token.is(token) => Ok(()),
-        _ => Err(Refused::new(
+    Ok(Some(Asking {
+        token: token.map(str::to_owned),
+        method: request.method().clone(),
+        path: path.to_owned(),
+    }))
+}
+
+/// The caller, if he may.
+async fn known(state: &ApiState, asking: Asking) -> Result<Caller, Refused> {
+    let caller = match asking.token {
+        Some(token) if state.token.is(&token) => Some(Caller::admin()),
+        Some(token) if token.len() == 64 => rights::caller(&state.access, token).await?,
+        _ => None,
+    };
+    let Some(caller) = caller else {
+        return Err(Refused::new(
             StatusCode::UNAUTHORIZED,
             "no_token",
-            "Send `Authorization: Bearer` with the token in admin.token of the engine's data directory.",
-        )),
+            "Send `Authorization: Bearer` with a token of `tandem token add`, or that in admin.token of the engine's data directory.",
+        ));
+    };
+    let need = rights::need(&asking.method, &asking.path);
+    if need.is_met_by(&caller) {
+        return Ok(caller);
     }
+    let what = asking.path.chars().filter(char::is_ascii_graphic);
+    let what = format!("{} {}", asking.method, what.take(80).collect::<String>());
+    let note = entry(&caller.name, "api", what, false, need.word());
+    audit(&state.access, note).await?;
+    Err(forbidden(need.word()))
 }
 
 #[cfg(test)]

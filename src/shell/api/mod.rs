@@ -1,23 +1,31 @@
-//! HTTP: health, metrics, the picture, and the few acts of a supervisor. Translates them into inputs of the floor; decides
+//! HTTP: health, metrics, the picture, the few acts of a supervisor, recordings. Translates acts into inputs of the floor; decides
 //! nothing, and answers 202 before the floor has acted: the picture shows when it has.
 //!
-//! Owns the listener's bounds, the admin token and the form of answers. Never shows a person.
+//! Owns the listener's bounds, tokens and their rights, and the form of answers. Never shows a person; a recording only to whom its
+//! audit names.
 
 pub mod client;
 mod control;
+pub mod ears;
 mod explain;
 mod guard;
 mod ledger_view;
+mod links;
 mod listener;
 mod mode_arg;
+mod range;
+mod recordings;
 mod reload;
+pub mod rights;
 mod token;
 mod view;
 
 pub use explain::{DecisionView, ForecastView, explained};
 pub use guard::AllowedHosts;
 pub use ledger_view::LedgerView;
+pub use links::LinkKey;
 pub use mode_arg::{ModeArg, ratio};
+pub use recordings::{RecordingView, Recordings};
 pub use token::{AdminToken, TOKEN_FILE, TokenError};
 pub use view::{CampaignView, LanesView, ModeView, PictureView, TrunkView};
 
@@ -71,8 +79,14 @@ pub struct ApiState {
     pub readiness: Arc<Readiness>,
     /// Reads the configuration anew.
     pub reload: ReloadAct,
-    /// What state-changing requests must bring.
+    /// The token that may everything.
     pub token: Arc<AdminToken>,
+    /// All others, and the audit.
+    pub access: Arc<rights::Access>,
+    /// Recordings, and the media plane as far as people speak to it.
+    pub recordings: Arc<Recordings>,
+    /// Supervisors' ears that are open; the media plane tells when one is gone.
+    pub ears: Arc<ears::Ears>,
     /// Host headers that are answered.
     pub hosts: Arc<AllowedHosts>,
     /// Pages that are served beside it.
@@ -185,6 +199,25 @@ pub async fn serve(
     Ok(())
 }
 
+/// What concerns conversations: recordings, and supervisors' ears.
+fn people(below: &str) -> Router<ApiState> {
+    let at = |path: &str| format!("{below}{path}");
+    let ears = Router::new()
+        .route(&at("/ears"), post(ears::open))
+        .layer(DefaultBodyLimit::max(ears::OFFER_MAX));
+    Router::new()
+        .route(&at("/recordings"), get(recordings::list))
+        .route(&at("/recordings/{id}"), get(recordings::fetch))
+        .route(&at("/recordings/{id}/audio"), get(recordings::fetch_signed))
+        .route(&at("/recordings/{id}/link"), post(recordings::link))
+        .route(&at("/calls/{attempt}/recording"), post(recordings::act))
+        .route(
+            &at("/ears/{ear}"),
+            axum::routing::patch(ears::change).delete(ears::close),
+        )
+        .merge(ears)
+}
+
 fn router(state: ApiState) -> Router {
     Router::new()
         .route("/healthz", get(control::healthz))
@@ -201,6 +234,9 @@ fn router(state: ApiState) -> Router {
         .route("/v1/resume", post(control::resume))
         .route("/v1/leads/changed", post(control::leads_changed))
         .route("/v1/reload", post(reload::reload))
+        .merge(people("/v1"))
+        // Where a site's own pages and the engine share a host, all of this lies below /api.
+        .merge(people("/api/v1"))
         .merge(pages::routes())
         .fallback(control::not_found)
         .method_not_allowed_fallback(control::method_not_allowed)

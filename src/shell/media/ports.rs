@@ -115,7 +115,8 @@ pub(super) fn bind_shared(address: SocketAddr) -> std::io::Result<UdpSocket> {
     Ok(socket)
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
+/// A non-blocking socket that voice goes out of first.
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,

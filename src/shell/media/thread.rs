@@ -6,17 +6,19 @@
 
 use super::browser::BrowserNews;
 use super::browsers::{Browsers, Heard};
-use super::counters::{Counters, count};
+use super::counters::{Counters, count, count_sound};
 use super::leg::{Inbox, Leg, MediaReport};
 use super::legs::{Legs, PHASES};
+use super::line::{self, Around};
+use super::prompts::Prompt;
 use super::seat::{Echo, Seat, Standing};
-use super::{Lane, NewsSink, Order, PortTable, Ranges, lock};
+use super::{Lane, NewsSink, Order, PortTable, Ranges, TrunksDown, lock};
 use crate::core::input::{CallSign, Input};
 use crate::ids::{AgentId, TrunkId};
 use crate::shell::desks::AudioRefused;
 use crate::shell::lanes::{Clock, FloorLane, LegId};
 use crate::shell::recording::Party;
-use crate::time::Mono;
+use crate::time::{Mono, UnixMs};
 use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::tones::{Loop, Sound};
 use crate::wire::media::{PCMA, PCMU};
@@ -33,6 +35,8 @@ use std::time::{Duration, Instant};
 pub(super) const WAKE: Token = Token(usize::MAX);
 /// The browsers' port.
 const BROWSERS: Token = Token(usize::MAX - 1);
+/// Set in the token of a leg's control packets, beside its slot.
+const CONTROL: usize = 1 << 40;
 /// Microseconds of a beat.
 const BEAT_US: u64 = 2_000;
 /// Beats behind which frames are left out instead of sent in a burst: 100 ms.
@@ -66,6 +70,12 @@ pub(super) struct MediaThread {
     pub clock: Clock,
     /// Allowed ranges by trunk.
     pub ranges: Ranges,
+    /// Trunks that answer no OPTIONS.
+    pub trunks_down: TrunksDown,
+    /// The wall clock at the origin of `clock`.
+    pub origin: UnixMs,
+    /// What a customer on hold hears.
+    pub music: Option<Arc<Prompt>>,
     pub browsers: Browsers,
     pub room: Room,
 }
@@ -302,6 +312,26 @@ impl MediaThread {
             Order::Mute(agent, on) => {
                 self.room.seats.entry(agent).or_default().muted = on;
             }
+            Order::Secure { lease, keys } => {
+                if let Some(leg) = self.room.legs.get_mut(lease)
+                    && !leg.secure(*keys)
+                {
+                    tracing::error!("A call's SRTP keys cannot be used: it stays silent.");
+                }
+            }
+            Order::Keys { lease, letters } => {
+                if let Some(leg) = self.room.legs.get_mut(lease)
+                    && let Some(line) = &mut leg.line
+                    && line.press(letters.expose()).is_err()
+                {
+                    count(&self.counters.keys_refused, 1);
+                }
+            }
+            Order::Announce { lease, prompt } => {
+                if let Some(leg) = self.room.legs.get_mut(lease) {
+                    leg.announce(prompt);
+                }
+            }
             Order::Hold { lease, on } => {
                 if let Some(leg) = self.room.legs.get_mut(lease) {
                     leg.held = on;
@@ -328,6 +358,7 @@ impl MediaThread {
 
     fn settle_in(&mut self, leg: Leg) {
         let slot = self.room.legs.insert(leg);
+        self.watch_control(slot);
         if let Some(leg) = self.room.legs.at(slot)
             && let Err(error) =
                 self.poll
@@ -385,6 +416,32 @@ impl MediaThread {
                 self.room.beat = self.clock.mono().0 / BEAT_US;
             }
             self.room.legs.start_sending(lease);
+            self.begin_line(lease);
+        }
+    }
+
+    fn begin_line(&mut self, lease: u64) {
+        let at = self.clock.mono();
+        if let Some(slot) = self.room.legs.slot_of(lease)
+            && let Some(leg) = self.room.legs.at(slot)
+            && leg.line.is_none()
+        {
+            leg.begin_line(at, random());
+            self.watch_control(slot);
+        }
+    }
+
+    /// From the answer on a leg has control packets too, on a port of their own.
+    fn watch_control(&mut self, slot: usize) {
+        if let Some(leg) = self.room.legs.at(slot)
+            && let Some(line) = &mut leg.line
+            && let Some(control) = line.control()
+            && let Err(error) =
+                self.poll
+                    .registry()
+                    .register(control, Token(CONTROL | slot), Interest::READABLE)
+        {
+            tracing::warn!(%error, "A call's RTCP cannot be watched.");
         }
     }
 
@@ -410,9 +467,7 @@ impl MediaThread {
         let Some(mut leg) = self.room.legs.remove(lease) else {
             return;
         };
-        if let Err(error) = self.poll.registry().deregister(&mut leg.socket) {
-            tracing::warn!(%error, "A call's socket was not watched.");
-        }
+        self.unwatch(&mut leg);
         let lane = self
             .lanes
             .get()
@@ -446,12 +501,16 @@ impl MediaThread {
         let at = self.clock.mono();
         // One last look: what came before the BYE belongs to this call.
         self.room.inbox.clear();
-        leg.read(
+        let down = self.trunks_down.load();
+        let around = Around {
             at,
-            &self.ranges.load(),
-            &self.counters,
-            &mut self.room.inbox,
-        );
+            origin: self.origin,
+            music: None,
+            trunks_down: &down,
+            counters: &self.counters,
+        };
+        leg.read(&self.ranges.load(), &around, &mut self.room.inbox);
+        leg.say_goodbye(&around, &mut self.room.scratch);
         if let Some(agent) = leg.agent
             && let Some(seat) = self.room.seats.get_mut(&agent)
             && seat.call == Some(lease)
@@ -463,15 +522,27 @@ impl MediaThread {
         {
             seat.disconnect();
         }
-        if let Some(report) = leg.report()
-            && self.reports.try_send(report).is_err()
-        {
-            count(&self.counters.reports_dropped, 1);
+        if let Some(report) = leg.report() {
+            if report.bridged {
+                count_sound(&self.counters, &line::sound(&report));
+            }
+            if self.reports.try_send(report).is_err() {
+                count(&self.counters.reports_dropped, 1);
+            }
         }
-        if let Err(error) = self.poll.registry().deregister(&mut leg.socket) {
+        self.unwatch(&mut leg);
+        self.put_away(leg);
+    }
+
+    fn unwatch(&self, leg: &mut Leg) {
+        let registry = self.poll.registry();
+        let mut unwatched = registry.deregister(&mut leg.socket);
+        if let Some(control) = leg.line.as_mut().and_then(|line| line.control()) {
+            unwatched = unwatched.and(registry.deregister(control));
+        }
+        if let Err(error) = unwatched {
             tracing::warn!(%error, "A call's socket was not watched.");
         }
-        self.put_away(leg);
     }
 
     /// Ends a leg's recording and gives its port back.
@@ -511,6 +582,18 @@ impl MediaThread {
                 self.take_heard(&mut heard, at);
                 self.room.heard = heard;
             }
+            Token(slot) if slot & CONTROL != 0 => {
+                let around = Around {
+                    at,
+                    origin: self.origin,
+                    music: None,
+                    trunks_down: &[],
+                    counters: &self.counters,
+                };
+                if let Some(leg) = self.room.legs.at(slot & !CONTROL) {
+                    leg.read_control(&around);
+                }
+            }
             Token(slot) => self.read_leg(slot, at),
         }
     }
@@ -522,7 +605,14 @@ impl MediaThread {
         };
         let mut inbox = std::mem::take(&mut self.room.inbox);
         inbox.clear();
-        if leg.read(at, &ranges, &self.counters, &mut inbox) {
+        let around = Around {
+            at,
+            origin: self.origin,
+            music: None,
+            trunks_down: &[],
+            counters: &self.counters,
+        };
+        if leg.read(&ranges, &around, &mut inbox) {
             self.room.unread.push(Token(slot));
         }
         let (id, agent, held) = (leg.id, leg.agent, leg.held);
@@ -734,19 +824,38 @@ impl MediaThread {
             );
             room.beat += frames * PHASES as u64;
         }
+        let down = self.trunks_down.load();
+        let around = Around {
+            at: now,
+            origin: self.origin,
+            music: self.music.as_ref(),
+            trunks_down: &down,
+            counters: &self.counters,
+        };
         while room.beat < due {
             room.beat += 1;
             let phase = (room.beat % PHASES as u64) as usize;
-            let (scratch, counters) = (&mut room.scratch, &self.counters);
-            room.legs
-                .each_of_phase(phase, |leg| leg.send_frame(now, scratch, counters));
+            let (scratch, owed) = (&mut room.scratch, &mut room.owed);
+            room.legs.each_of_phase(phase, |leg| {
+                let beat = leg.beat(&around, scratch);
+                let Some(attempt) = leg.attempt() else {
+                    return;
+                };
+                if beat.announced && owed.len() < OWED_MAX {
+                    owed.push_back(Input::Announced(attempt));
+                }
+                if let Some(news) = beat.news {
+                    let lost = line::say(attempt, news, around.counters);
+                    owed.extend(lost.filter(|_| owed.len() < OWED_MAX));
+                }
+            });
         }
     }
 }
 
 /// Predictable numbers would not open a leg to strangers: the source check does not rest on them.
-fn random() -> [u8; 10] {
-    let mut random = [0; 10];
+fn random<const N: usize>() -> [u8; N] {
+    let mut random = [0; N];
     if let Err(error) = getrandom::fill(&mut random) {
         tracing::warn!(%error, "No randomness for an RTP stream.");
     }
