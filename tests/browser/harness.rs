@@ -360,7 +360,11 @@ impl FarEnd {
         );
         std::fs::write(place.join("accounts"), account).unwrap();
         std::fs::write(place.join("contacts"), "").unwrap();
-        let process = Process::start(Command::new("baresip").args(["-f", place.to_str().unwrap()]));
+        let process = Process::start(
+            Command::new("baresip")
+                .args(["-f", place.to_str().unwrap()])
+                .stderr(Stdio::null()),
+        );
         process.wait_for("baresip is ready");
         FarEnd {
             _process: process,

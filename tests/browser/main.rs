@@ -48,16 +48,20 @@ fn pages_and_softphone_are_what_their_sources_build_to() {
 }
 
 #[test]
-fn the_softphone_keeps_to_the_protocol_and_to_its_own_tests() {
+fn softphone_and_desk_keep_to_the_protocol_and_to_their_own_tests() {
     if !has(&["node"], true) {
         return;
     }
-    let tests: Vec<_> = harness::files(&harness::web().join("softphone/test"))
-        .into_keys()
-        .filter(|name| name.ends_with(".test.mjs"))
-        .map(|name| format!("softphone/test/{name}"))
+    let tests: Vec<_> = ["softphone/test", "desk/test"]
+        .iter()
+        .flat_map(|folder| {
+            harness::files(&harness::web().join(folder))
+                .into_keys()
+                .filter(|name| name.ends_with(".test.mjs"))
+                .map(move |name| format!("{folder}/{name}"))
+        })
         .collect();
-    assert!(tests.len() >= 4, "{tests:?}");
+    assert!(tests.len() >= 5, "{tests:?}");
     let run = std::process::Command::new("node")
         .arg("--test")
         .args(&tests)
@@ -267,6 +271,15 @@ fn a_person_at_the_page_logs_in_talks_and_saves_an_outcome() {
         };
         moving(0);
         moving(1);
+        let banner = told.of("banner");
+        assert_eq!(
+            banner["name"], card["name"],
+            "the card left with the socket"
+        );
+        assert_eq!(
+            banner["peer"], "connected",
+            "the audio left with the socket"
+        );
         let desk = told.of("desk");
         assert_eq!(desk["overflow"], 0);
         assert_eq!(desk["contrast"], json!([]), "below WCAG AA");

@@ -156,6 +156,8 @@ const SCENARIOS = {
     say("heard", { share: await hears(1_000) });
     await page.evaluate(() => phone.hold(true));
     say("held");
+    // What the browser's jitter buffer still holds is played out.
+    await pause(700);
     say("heard_on_hold", { share: await hears(1_000, 2_000) });
     await page.evaluate(() => phone.hold(false));
     say("resumed");
@@ -250,6 +252,12 @@ const SCENARIOS = {
     const shot = async (name) => {
       if (shots) await page.screenshot({ path: `${shots}/${name}${settings.dark ? "-dark" : ""}.png` });
     };
+    const sockets = { open: null, refused: false };
+    await page.routeWebSocket(/\/agent$/, (socket) => {
+      if (sockets.refused) return void socket.close({ code: 4999 });
+      sockets.open = socket;
+      socket.connectToServer();
+    });
     await page.goto(`${settings.api}/desk/#agent=${settings.agent}`);
     await page.fill("input[name=token]", settings.token);
     await shot("login");
@@ -282,6 +290,13 @@ const SCENARIOS = {
     await page.waitForSelector("#mute[aria-pressed=true]", { timeout: LIMIT });
     await page.keyboard.press("m");
     await page.waitForSelector("#mute[aria-pressed=false]", { timeout: LIMIT });
+    sockets.refused = true;
+    await sockets.open.close({ code: 4999 });
+    await page.waitForSelector(".banner:not([hidden])", { timeout: LIMIT });
+    say("banner", { text: await page.textContent(".banner"), name: await page.textContent(".hero h1"), peer: await page.evaluate(() => softphone.audio.peer) });
+    await shot("reconnecting");
+    sockets.refused = false;
+    await page.waitForSelector(".banner", { state: "hidden", timeout: LIMIT });
     await page.keyboard.press("k");
     await shot("keypad");
     await page.keyboard.press("k");
