@@ -23,5 +23,6 @@ mod scrape;
 pub mod serve;
 mod signals;
 pub mod sip;
+pub mod sounds;
 pub mod store;
 pub mod systemd;

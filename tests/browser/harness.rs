@@ -237,8 +237,12 @@ impl Site {
     pub fn outcomes(&self) -> Vec<String> {
         let office = BackOffice::open(&store_path(&self.config)).unwrap();
         let mut csv = Vec::new();
+        let filter = ExportFilter {
+            outcomes_only: true,
+            ..ExportFilter::default()
+        };
         office
-            .outcomes_export(&mut csv, &ExportFilter::default(), NumbersShown::Masked)
+            .export(&filter, NumbersShown::Masked, &mut csv)
             .unwrap();
         String::from_utf8(csv)
             .unwrap()

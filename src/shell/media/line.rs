@@ -4,6 +4,7 @@
 //! it says that a line fell silent, and the floor ends it.
 
 use super::counters::{Counters, count};
+use super::leg::MediaReport;
 use super::ports;
 use super::prompts::Prompt;
 use super::secured::Secured;
@@ -14,7 +15,7 @@ use crate::time::{Mono, UnixMs};
 use crate::wire::media::keys::{EventFrame, KeyReceiver, KeySender, KeysRefused};
 use crate::wire::media::outgoing::Outgoing;
 use crate::wire::media::quality::{Concealment, Network, burst_ratio, estimate};
-use crate::wire::media::reception::{Reception, ReceptionReport};
+use crate::wire::media::reception::Reception;
 use crate::wire::media::reports::{FarView, Reports};
 use crate::wire::media::watch::{Circumstances, Watch, WatchLimits, WatchNews};
 use mio::net::UdpSocket;
@@ -240,12 +241,9 @@ impl Line {
 }
 
 /// What is kept of a call: the figures, and the scores that follow from them.
-pub fn sound(
-    attempt: AttemptId,
-    received: &ReceptionReport,
-    sent_packets: u64,
-    line: &LineReport,
-) -> CallSound {
+pub fn sound(report: &MediaReport) -> CallSound {
+    let (received, line) = (&report.received, &report.line);
+    let sent_packets = report.sent_packets;
     let trip = line.far.round_trip_us;
     let one_way_ms = ENDS_MS + trip.map_or(0.0, |trip| trip as f64 / 2_000.0);
     let score = |packets: u64, lost: u64, runs: Option<u64>, jitter_us: u64| {
@@ -265,7 +263,7 @@ pub fn sound(
     let reported = line.far.reports > 0;
     let arrived = sent_packets.saturating_sub(line.far.lost);
     CallSound {
-        attempt,
+        attempt: report.attempt,
         first_audio_ms: line.first_audio_ms,
         inward: DirectionSound {
             packets: received.packets,
@@ -316,44 +314,47 @@ pub(super) fn say(attempt: AttemptId, news: WatchNews, counters: &Counters) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::media::reception::ReceptionReport;
 
-    const CALL: AttemptId = AttemptId(7);
-
-    fn received(packets: u64, lost: u64, loss_runs: u64) -> ReceptionReport {
-        ReceptionReport {
-            packets,
-            lost,
-            loss_runs,
-            ..ReceptionReport::default()
+    fn call(
+        (packets, lost, loss_runs): (u64, u64, u64),
+        sent_packets: u64,
+        line: LineReport,
+    ) -> MediaReport {
+        MediaReport {
+            attempt: AttemptId(7),
+            received: ReceptionReport {
+                packets,
+                lost,
+                loss_runs,
+                ..ReceptionReport::default()
+            },
+            early_packets: 0,
+            sent_packets,
+            sent_bytes: 0,
+            foreign_packets: 0,
+            malformed_packets: 0,
+            bridged: true,
+            line,
         }
     }
 
     #[test]
     fn a_clean_call_scores_like_a_good_line_and_a_lossy_one_does_not() {
-        let clean = sound(CALL, &received(3_000, 0, 0), 3_000, &LineReport::default());
+        let clean = sound(&call((3_000, 0, 0), 3_000, LineReport::default()));
         assert!(
             (430..=441).contains(&clean.inward.mos_hundredths.unwrap()),
             "{clean:?}"
         );
-        let random = sound(
-            CALL,
-            &received(2_850, 150, 150),
-            3_000,
-            &LineReport::default(),
-        );
-        let bursts = sound(
-            CALL,
-            &received(2_850, 150, 15),
-            3_000,
-            &LineReport::default(),
-        );
+        let random = sound(&call((2_850, 150, 150), 3_000, LineReport::default()));
+        let bursts = sound(&call((2_850, 150, 15), 3_000, LineReport::default()));
         assert!(random.inward.mos_hundredths < clean.inward.mos_hundredths);
         assert!(bursts.inward.mos_hundredths < random.inward.mos_hundredths);
     }
 
     #[test]
     fn the_far_sides_loss_is_scored_only_where_it_was_reported() {
-        let silent = sound(CALL, &received(10, 0, 0), 500, &LineReport::default());
+        let silent = sound(&call((10, 0, 0), 500, LineReport::default()));
         assert_eq!(silent.outward.lost, None);
         assert_eq!(silent.outward.mos_hundredths, None);
         let line = LineReport {
@@ -365,7 +366,7 @@ mod tests {
             },
             ..LineReport::default()
         };
-        let told = sound(CALL, &received(10, 0, 0), 500, &line);
+        let told = sound(&call((10, 0, 0), 500, line));
         assert_eq!(
             (told.outward.lost, told.round_trip_us),
             (Some(50), Some(600_000))
@@ -376,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_call_without_a_packet_has_no_score() {
-        let none = sound(CALL, &received(0, 0, 0), 0, &LineReport::default());
+        let none = sound(&call((0, 0, 0), 0, LineReport::default()));
         assert_eq!(none.inward.mos_hundredths, None);
     }
 }

@@ -673,4 +673,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod browser_tests;
 #[cfg(test)]
+mod line_tests;
+#[cfg(test)]
 mod tests;

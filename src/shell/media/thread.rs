@@ -6,7 +6,7 @@
 
 use super::browser::BrowserNews;
 use super::browsers::{Browsers, Heard};
-use super::counters::{Counters, count};
+use super::counters::{Counters, count, count_sound};
 use super::leg::{Inbox, Leg, MediaReport};
 use super::legs::{Legs, PHASES};
 use super::line::{self, Around};
@@ -522,10 +522,13 @@ impl MediaThread {
         {
             seat.disconnect();
         }
-        if let Some(report) = leg.report()
-            && self.reports.try_send(report).is_err()
-        {
-            count(&self.counters.reports_dropped, 1);
+        if let Some(report) = leg.report() {
+            if report.bridged {
+                count_sound(&self.counters, &line::sound(&report));
+            }
+            if self.reports.try_send(report).is_err() {
+                count(&self.counters.reports_dropped, 1);
+            }
         }
         self.unwatch(&mut leg);
         self.put_away(leg);
