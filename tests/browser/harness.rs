@@ -237,12 +237,8 @@ impl Site {
     pub fn outcomes(&self) -> Vec<String> {
         let office = BackOffice::open(&store_path(&self.config)).unwrap();
         let mut csv = Vec::new();
-        let filter = ExportFilter {
-            outcomes_only: true,
-            ..ExportFilter::default()
-        };
         office
-            .export(&filter, NumbersShown::Masked, &mut csv)
+            .outcomes_export(&mut csv, &ExportFilter::default(), NumbersShown::Masked)
             .unwrap();
         String::from_utf8(csv)
             .unwrap()

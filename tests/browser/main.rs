@@ -76,7 +76,7 @@ fn softphone_and_desk_keep_to_the_protocol_and_to_their_own_tests() {
 }
 
 #[test]
-fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
+fn both_hear_each_other_through_hold_mute_keys_another_network_and_a_cut_of_the_socket() {
     if !has(&["node", "chromium"], true) {
         return;
     }
@@ -91,6 +91,7 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
     for mark in [
         "heard",
         "heard_after_hold",
+        "heard_after_move",
         "heard_without_socket",
         "heard_after_cut",
     ] {
@@ -114,7 +115,8 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
             same["audio"]["builds"].as_u64(),
             same["audio"]["restarts"].as_u64()
         ),
-        (Some(1), Some(0))
+        (Some(1), Some(1)),
+        "one leg, moved once"
     );
 
     let records = far_end.records(1);
@@ -125,6 +127,11 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
     heard.is_tone(AGENT_HZ, span("resumed", "heard_after_hold"));
     heard.is_silent(span("muted", "unmuted"));
     heard.is_tone(AGENT_HZ, span("unmuted", "keys"));
+    // Another network is another pair of addresses, and no gap.
+    heard.is_tone(
+        AGENT_HZ,
+        (told.at("network_changed"), told.at("heard_after_move")),
+    );
     // Not a moment was lost while the socket was away.
     let cut = (told.at("socket_cut"), told.at("heard_after_cut"));
     heard.is_tone(AGENT_HZ, cut);

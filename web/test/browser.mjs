@@ -172,6 +172,11 @@ const SCENARIOS = {
     say("keys");
     await pause(1_500);
     const before = await page.evaluate(() => phone.stats());
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    say("network_changed");
+    await until("ICE was restarted", () => phone.audio.restarts === 1 && phone.audio.up);
+    say("moved");
+    say("heard_after_move", { share: await hears(1_000) });
     await page.evaluate(() => sockets.at(-1).close(4999));
     say("socket_cut");
     await until("it is noticed", () => phone.status === "reconnecting");
@@ -275,9 +280,9 @@ const SCENARIOS = {
     await shot("idle");
     await page.waitForSelector("#state[data-state=talking]", { timeout: LIMIT });
     await page.waitForSelector(".hero h1", { timeout: LIMIT });
-    await pause(1_200);
     const meters = [];
-    for (let n = 0; n < 40; n++) {
+    // The borrower's first word comes a third of a second after the answer, and is followed by others.
+    for (let n = 0; n < 80; n++) {
       meters.push(await page.$$eval("[role=meter]", (list) => list.map((meter) => Number(meter.ariaValueNow))));
       await pause(50);
     }
