@@ -267,6 +267,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             media_ranges: vec![],
             keep_alive: Duration::from_secs(3_600),
         }],
+        phones: Default::default(),
         inbound: Default::default(),
         campaigns: vec![],
     }

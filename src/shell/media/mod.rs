@@ -18,6 +18,7 @@ pub mod ports;
 pub mod prompts;
 mod seat;
 mod secured;
+mod streams;
 mod thread;
 
 pub use counters::MediaCounters;
@@ -392,8 +393,14 @@ fn browsers(
     };
     let address = SocketAddr::new(config.listen, port);
     let failed = |source| MediaError::AgentPort { address, source };
-    let socket = ports::bind_shared(address).map_err(failed)?;
-    Browsers::new(socket, &config.agent_addresses, certificate.clone()).map_err(failed)
+    let (socket, listener) = ports::bind_shared(address).map_err(failed)?;
+    Browsers::new(
+        socket,
+        listener,
+        &config.agent_addresses,
+        certificate.clone(),
+    )
+    .map_err(failed)
 }
 
 /// Where a trunk's RTP may come from and go to.

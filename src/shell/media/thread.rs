@@ -13,6 +13,7 @@ use super::legs::{Legs, PHASES};
 use super::line::{self, Around};
 use super::prompts::Prompt;
 use super::seat::{Echo, Seat, Standing};
+use super::streams::{LISTENER, Streams};
 use super::{Lane, NewsSink, Order, PortTable, Ranges, TrunksDown, lock};
 use crate::core::input::Input;
 use crate::ids::{AgentId, TrunkId};
@@ -138,6 +139,9 @@ impl MediaThread {
         {
             tracing::error!(%error, "The browsers' port cannot be watched.");
             return;
+        }
+        if let Err(error) = self.browsers.streams.register(self.poll.registry()) {
+            tracing::error!(%error, "The browsers' TCP port cannot be watched.");
         }
         let mut events = Events::with_capacity(1_024);
         while !self.stop.load(Ordering::Acquire) {
@@ -589,6 +593,20 @@ impl MediaThread {
         let at = self.clock.mono();
         match token {
             WAKE => {}
+            LISTENER => self.browsers.streams.accept(self.poll.registry(), at),
+            token if Streams::is_one(token) => {
+                let now = self.clock.instant(at);
+                let mut heard = std::mem::take(&mut self.room.heard);
+                self.browsers.read_stream(
+                    token,
+                    self.poll.registry(),
+                    now,
+                    &mut heard,
+                    &self.counters,
+                );
+                self.take_heard(&mut heard, at);
+                self.room.heard = heard;
+            }
             BROWSERS => {
                 let now = self.clock.instant(at);
                 let mut heard = std::mem::take(&mut self.room.heard);
@@ -742,6 +760,9 @@ impl MediaThread {
             let now: Instant = self.clock.instant(at);
             let mut heard = std::mem::take(&mut self.room.heard);
             self.browsers.wake_due(now, &mut heard, &self.counters);
+            self.browsers
+                .streams
+                .close_strangers(at, self.poll.registry());
             self.take_heard(&mut heard, at);
             self.room.heard = heard;
         }
