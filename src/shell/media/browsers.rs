@@ -7,6 +7,7 @@ use super::browser::{Browser, BrowserNews, OfferFault, Peer};
 use super::counters::{Counters, count};
 use super::streams::Streams;
 use crate::ids::AgentId;
+use crate::shell::api::ears::EarId;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Registry, Token};
 use rustc_hash::FxHashMap;
@@ -25,13 +26,28 @@ const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 /// STUN attribute USERNAME (RFC 8489 s.14.3).
 const STUN_USERNAME: u16 = 0x0006;
 
+/// Whose session it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Who {
+    /// An agent, for the shift.
+    Agent(AgentId),
+    /// A supervisor who listens.
+    Ear(EarId),
+}
+
+impl From<AgentId> for Who {
+    fn from(agent: AgentId) -> Who {
+        Who::Agent(agent)
+    }
+}
+
 /// What happened on one browser's leg.
 #[derive(Debug)]
 pub(super) enum Heard {
     /// Voice or keys.
-    Packet(AgentId, RtpPacket),
+    Packet(Who, RtpPacket),
     /// The session changed.
-    News(AgentId, BrowserNews),
+    News(Who, BrowserNews),
 }
 
 /// The sessions.
@@ -42,9 +58,9 @@ pub(super) struct Browsers {
     /// Where browsers are told that we are.
     candidates: Vec<SocketAddr>,
     certificate: DtlsCert,
-    sessions: FxHashMap<AgentId, Session>,
-    by_address: FxHashMap<Peer, AgentId>,
-    by_user_name: FxHashMap<String, AgentId>,
+    sessions: FxHashMap<Who, Session>,
+    by_address: FxHashMap<Peer, Who>,
+    by_user_name: FxHashMap<String, Who>,
     packets: Vec<RtpPacket>,
     datagram: Box<[u8]>,
     datagrams: Vec<(SocketAddr, Vec<u8>)>,
@@ -90,7 +106,8 @@ impl Browsers {
     }
 
     /// An agent's session.
-    pub fn get_mut(&mut self, agent: AgentId) -> Option<&mut Browser> {
+    pub fn get_mut(&mut self, agent: impl Into<Who>) -> Option<&mut Browser> {
+        let agent = agent.into();
         self.sessions
             .get_mut(&agent)
             .map(|session| &mut session.browser)
@@ -99,11 +116,12 @@ impl Browsers {
     /// A browser's offer: an ICE restart of its session, or a new session in place of an earlier one.
     pub fn offer(
         &mut self,
-        agent: AgentId,
+        agent: impl Into<Who>,
         sdp: &str,
         random: [u8; 10],
         now: Instant,
     ) -> Result<String, OfferFault> {
+        let agent = agent.into();
         if let Some(session) = self.sessions.get_mut(&agent)
             && session.browser.is_alive()
             && session.browser.is_of_same_browser(sdp)
@@ -125,7 +143,7 @@ impl Browsers {
     }
 
     /// An ICE restart gives the session another name.
-    fn name(&mut self, agent: AgentId) {
+    fn name(&mut self, agent: Who) {
         if let Some(session) = self.sessions.get_mut(&agent) {
             self.by_user_name.remove(&session.user_name);
             session.user_name = session.browser.user_name();
@@ -134,7 +152,8 @@ impl Browsers {
     }
 
     /// Ends a session.
-    pub fn remove(&mut self, agent: AgentId) {
+    pub fn remove(&mut self, agent: impl Into<Who>) {
+        let agent = agent.into();
         if let Some(session) = self.sessions.remove(&agent) {
             self.by_user_name.remove(&session.user_name);
             for address in &session.browser.addresses {
@@ -207,7 +226,7 @@ impl Browsers {
         self.drain(agent, now, Some(from), heard, counters);
     }
 
-    fn owner(&self, source: Peer, data: &[u8]) -> Option<AgentId> {
+    fn owner(&self, source: Peer, data: &[u8]) -> Option<Who> {
         let named = || {
             let name = user_name(data)?;
             self.by_user_name.get(name).copied()
@@ -218,12 +237,13 @@ impl Browsers {
     /// Puts a payload on the stream to an agent and sends what comes of it.
     pub fn drain(
         &mut self,
-        agent: AgentId,
+        agent: impl Into<Who>,
         now: Instant,
         source: Option<Peer>,
         heard: &mut Vec<Heard>,
         counters: &Counters,
     ) {
+        let agent = agent.into();
         let Some(session) = self.sessions.get_mut(&agent) else {
             return;
         };
@@ -262,7 +282,7 @@ impl Browsers {
         let _ = now;
     }
 
-    fn admit(&mut self, agent: AgentId, source: Peer) {
+    fn admit(&mut self, agent: Who, source: Peer) {
         if source.protocol != Protocol::Udp {
             self.streams.keep(source.address);
         }
@@ -292,7 +312,7 @@ impl Browsers {
 
     /// Wakes the sessions whose time has come.
     pub fn wake_due(&mut self, now: Instant, heard: &mut Vec<Heard>, counters: &Counters) {
-        let due: Vec<AgentId> = self
+        let due: Vec<Who> = self
             .sessions
             .iter()
             .filter(|(_, session)| session.browser.next <= now)

@@ -9,6 +9,7 @@
 mod browser;
 mod browsers;
 mod counters;
+mod ears;
 mod leg;
 mod legs;
 mod line;
@@ -28,6 +29,7 @@ use crate::config::{MediaConfig, TrunkConfig};
 use crate::core::settings::PromptName;
 use crate::ids::{AgentId, AttemptId, TrunkId};
 use crate::pii::Pii;
+use crate::shell::api::ears::{EarId, EarMode};
 use crate::shell::desks::{AnswerTo, AudioRefused, DeskAudio};
 use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts};
 use crate::shell::recording::Tap;
@@ -138,6 +140,18 @@ enum Order {
         sdp: String,
         answer: AnswerTo,
     },
+    /// A supervisor listens to an agent of this thread.
+    EarOpen {
+        ear: EarId,
+        agent: AgentId,
+        mode: EarMode,
+        sdp: String,
+        answer: AnswerTo,
+    },
+    /// In another way.
+    EarMode(EarId, EarMode),
+    /// No more.
+    EarClose(EarId),
     /// The agent is logged out.
     AgentGone(AgentId),
     /// Check his microphone.
@@ -173,6 +187,9 @@ impl Order {
             Order::Open { .. }
             | Order::Adopt { .. }
             | Order::Offer { .. }
+            | Order::EarOpen { .. }
+            | Order::EarMode(..)
+            | Order::EarClose(_)
             | Order::AgentGone(_)
             | Order::Check(_)
             | Order::Mute(..) => None,
@@ -211,6 +228,8 @@ struct PortTable {
     /// Leases that are over, by thread. Never longer than the ports in use, so a release cannot be lost to a full lane.
     releases: Vec<Vec<u64>>,
     pinned: FxHashMap<AgentId, usize>,
+    /// Threads of supervisors' ears. As many as the API allows at once.
+    ears: FxHashMap<EarId, usize>,
     /// Agents of each thread.
     agents: Vec<usize>,
 }
@@ -291,6 +310,7 @@ pub fn spawn(
         next_lease: 0,
         releases: vec![Vec::new(); count_of_threads],
         pinned: FxHashMap::default(),
+        ears: FxHashMap::default(),
         agents: vec![0; count_of_threads],
     }));
     let (reports_in, reports) = bounded(REPORTS_MAX);
@@ -430,6 +450,45 @@ impl MediaPlane {
         &self.prompts
     }
 
+    /// Opens a supervisor's ear on an agent, on the agent's thread.
+    pub fn ear_open(
+        &self,
+        ear: EarId,
+        agent: AgentId,
+        mode: EarMode,
+        sdp: String,
+        answer: AnswerTo,
+    ) {
+        let mut table = lock(&self.table);
+        let thread = table.pin(agent);
+        table.ears.insert(ear, thread);
+        drop(table);
+        let order = Order::EarOpen {
+            ear,
+            agent,
+            mode,
+            sdp,
+            answer,
+        };
+        self.order(thread, order);
+    }
+
+    /// Another mode of an ear.
+    pub fn ear_mode(&self, ear: EarId, mode: EarMode) {
+        let thread = lock(&self.table).ears.get(&ear).copied();
+        if let Some(thread) = thread {
+            self.order(thread, Order::EarMode(ear, mode));
+        }
+    }
+
+    /// Closes an ear.
+    pub fn ear_close(&self, ear: EarId) {
+        let thread = lock(&self.table).ears.remove(&ear);
+        if let Some(thread) = thread {
+            self.order(thread, Order::EarClose(ear));
+        }
+    }
+
     /// Records an attempt's leg from now on. `false`: it is gone.
     pub fn record(&self, attempt: AttemptId, tap: Box<dyn Tap>) -> bool {
         self.order_for(attempt, |lease| Order::Record { lease, tap })
@@ -524,7 +583,9 @@ impl MediaPlane {
             Ok(()) => true,
             Err(refused) => {
                 count(&self.counters.orders_dropped, 1);
-                if let Order::Offer { answer, .. } = refused.into_inner() {
+                if let Order::Offer { answer, .. } | Order::EarOpen { answer, .. } =
+                    refused.into_inner()
+                {
                     answer(Err(AudioRefused::Busy));
                 }
                 false
