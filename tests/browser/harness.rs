@@ -237,12 +237,8 @@ impl Site {
     pub fn outcomes(&self) -> Vec<String> {
         let office = BackOffice::open(&store_path(&self.config)).unwrap();
         let mut csv = Vec::new();
-        let filter = ExportFilter {
-            outcomes_only: true,
-            ..ExportFilter::default()
-        };
         office
-            .export(&filter, NumbersShown::Masked, &mut csv)
+            .outcomes_export(&mut csv, &ExportFilter::default(), NumbersShown::Masked)
             .unwrap();
         String::from_utf8(csv)
             .unwrap()
@@ -364,7 +360,11 @@ impl FarEnd {
         );
         std::fs::write(place.join("accounts"), account).unwrap();
         std::fs::write(place.join("contacts"), "").unwrap();
-        let process = Process::start(Command::new("baresip").args(["-f", place.to_str().unwrap()]));
+        let process = Process::start(
+            Command::new("baresip")
+                .args(["-f", place.to_str().unwrap()])
+                .stderr(Stdio::null()),
+        );
         process.wait_for("baresip is ready");
         FarEnd {
             _process: process,

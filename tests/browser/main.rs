@@ -48,16 +48,20 @@ fn pages_and_softphone_are_what_their_sources_build_to() {
 }
 
 #[test]
-fn the_softphone_keeps_to_the_protocol_and_to_its_own_tests() {
+fn softphone_and_desk_keep_to_the_protocol_and_to_their_own_tests() {
     if !has(&["node"], true) {
         return;
     }
-    let tests: Vec<_> = harness::files(&harness::web().join("softphone/test"))
-        .into_keys()
-        .filter(|name| name.ends_with(".test.mjs"))
-        .map(|name| format!("softphone/test/{name}"))
+    let tests: Vec<_> = ["softphone/test", "desk/test"]
+        .iter()
+        .flat_map(|folder| {
+            harness::files(&harness::web().join(folder))
+                .into_keys()
+                .filter(|name| name.ends_with(".test.mjs"))
+                .map(move |name| format!("{folder}/{name}"))
+        })
         .collect();
-    assert!(tests.len() >= 4, "{tests:?}");
+    assert!(tests.len() >= 5, "{tests:?}");
     let run = std::process::Command::new("node")
         .arg("--test")
         .args(&tests)
@@ -72,7 +76,7 @@ fn the_softphone_keeps_to_the_protocol_and_to_its_own_tests() {
 }
 
 #[test]
-fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
+fn both_hear_each_other_through_hold_mute_keys_another_network_and_a_cut_of_the_socket() {
     if !has(&["node", "chromium"], true) {
         return;
     }
@@ -87,6 +91,7 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
     for mark in [
         "heard",
         "heard_after_hold",
+        "heard_after_move",
         "heard_without_socket",
         "heard_after_cut",
     ] {
@@ -110,7 +115,8 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
             same["audio"]["builds"].as_u64(),
             same["audio"]["restarts"].as_u64()
         ),
-        (Some(1), Some(0))
+        (Some(1), Some(1)),
+        "one leg, moved once"
     );
 
     let records = far_end.records(1);
@@ -121,6 +127,11 @@ fn both_hear_each_other_through_hold_mute_keys_and_a_cut_of_the_socket() {
     heard.is_tone(AGENT_HZ, span("resumed", "heard_after_hold"));
     heard.is_silent(span("muted", "unmuted"));
     heard.is_tone(AGENT_HZ, span("unmuted", "keys"));
+    // Another network is another pair of addresses, and no gap.
+    heard.is_tone(
+        AGENT_HZ,
+        (told.at("network_changed"), told.at("heard_after_move")),
+    );
     // Not a moment was lost while the socket was away.
     let cut = (told.at("socket_cut"), told.at("heard_after_cut"));
     heard.is_tone(AGENT_HZ, cut);
@@ -267,6 +278,15 @@ fn a_person_at_the_page_logs_in_talks_and_saves_an_outcome() {
         };
         moving(0);
         moving(1);
+        let banner = told.of("banner");
+        assert_eq!(
+            banner["name"], card["name"],
+            "the card left with the socket"
+        );
+        assert_eq!(
+            banner["peer"], "connected",
+            "the audio left with the socket"
+        );
         let desk = told.of("desk");
         assert_eq!(desk["overflow"], 0);
         assert_eq!(desk["contrast"], json!([]), "below WCAG AA");

@@ -156,6 +156,8 @@ const SCENARIOS = {
     say("heard", { share: await hears(1_000) });
     await page.evaluate(() => phone.hold(true));
     say("held");
+    // What the browser's jitter buffer still holds is played out.
+    await pause(700);
     say("heard_on_hold", { share: await hears(1_000, 2_000) });
     await page.evaluate(() => phone.hold(false));
     say("resumed");
@@ -170,6 +172,11 @@ const SCENARIOS = {
     say("keys");
     await pause(1_500);
     const before = await page.evaluate(() => phone.stats());
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    say("network_changed");
+    await until("ICE was restarted", () => phone.audio.restarts === 1 && phone.audio.up);
+    say("moved");
+    say("heard_after_move", { share: await hears(1_000) });
     await page.evaluate(() => sockets.at(-1).close(4999));
     say("socket_cut");
     await until("it is noticed", () => phone.status === "reconnecting");
@@ -250,6 +257,12 @@ const SCENARIOS = {
     const shot = async (name) => {
       if (shots) await page.screenshot({ path: `${shots}/${name}${settings.dark ? "-dark" : ""}.png` });
     };
+    const sockets = { open: null, refused: false };
+    await page.routeWebSocket(/\/agent$/, (socket) => {
+      if (sockets.refused) return void socket.close({ code: 4999 });
+      sockets.open = socket;
+      socket.connectToServer();
+    });
     await page.goto(`${settings.api}/desk/#agent=${settings.agent}`);
     await page.fill("input[name=token]", settings.token);
     await shot("login");
@@ -267,9 +280,9 @@ const SCENARIOS = {
     await shot("idle");
     await page.waitForSelector("#state[data-state=talking]", { timeout: LIMIT });
     await page.waitForSelector(".hero h1", { timeout: LIMIT });
-    await pause(1_200);
     const meters = [];
-    for (let n = 0; n < 40; n++) {
+    // The borrower's first word comes a third of a second after the answer, and is followed by others.
+    for (let n = 0; n < 80; n++) {
       meters.push(await page.$$eval("[role=meter]", (list) => list.map((meter) => Number(meter.ariaValueNow))));
       await pause(50);
     }
@@ -282,6 +295,13 @@ const SCENARIOS = {
     await page.waitForSelector("#mute[aria-pressed=true]", { timeout: LIMIT });
     await page.keyboard.press("m");
     await page.waitForSelector("#mute[aria-pressed=false]", { timeout: LIMIT });
+    sockets.refused = true;
+    await sockets.open.close({ code: 4999 });
+    await page.waitForSelector(".banner:not([hidden])", { timeout: LIMIT });
+    say("banner", { text: await page.textContent(".banner"), name: await page.textContent(".hero h1"), peer: await page.evaluate(() => softphone.audio.peer) });
+    await shot("reconnecting");
+    sockets.refused = false;
+    await page.waitForSelector(".banner", { state: "hidden", timeout: LIMIT });
     await page.keyboard.press("k");
     await shot("keypad");
     await page.keyboard.press("k");

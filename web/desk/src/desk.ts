@@ -83,7 +83,16 @@ export class Desk {
     this.#timer = setInterval(() => this.#tick(), 250);
     const key = (event: KeyboardEvent) => this.#key(event);
     document.addEventListener("keydown", key);
-    this.#off.push(() => document.removeEventListener("keydown", key));
+    // Closing the page in the middle of a conversation cuts it: ask first.
+    const leave = (event: BeforeUnloadEvent) => {
+      const { call } = this.phone.view;
+      if (call !== null && call.ended === null) event.preventDefault();
+    };
+    window.addEventListener("beforeunload", leave);
+    this.#off.push(
+      () => document.removeEventListener("keydown", key),
+      () => window.removeEventListener("beforeunload", leave),
+    );
     this.#draw();
   }
 
