@@ -9,8 +9,8 @@ SHELL := /bin/bash
 ARGS ?=
 
 # Programs that the tests speak to, and the Debian packages they come in.
-TEST_PROGRAMS := sipp tshark promtool prometheus
-TEST_PACKAGES := sip-tester tshark prometheus
+TEST_PROGRAMS := sipp tshark promtool prometheus sox ffmpeg ffprobe
+TEST_PACKAGES := sip-tester tshark prometheus sox ffmpeg
 
 help:
 	@echo "make demo    build the release and run the demo: a simulated carrier, scripted agents, the engine between them"

@@ -25,3 +25,4 @@ mod signals;
 pub mod sip;
 pub mod store;
 pub mod systemd;
+pub mod tls;

@@ -43,6 +43,7 @@ use crate::shell::store::{
     Recovery, ReturnedLeads, SharedNames, StoreError, StoreNames, StoreNews,
 };
 use crate::shell::systemd::Service;
+use crate::shell::tls::{TlsDoor, TlsFault};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,9 @@ pub enum ServeError {
     /// The recorder.
     #[error(transparent)]
     Recorder(#[from] RecorderFault),
+    /// The certificate of API and desks.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// The log of inputs.
     #[error(transparent)]
     Log(#[from] ReplayError),
@@ -232,6 +236,7 @@ impl Engine {
         }
         let source = SqliteLeads::open(&path, &names.now())?
             .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
+        let door = tls_door(config)?;
         let rules = Arc::new(ArcSwap::from_pointee(recording::rules(&in_force)));
         let parts = RecorderParts::of(config, &path, Arc::clone(&rules), clock)?;
         let (recorder, recordings) = Recorder::start(parts)?;
@@ -293,6 +298,7 @@ impl Engine {
             desks: Arc::clone(&desks),
             cards: Arc::clone(&cards),
             recorder: Arc::clone(&recorder),
+            door: door.clone(),
             log: recorded.clone(),
         };
         metrics.config_loaded(clock.now().unix);
@@ -312,6 +318,7 @@ impl Engine {
             board,
             caller_ids: Arc::clone(&caller_ids),
             recording: rules,
+            door: door.clone(),
             campaigns: Arc::clone(&campaigns),
             hosts: Arc::clone(&hosts),
             window: writer.window(),
@@ -351,8 +358,13 @@ impl Engine {
         let log_of_decisions = decisions
             .clone()
             .log(Arc::clone(&picture), stopping.clone());
-        let mut tasks =
-            runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+        let mut tasks = runtime.block_on(open_sockets(
+            config,
+            state,
+            Arc::clone(&desks),
+            door,
+            stopping,
+        ))?;
         tasks.push(runtime.spawn(log_of_decisions));
 
         // Only now: a start that fails for a taken port must not put the last run's log away.
@@ -495,6 +507,23 @@ impl Engine {
     }
 }
 
+/// The door of API and desks; `None`: they are plain, and where strangers can come by it is said.
+fn tls_door(config: &Config) -> Result<Option<Arc<TlsDoor>>, TlsFault> {
+    if let Some(files) = &config.tls.files {
+        return TlsDoor::open(files).map(Some);
+    }
+    for (room, listen) in [("desk", config.desk.listen), ("api", config.api.listen)] {
+        if !listen.ip().is_loopback() {
+            tracing::warn!(
+                %listen,
+                "PLAIN: {room}.listen is open to the network without TLS (tls.allow_plain). Tokens and cards go over it readable, \
+                 and browsers give it no microphone."
+            );
+        }
+    }
+    Ok(None)
+}
+
 /// Puts taps on the calls of a media plane.
 fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
     let media = Arc::clone(media);
@@ -629,6 +658,7 @@ async fn open_sockets(
     config: &Config,
     state: ApiState,
     desks: Arc<Desks>,
+    door: Option<Arc<TlsDoor>>,
     stopping: tokio::sync::watch::Receiver<bool>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, ServeError> {
     let listen = config.desk.listen;
@@ -637,14 +667,19 @@ async fn open_sockets(
         .map_err(io(format!("desk.listen {listen}")))?;
     let http = api::bind(&config.api).await?;
     let mut api_stops = stopping.clone();
-    let desks = tokio::spawn(desks.serve(sockets, stopping));
+    let mut tasks = Vec::new();
+    if let Some(door) = &door {
+        tasks.push(tokio::spawn(Arc::clone(door).watch(stopping.clone())));
+    }
+    let desks = tokio::spawn(desks.serve_behind(door.clone(), sockets, stopping));
     let api = tokio::spawn(async move {
         let stop = async move {
             let _ = api_stops.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = api::serve(http, state, stop).await {
+        if let Err(error) = api::serve_behind(door, http, state, stop).await {
             tracing::error!(%error, "The API ended.");
         }
     });
-    Ok(vec![desks, api])
+    tasks.extend([desks, api]);
+    Ok(tasks)
 }
