@@ -3,20 +3,21 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test ready bench setup compiler test-tools
+.PHONY: help demo test ready bench setup compiler test-tools pages
 
 # Further arguments of the command that a target runs: make demo ARGS="--agents 50"
 ARGS ?=
 
 # Programs that the tests speak to, and the Debian packages they come in.
-TEST_PROGRAMS := sipp tshark promtool prometheus sox ffmpeg ffprobe
-TEST_PACKAGES := sip-tester tshark prometheus sox ffmpeg
+TEST_PROGRAMS := sipp tshark promtool prometheus node npm chromium baresip sox ffmpeg ffprobe
+TEST_PACKAGES := sip-tester tshark prometheus nodejs npm chromium baresip-core sox ffmpeg
 
 help:
 	@echo "make demo    build the release and run the demo: a simulated carrier, scripted agents, the engine between them"
 	@echo "make test    install what the tests need (as root, where it is missing) and run all of them"
 	@echo "make ready   what must hold before a push: format, clippy, tests, documentation, licences"
 	@echo "make bench   measure the floor"
+	@echo "make pages   build the agents' page and the softphone anew and run their own tests"
 	@echo "make setup   only install what is missing"
 
 # A function, not a target: both set-ups install in the same quiet way, and tshark asks no question.
@@ -35,13 +36,26 @@ compiler:
 	@command -v cargo >/dev/null || { echo "Missing: cargo. Install Rust 1.90 or later with rustup." >&2; exit 1; }
 	@if ! command -v cc >/dev/null; then $(call install,cc (SQLite and the allocator are C),build-essential); fi
 
+# npm's packages of web/: they build the pages and drive a browser in the tests; the engine is built without them.
+define web_packages
+	if ! (cd web && npm ls --silent >/dev/null 2>&1); then \
+		echo "Installing the packages of web/package-lock.json ..."; \
+		(cd web && npm ci --ignore-scripts --silent); \
+	fi
+endef
+
 # TANDEM_SKIP_PEERS=1 leaves out the tests that speak to other programs; then nothing is installed.
 test-tools: compiler
 	@if [ "$${TANDEM_SKIP_PEERS:-0}" != 1 ]; then \
 		missing=""; \
 		for program in $(TEST_PROGRAMS); do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 		if [ -n "$$missing" ]; then $(call install,$$missing (TANDEM_SKIP_PEERS=1 does without),$(TEST_PACKAGES)); fi; \
+		$(call web_packages); \
 	fi
+
+pages:
+	@$(call web_packages)
+	cd web && npm run build && npm test
 
 setup: test-tools
 	@echo "Everything is there."

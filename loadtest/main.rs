@@ -5,6 +5,7 @@ mod agents;
 mod calls;
 mod frame;
 mod import;
+mod media;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
@@ -54,6 +55,11 @@ enum Scenario {
     /// The server behind the bare push; `answers` starts it
     #[command(hide = true)]
     BarePushServer(agents::bare::BareArgs),
+    /// Sound: CPU and memory of a conversation with a browser, beside a bare relay; how late it comes
+    Media(media::MediaArgs),
+    /// The media plane, or the relay, as a process; `media` starts it
+    #[command(hide = true)]
+    MediaServer(media::ServerArgs),
     /// A list of a million into the store, alone and behind live calls; the same again; a backup
     Import(import::ImportArgs),
 }
@@ -79,6 +85,8 @@ fn run(args: &Args) -> Result<()> {
         Scenario::Storm(storm) => until_done(agents::storm::measure(storm, dir.path()))?,
         Scenario::Answers(answers) => until_done(agents::answers::measure(answers, dir.path()))?,
         Scenario::BarePushServer(args) => return agents::bare::serve(args),
+        Scenario::Media(args) => media::measure(args, dir.path())?,
+        Scenario::MediaServer(args) => return media::serve(args),
         Scenario::Import(import) => import::measure(import, dir.path())?,
     };
     report.publish(args.json)?;

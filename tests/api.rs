@@ -236,7 +236,7 @@ fn a_picture() -> Picture {
             waiting: 1,
             talking: 4,
             launched: 1_000,
-            results: [97, 3, 0, 700, 0, 0, 0, 0, 0, 0, 0, 0],
+            results: [97, 3, 0, 700, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             outcomes: 95,
             hot_leads: 1_900,
             ledger: Default::default(),
@@ -305,10 +305,33 @@ fn without_the_token_only_health_and_metrics_are_answered() {
 }
 
 #[test]
+fn the_agents_page_needs_no_token_and_nothing_beside_it_is_opened_by_it() {
+    let house = house(8);
+    let ours = ["Host: localhost"];
+    let (status, page) = house.ask("GET", "/desk/", &ours, "");
+    assert_eq!(status, 200);
+    assert!(page.contains("page/dist/main.js"), "{page}");
+    let (status, settings) = house.ask("GET", "/desk/settings.json", &ours, "");
+    assert_eq!(status, 200);
+    assert!(settings.contains("\"socket_port\""), "{settings}");
+    assert_eq!(house.ask("GET", "/desk", &ours, "").0, 308);
+    assert_eq!(house.ask("GET", "/desk/../v1/picture", &ours, "").0, 404);
+    assert_eq!(house.ask("GET", "/deskside", &ours, "").0, 401);
+    assert_eq!(house.ask("POST", "/desk/", &ours, "").0, 405);
+}
+
+#[test]
 fn a_request_under_a_foreign_host_name_is_refused_even_with_the_token() {
     let house = house(8);
     let token = format!("Authorization: Bearer {}", house.token);
-    for path in ["/healthz", "/readyz", "/metrics", "/v1/picture"] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v1/picture",
+        "/desk/",
+        "/desk/settings.json",
+    ] {
         for host in [
             "Host: attacker.example",
             "Host: localhost.attacker.example",

@@ -23,7 +23,7 @@ use tandem::shell::api::{
 };
 use tandem::shell::decisions::Decisions;
 use tandem::shell::desks::{AnswerTo, AudioRefused};
-use tandem::shell::lanes::{Clock, floor_lanes};
+use tandem::shell::lanes::{Clock, FloorInbox, floor_lanes};
 use tandem::shell::metrics::{Backlogs, Metrics};
 use tandem::shell::recording::commands::Archive;
 use tandem::shell::recording::recorder::RecorderThreads;
@@ -375,6 +375,8 @@ struct House {
     recorder: Arc<Recorder>,
     threads: Option<RecorderThreads>,
     admin: String,
+    /// The floor's end: somebody must be there to be told.
+    _inbox: FloorInbox,
     running: Option<Box<dyn Tap>>,
     /// The finished one.
     id: String,
@@ -421,7 +423,7 @@ fn house() -> House {
     let admin = std::fs::read_to_string(data.join("admin.token")).unwrap();
     let asked: Arc<Asked> = Arc::default();
     let clock = Clock::new();
-    let (floor, _inbox) = floor_lanes(8, 8);
+    let (floor, inbox) = floor_lanes(64, 8);
     let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let site = config(&data, "wav");
     let state = ApiState {
@@ -473,6 +475,7 @@ fn house() -> House {
         recorder,
         threads: Some(threads),
         admin: admin.trim().to_owned(),
+        _inbox: inbox,
         running: Some(running),
         id: row.id,
         stop: Some(stop),
@@ -628,6 +631,8 @@ fn every_right_opens_its_own_doors_and_no_other_and_each_denial_is_kept() {
         let guess = "0".repeat(64);
         assert_eq!(house.get(path, &guess).status, 401);
     }
+    assert_eq!(house.get(&fetch, &house.admin).status, 200);
+    assert_eq!(house.get("/v1/nowhere", &house.admin).status, 404);
     let token = house.token("lan", "supervisor", "recordings");
     assert_eq!(house.get(&fetch, &token).status, 200);
     AccessBook::open(&store(house.dir.path()))

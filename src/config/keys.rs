@@ -90,11 +90,6 @@ pub const KEYS: &[Key] = &[
         "the store and the admin token are open in it",
         Engine(|c| path(&c.data_dir)),
     ),
-    live(
-        "lab_silent_calls",
-        "asked at each reload, for all trunks of the file",
-        Engine(|c| plain(c.lab_silent_calls)),
-    ),
     restart(
         "input_log",
         "a log begins with the settings that the floor began with",
@@ -384,6 +379,11 @@ pub const KEYS: &[Key] = &[
         "floor.breaker_wait_s",
         "for breakers that open from then on",
         Engine(|c| seconds(c.floor.breaker_wait)),
+    ),
+    restart(
+        "phones.ranges",
+        "telephones that are on the line were called under it",
+        Engine(|c| list(&c.phones.ranges)),
     ),
     live(
         "inbound.unknown_caller",

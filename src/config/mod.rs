@@ -33,7 +33,7 @@ pub use pages::PagesConfig;
 pub use recording::{RecordingConfig, RecordingFormat, RecordingMode, RecordingRule};
 pub use report::{check_report, notes};
 pub use secrets::{PasswordPlace, password_places};
-pub use settings::{ServeRefused, UnknownZone, zone_table};
+pub use settings::{UnknownZone, zone_table};
 pub use tls::{TlsConfig, TlsFiles};
 
 use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
@@ -48,8 +48,6 @@ use std::time::Duration;
 pub struct Config {
     /// Where the store, the admin token and the logs of inputs live.
     pub data_dir: PathBuf,
-    /// Whether trunks beyond loopback may be dialled although calls are silent.
-    pub lab_silent_calls: bool,
     /// Records every input of the floor for `tandem replay`; absent: not recorded.
     pub input_log: Option<InputLogConfig>,
     /// Country for numbers without "+", ISO 3166 ("VN").
@@ -82,6 +80,8 @@ pub struct Config {
     pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
+    /// Agents' SIP telephones.
+    pub phones: PhonesConfig,
     /// Calls that people make to us.
     pub inbound: InboundConfig,
     /// Campaigns; a `CampaignId` is an index.
@@ -138,6 +138,13 @@ pub struct IceServerConfig {
     pub username: Option<String>,
     /// For TURN; every agent's browser is told it.
     pub credential: Option<Pii<String>>,
+}
+
+/// Agents' SIP telephones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PhonesConfig {
+    /// Networks in which a telephone may be called and heard; empty: none may.
+    pub ranges: Vec<IpNet>,
 }
 
 /// The agents' socket.

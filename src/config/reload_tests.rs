@@ -101,6 +101,17 @@ const OTHER: &[(&str, &str)] = &[
     ("sip.advertise_address", "advertise_address = \"127.0.0.2\""),
     ("sip.user_agent", "user_agent = \"Other\""),
     ("media.listen", "listen = \"127.0.0.2\""),
+    ("media.agent_addresses", "agent_addresses = [\"127.0.0.2\"]"),
+    (
+        "media.stun_servers",
+        "stun_servers = [\"stun:192.0.2.2:3478\"]",
+    ),
+    (
+        "media.turn_servers",
+        "turn_servers = [\"turn:192.0.2.2:3478\"]",
+    ),
+    ("media.turn_username", "turn_username = \"other\""),
+    ("media.turn_credential", "turn_credential = \"other\""),
     ("media.prompts_dir", "prompts_dir = \"elsewhere\""),
     ("desk.listen", "listen = \"127.0.0.1:7411\""),
     ("desk.origins", "origins = []"),

@@ -5,6 +5,7 @@ use crate::core::settings::{Settings, ZoneTable};
 use crate::time::UnixMs;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 
 /// First instant of every zone table: 2026-01-01T00:00:00Z. The first entry also serves all earlier instants.
 const ZONES_FROM_S: i64 = 1_767_225_600;
@@ -16,21 +17,6 @@ const ZONES_UNTIL_S: i64 = ZONES_FROM_S + 30 * 365 * 86_400;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a known time zone; expected an IANA name such as \"Asia/Ho_Chi_Minh\"")]
 pub struct UnknownZone(pub String);
-
-/// Why a checked configuration may still not place calls.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "trunk{plural} {names} lead{verb} beyond this machine, and calls have no audio yet: an answered person would hear \
-     silence. There are no rule profiles for a country yet either. In a lab whose phones are all yours, set \
-     `lab_silent_calls = true`",
-    plural = if self.trunks.len() == 1 { "" } else { "s" },
-    verb = if self.trunks.len() == 1 { "s" } else { "" },
-    names = self.trunks.join(", ")
-)]
-pub struct ServeRefused {
-    /// Names of the trunks beyond loopback.
-    pub trunks: Vec<String>,
-}
 
 impl Config {
     /// What the floor starts with. `zones` become the table in this order (a `ZoneId` is an index); `first_attempt` is one
@@ -56,14 +42,32 @@ impl Config {
         })
     }
 
-    /// Trunks beyond loopback are refused unless the configuration says that this is a lab.
-    pub fn may_serve(&self) -> Result<(), ServeRefused> {
+    /// Which rule profiles are missing for the trunks that lead beyond this machine, a sentence for each country that is called from
+    /// or to: nobody but the operator has checked windows, caps and numbers against its law.
+    pub fn missing_rules(&self) -> Vec<String> {
         let trunks = self.trunks_beyond_loopback();
-        if trunks.is_empty() || self.lab_silent_calls {
-            Ok(())
-        } else {
-            Err(ServeRefused { trunks })
+        if trunks.is_empty() {
+            return Vec::new();
         }
+        let mut countries: BTreeSet<String> = self
+            .campaigns
+            .iter()
+            .filter_map(|campaign| phonenumber::parse(None, &campaign.caller_id).ok())
+            .filter_map(|number| number.country().id())
+            .map(|id| id.as_ref().to_owned())
+            .collect();
+        countries.insert(self.default_country.clone());
+        let plural = if trunks.len() == 1 { "leads" } else { "lead" };
+        let trunks = trunks.join(", ");
+        countries
+            .into_iter()
+            .map(|country| {
+                format!(
+                    "no rule profile for {country} is in force, and {trunks} {plural} beyond this machine: calling hours, attempts, \
+                     gaps, recording notices and abandon rules are what the campaigns say, not what the law there asks"
+                )
+            })
+            .collect()
     }
 
     /// Names of the trunks that lead beyond this machine.

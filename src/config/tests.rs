@@ -4,7 +4,7 @@ use super::load::{Sources, read};
 use super::reader::Sink;
 use super::*;
 use crate::core::results::SystemResult;
-use crate::core::settings::{DialMode, Recycle};
+use crate::core::settings::{DialMode, PromptName, Recycle};
 use crate::ids::TrunkId;
 use crate::time::UnixMs;
 use std::path::Path;
@@ -70,7 +70,7 @@ fn a_small_file_is_enough() {
     assert_eq!(config.floor, FloorSettings::default());
     assert_eq!(config.break_reasons[0], "login");
     assert_eq!(config.campaigns[0].settings.mode, DialMode::Progressive);
-    assert_eq!(config.may_serve(), Ok(()));
+    assert_eq!(config.missing_rules(), [String::new(); 0]);
 }
 
 #[test]
@@ -275,11 +275,6 @@ fn values_out_of_line_are_faults() {
     );
     check_line(
         "",
-        "lab_silent_calls = \"yes\"",
-        "lab_silent_calls: is the text \"yes\"; expected true or false",
-    );
-    check_line(
-        "",
         "break_reasons = [\"lunch\", \"login\"]",
         "break_reasons: \"login\" is built in and need not be named",
     );
@@ -460,20 +455,65 @@ fn a_result_may_return_after_minutes_or_never() {
 }
 
 #[test]
-fn trunks_beyond_this_machine_are_refused_while_calls_are_silent() {
+fn trunks_beyond_this_machine_are_told_which_rules_nobody_has_checked() {
     let far = SMALL.replace("127.0.0.1:5080", "192.0.2.10:5060").replace(
         "\n[[trunks]]",
         "[sip]\nlisten = \"192.0.2.1:5060\"\n[[trunks]]",
     );
-    let refused = load(&far).unwrap().may_serve().unwrap_err();
-    assert_eq!(refused.trunks, ["a"]);
-    let text = refused.to_string();
+    let missing = load(&far).unwrap().missing_rules();
+    assert_eq!(missing.len(), 1, "{missing:?}");
     assert!(
-        text.contains("no audio") && text.contains("lab_silent_calls = true"),
-        "{text}"
+        missing[0].contains("no rule profile for VN") && missing[0].contains(", and a leads"),
+        "{missing:?}"
     );
-    let lab = load(&format!("lab_silent_calls = true\n{far}")).unwrap();
-    assert_eq!(lab.may_serve(), Ok(()));
+    // A caller id of another country is another law.
+    let abroad = far.replace("+842873000000", "+6568000000");
+    let missing = load(&abroad).unwrap().missing_rules();
+    assert_eq!(missing.len(), 2, "{missing:?}");
+}
+
+#[test]
+fn a_message_that_is_asked_for_must_be_there_and_be_a_plain_file_name() {
+    let with = |line: &str| load(&format!("{SMALL}\n{line}\n"));
+    let spoken = |line: &str| with(line).map(|config| config.campaigns[0].settings.spoken.clone());
+    let named = spoken("abandon_action = \"message\"\nabandon_message = \"sorry.wav\"");
+    assert_eq!(
+        named.unwrap().abandon_message,
+        Some(PromptName("sorry.wav".to_owned()))
+    );
+    for (lines, reason) in [
+        (
+            "abandon_action = \"message\"",
+            "there is no abandon_message",
+        ),
+        (
+            "abandon_message = \"sorry.wav\"",
+            "is of no use without abandon_action",
+        ),
+        (
+            "abandon_action = \"message\"\nabandon_message = \"../sorry.wav\"",
+            "the name of a WAV file in media.prompts_dir",
+        ),
+        (
+            "recording_notice = \"notice.mp3\"",
+            "the name of a WAV file",
+        ),
+        ("inbound_numbers = [\"028 7300\"]", "our numbers in E.164"),
+    ] {
+        let faults = with(lines).unwrap_err().to_string();
+        assert!(faults.contains(reason), "{lines}: {faults}");
+    }
+    let twice = with("inbound_numbers = [\"+842873000001\", \"+842873000001\"]");
+    assert!(twice.unwrap_err().to_string().contains("already"));
+    let alone = load(&format!(
+        "[inbound]\nunknown_caller = \"announce\"\n{SMALL}"
+    ));
+    assert!(
+        alone
+            .unwrap_err()
+            .to_string()
+            .contains("there is no message")
+    );
 }
 
 #[test]

@@ -287,6 +287,8 @@ pub enum SipOrder {
     Orphans(Vec<crate::shell::store::OrphanLeg>),
     /// Take calls under these rules from now on.
     CallsIn(Arc<crate::shell::callers::CallsIn>),
+    /// Keep an agent's telephone on the line, or let it go.
+    Phone(crate::shell::sip::PhoneOrder),
     /// Take no further call: the engine ends.
     NoMoreCalls,
     /// A call to us has become this attempt.
@@ -321,6 +323,9 @@ pub trait MediaPorts: Send + Sync {
         path: &crate::wire::sip::sdp::AudioPath,
         answered: bool,
     );
+    /// From now on the leg is SRTP with these keys (SDES, RFC 4568), in both directions: nothing in the clear is sent or believed.
+    /// Told before the `remote` of the same description; the same keys again change nothing.
+    fn secure(&self, leg: LegId, keys: crate::wire::media::srtp::SrtpKeys);
     /// The leg is over; the port goes back.
     fn release(&self, leg: LegId);
     /// Plays a prompt to the person on this attempt's leg: at once, or, while it is joined, before them alone. Its end is reported as

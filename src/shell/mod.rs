@@ -23,6 +23,7 @@ mod scrape;
 pub mod serve;
 mod signals;
 pub mod sip;
+pub mod sounds;
 pub mod store;
 pub mod systemd;
 pub mod tls;

@@ -3,7 +3,7 @@
 //! Owns the list of files, their tags and the headers. Serves no datum of anybody: the page logs in over its websocket. Its
 //! sources are in `web/`; a test holds the built files against them.
 
-use crate::config::{Config, PagesConfig};
+use crate::config::{ApiConfig, PagesConfig};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -219,12 +219,12 @@ fn serve(pages: &Pages, name: &str, headers: &HeaderMap) -> Response {
 
 /// Origins of the engine's own pages, for the agents' socket: the page and the socket are two listeners, so for a browser two
 /// origins. Behind an unspecified address only names that we know are ours; others belong into `desk.origins`.
-pub fn own_origins(config: &Config) -> Vec<String> {
-    if !config.pages.desk {
+pub fn own_origins(pages: &PagesConfig, api: &ApiConfig) -> Vec<String> {
+    if !pages.desk {
         return Vec::new();
     }
-    let listen = config.api.listen;
-    let mut names: Vec<String> = config.api.hosts.clone();
+    let listen = api.listen;
+    let mut names: Vec<String> = api.hosts.clone();
     let ip = listen.ip();
     if ip.is_loopback() || ip.is_unspecified() {
         names.extend(["localhost", "127.0.0.1", "[::1]"].map(str::to_owned));
@@ -400,6 +400,11 @@ mod tests {
             desk: false,
             ..PagesConfig::default()
         };
+        let api = ApiConfig {
+            listen: "127.0.0.1:7400".parse().unwrap(),
+            hosts: vec!["desk.bank.example".to_owned()],
+        };
+        assert!(own_origins(&config, &api).is_empty());
         let pages = Pages::new(&config, "127.0.0.1:7410".parse().unwrap());
         for name in ["", "settings.json", "icon.svg"] {
             assert_eq!(
@@ -411,12 +416,14 @@ mod tests {
 
     #[test]
     fn the_engines_own_page_may_open_the_socket_and_nobody_else_on_that_machine() {
-        let path = std::path::Path::new("t.toml");
-        let of = |api: &str| {
-            let text = format!("[api]\n{api}\n");
-            own_origins(&Config::from_text(&text, path).unwrap_or_else(|faults| panic!("{faults}")))
+        let of = |listen: &str, hosts: &[&str]| {
+            let api = ApiConfig {
+                listen: listen.parse().unwrap(),
+                hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            };
+            own_origins(&PagesConfig::default(), &api)
         };
-        let local = of("listen = \"127.0.0.1:7400\"\nhosts = [\"desk.bank.example\"]");
+        let local = of("127.0.0.1:7400", &["desk.bank.example"]);
         for origin in [
             "http://127.0.0.1:7400",
             "http://localhost:7400",
@@ -428,7 +435,7 @@ mod tests {
             !local.iter().any(|own| own == "http://127.0.0.1"),
             "{local:?}"
         );
-        let public = of("listen = \"192.0.2.1:443\"");
+        let public = of("192.0.2.1:443", &[]);
         assert!(
             public.contains(&"https://192.0.2.1".to_owned()),
             "{public:?}"

@@ -3,7 +3,7 @@
 //! Order of opening: configuration, store (with what the last process left behind), media, SIP, desks, floor. Nothing is
 //! dialled before all are there; the orphans of a crash are ended first.
 
-use crate::config::{Config, InForce, ServeRefused, UnknownZone};
+use crate::config::{Config, InForce, UnknownZone};
 use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
@@ -27,7 +27,7 @@ use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::pages::Pages;
 use crate::shell::recording::keys::KeyFault;
 use crate::shell::recording::recorder::{RecorderFault, RecorderThreads};
-use crate::shell::recording::{self, Recorder, RecorderParts};
+use crate::shell::recording::{self, Recorder, RecorderParts, WithRecorder};
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
@@ -35,7 +35,8 @@ use crate::shell::replay::{InputLog, LogFigures, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router, TapSink};
 use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
-use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
+use crate::shell::sip::{self, OsRandom, PhoneNews, SipHandle, SipLane, SipStartFault, WithPhones};
+use crate::shell::sounds;
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
 use crate::shell::store::writer::Writer;
@@ -44,6 +45,7 @@ use crate::shell::store::{
 };
 use crate::shell::systemd::Service;
 use crate::shell::tls::{TlsDoor, TlsFault};
+use crate::wire::desk::audio::RecordingState;
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::{Path, PathBuf};
@@ -59,9 +61,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(600);
 /// Why the engine does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// It may not dial these trunks.
-    #[error(transparent)]
-    Refused(#[from] ServeRefused),
     /// A lead's zone is unknown to this machine.
     #[error("{0} (a lead names it)")]
     Zone(#[from] UnknownZone),
@@ -125,7 +124,9 @@ pub fn serve(
     until_stdin_closes: bool,
     ready: impl FnOnce(&Recovery),
 ) -> Result<(), ServeError> {
-    config.may_serve()?;
+    for missing in config.missing_rules() {
+        tracing::warn!("CHECK YOUR RULES: {missing}.");
+    }
     std::fs::create_dir_all(&config.data_dir)
         .map_err(io(format!("data_dir {}", config.data_dir.display())))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -223,6 +224,8 @@ impl Engine {
             .map_err(io("the store's thread"))?;
 
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
+        sounds::start(media.reports(), writer.lane(), Arc::clone(&metrics))
+            .map_err(io("the thread that keeps how calls sounded"))?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
         if !recovery.orphans.is_empty()
             && sip
@@ -263,10 +266,27 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
-            audio: media.clone(),
+            audio: Arc::new(WithPhones::new(
+                Arc::new(WithRecorder::new(
+                    media.clone(),
+                    media.clone(),
+                    Arc::clone(&recorder),
+                )),
+                sip.lane(),
+                phone_news(Arc::clone(&outlets)),
+            )),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
+        let (told, paused) = (Arc::downgrade(&desks), Arc::downgrade(&media));
+        recorder.on_resumed(Box::new(move |attempt, agent| {
+            if let Some(media) = paused.upgrade() {
+                let _ = media.pause_recording(attempt, false);
+            }
+            if let Some(desks) = told.upgrade() {
+                desks.recording(agent, RecordingState::On);
+            }
+        }));
         let told = Arc::downgrade(&desks);
         media.tell(Box::new(
             move |MediaNews::Leg {
@@ -531,6 +551,15 @@ fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
         // Gone already: the tap closes its recording when it is dropped.
         media.record(attempt, tap);
     })
+}
+
+/// How a telephone is, as long as media does not know it: told to the agent's desk.
+fn phone_news(outlets: Arc<OnceLock<(SipLane, Arc<Desks>)>>) -> PhoneNews {
+    PhoneNews(Arc::new(move |agent, leg| {
+        if let Some((_, desks)) = outlets.get() {
+            desks.audio_leg(agent, leg, false, false);
+        }
+    }))
 }
 
 /// Where reloads are counted, and whom they are told to.

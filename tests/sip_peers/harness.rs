@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandem::config::{
-    ApiConfig, Config, DeskConfig, MediaConfig, SipConfig, StoreConfig, Transport, TrunkConfig,
+    ApiConfig, Config, DeskConfig, MediaConfig, RecordingConfig, RecordingFormat, SipConfig,
+    StoreConfig, Transport, TrunkConfig,
 };
 use tandem::core::input::{Input, LegEvent, LegFailure};
 use tandem::core::settings::TrunkSettings;
@@ -183,6 +184,8 @@ impl MediaPorts for Ports {
             .expect("no test panicked while holding it")
             .push((attempt, remote, path.law.payload_type(), answered));
     }
+    fn secure(&self, _: LegId, _: tandem::wire::media::srtp::SrtpKeys) {}
+    fn trunk_up(&self, _: TrunkId, _: bool) {}
     fn release(&self, leg: LegId) {
         let LegId::Call(attempt) = leg else {
             return;
@@ -210,7 +213,6 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
     let loopback: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     Config {
         data_dir: PathBuf::new(),
-        lab_silent_calls: true,
         input_log: None,
         default_country: "VN".to_owned(),
         default_zone: "Asia/Ho_Chi_Minh".to_owned(),
@@ -240,6 +242,16 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             hosts: vec![],
         },
         pages: Default::default(),
+        tls: Default::default(),
+        recording: RecordingConfig {
+            directory: None,
+            site_key_file: None,
+            calls_max: 10,
+            queue_chunks: 64,
+            sync_every: Duration::from_secs(10),
+            format: RecordingFormat::Wav,
+            link_life: Duration::from_secs(60),
+        },
         store: StoreConfig {
             commit_window: Duration::from_millis(2),
             queue: 8_192,
@@ -266,6 +278,8 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             media_ranges: vec![],
             keep_alive: Duration::from_secs(3_600),
         }],
+        phones: Default::default(),
+        inbound: Default::default(),
         campaigns: vec![],
     }
 }

@@ -276,7 +276,7 @@ mod tests {
                         .iter()
                         .filter(|frame| is_voice(*frame, law))
                         .count();
-                    assert!(loud * 2 > sentence.len(), "{loud} of {}", sentence.len());
+                    assert!(loud * 3 > sentence.len(), "{loud} of {}", sentence.len());
                 }
             }
         }

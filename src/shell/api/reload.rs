@@ -48,9 +48,7 @@ fn status(refused: &ReloadRefused) -> StatusCode {
         ReloadRefused::Faults(_) | ReloadRefused::Zone(_) | ReloadRefused::Route(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        ReloadRefused::NeedsRestart { .. }
-        | ReloadRefused::MayNotServe(_)
-        | ReloadRefused::NoRoom(_) => StatusCode::CONFLICT,
+        ReloadRefused::NeedsRestart { .. } | ReloadRefused::NoRoom(_) => StatusCode::CONFLICT,
         ReloadRefused::Behind | ReloadRefused::Draining | ReloadRefused::Store(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }

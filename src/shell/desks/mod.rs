@@ -99,7 +99,11 @@ impl DeskSettings {
         DeskSettings {
             desk: DeskConfig {
                 // The engine's own page comes from another port, which is another origin.
-                origins: [&config.desk.origins[..], &own_origins(config)].concat(),
+                origins: [
+                    &config.desk.origins[..],
+                    &own_origins(&config.pages, &config.api),
+                ]
+                .concat(),
                 ..config.desk.clone()
             },
             break_reasons: config.break_reasons.clone(),

@@ -1,6 +1,7 @@
 //! What the media plane counts. Written by its thread (and the port table), read by anybody, never reset.
 
 use crate::shell::metrics::{CounterName, Figure};
+use crate::shell::store::CallSound;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
@@ -80,6 +81,44 @@ counters! {
     offers_refused = MediaRefusedOffers [];
     /// Times that a media thread had to begin anew because of a defect of ours: its calls were lost.
     threads_restarted = MediaRestartedThreads [];
+    /// Control packets (RTCP) of the right source that were understood.
+    control_received = MediaControlPackets ["in"];
+    /// Control packets sent.
+    control_sent = MediaControlPackets ["out"];
+    /// Packets of a protected leg that were forged, replayed or in the clear.
+    forged_packets = MediaDroppedPackets ["forged"];
+    /// Key strings that no telephone has, or that came too fast.
+    keys_refused = MediaRefusedKeys [];
+    /// Customers' sides of which nothing was heard for 5 s.
+    silence_alarms = MediaAlarms ["silence"];
+    /// Customers' sides that sent packets without a sound.
+    one_way_alarms = MediaAlarms ["one_way"];
+    /// Customers' sides taken for dead.
+    media_lost = MediaAlarms ["lost"];
+    /// Packets of joined calls that did not come, by their numbers.
+    lost_in = MediaLostPackets ["in"];
+    /// Packets of ours that did not arrive, as the far sides reported.
+    lost_out = MediaLostPackets ["out"];
+    /// Joined calls by how the agent heard the customer.
+    scored_in_best = MediaScoredCalls ["in", "best"];
+    /// Likewise.
+    scored_in_high = MediaScoredCalls ["in", "high"];
+    /// Likewise.
+    scored_in_medium = MediaScoredCalls ["in", "medium"];
+    /// Likewise.
+    scored_in_low = MediaScoredCalls ["in", "low"];
+    /// Likewise.
+    scored_in_poor = MediaScoredCalls ["in", "poor"];
+    /// Joined calls by how the customer heard us, where his side said so.
+    scored_out_best = MediaScoredCalls ["out", "best"];
+    /// Likewise.
+    scored_out_high = MediaScoredCalls ["out", "high"];
+    /// Likewise.
+    scored_out_medium = MediaScoredCalls ["out", "medium"];
+    /// Likewise.
+    scored_out_low = MediaScoredCalls ["out", "low"];
+    /// Likewise.
+    scored_out_poor = MediaScoredCalls ["out", "poor"];
     /// Call reports dropped because nobody took them.
     reports_dropped = MediaDroppedReports [];
 }
@@ -87,4 +126,41 @@ counters! {
 /// Adds to a counter.
 pub(super) fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// Counts how a joined call sounded.
+pub(super) fn count_sound(counters: &Counters, sound: &CallSound) {
+    count(&counters.lost_in, sound.inward.lost.unwrap_or(0));
+    count(&counters.lost_out, sound.outward.lost.unwrap_or(0));
+    let bands = [
+        (
+            sound.inward,
+            [
+                &counters.scored_in_best,
+                &counters.scored_in_high,
+                &counters.scored_in_medium,
+                &counters.scored_in_low,
+                &counters.scored_in_poor,
+            ],
+        ),
+        (
+            sound.outward,
+            [
+                &counters.scored_out_best,
+                &counters.scored_out_high,
+                &counters.scored_out_medium,
+                &counters.scored_out_low,
+                &counters.scored_out_poor,
+            ],
+        ),
+    ];
+    for (direction, bands) in bands {
+        if let Some(score) = direction.mos_hundredths {
+            // ITU-T G.109 table 1, as scores.
+            let place = [434, 403, 360, 310]
+                .iter()
+                .position(|least| score >= *least);
+            count(bands[place.unwrap_or(4)], 1);
+        }
+    }
 }

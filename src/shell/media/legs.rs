@@ -40,6 +40,11 @@ impl Legs {
         self.at(slot)
     }
 
+    /// Where a leg is.
+    pub fn slot_of(&self, lease: u64) -> Option<usize> {
+        self.by_lease.get(&lease).copied()
+    }
+
     /// All leases.
     pub fn leases(&self) -> Vec<u64> {
         self.by_lease.keys().copied().collect()

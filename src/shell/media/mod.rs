@@ -9,22 +9,33 @@
 mod browser;
 mod browsers;
 mod counters;
+mod ears;
 mod leg;
 mod legs;
+mod line;
+mod playing;
 pub mod ports;
 pub mod prompts;
 mod seat;
+mod secured;
+mod streams;
 mod thread;
 
 pub use counters::MediaCounters;
 pub use leg::MediaReport;
+pub use line::{LineReport, sound};
 
 use crate::config::{MediaConfig, TrunkConfig};
+use crate::core::settings::PromptName;
 use crate::ids::{AgentId, AttemptId, TrunkId};
+use crate::pii::Pii;
+use crate::shell::api::ears::{EarId, EarMode};
 use crate::shell::desks::{AnswerTo, AudioRefused, DeskAudio};
 use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts};
 use crate::shell::recording::Tap;
+use crate::time::Mono;
 use crate::wire::desk::audio::{AudioLeg, RecordAction, RecordingState};
+use crate::wire::media::srtp::SrtpKeys;
 use crate::wire::sip::sdp::AudioPath;
 use arc_swap::ArcSwap;
 use browsers::Browsers;
@@ -35,6 +46,7 @@ use leg::Leg;
 use mio::net::UdpSocket;
 use mio::{Poll, Waker};
 use ports::PortPool;
+use prompts::{Prompt, PromptFaults, Prompts};
 use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +86,9 @@ pub enum MediaError {
     /// No thread or no poll.
     #[error("a media thread cannot start: {0}")]
     Thread(#[from] std::io::Error),
+    /// A prompt that cannot be played.
+    #[error("media.prompts_dir: {0}")]
+    Prompts(PromptFaults),
 }
 
 /// What the media plane has to say to the desks.
@@ -125,6 +140,18 @@ enum Order {
         sdp: String,
         answer: AnswerTo,
     },
+    /// A supervisor listens to an agent of this thread.
+    EarOpen {
+        ear: EarId,
+        agent: AgentId,
+        mode: EarMode,
+        sdp: String,
+        answer: AnswerTo,
+    },
+    /// In another way.
+    EarMode(EarId, EarMode),
+    /// No more.
+    EarClose(EarId),
     /// The agent is logged out.
     AgentGone(AgentId),
     /// Check his microphone.
@@ -133,6 +160,12 @@ enum Order {
     Mute(AgentId, bool),
     /// The customer on hold, or back.
     Hold { lease: u64, on: bool },
+    /// Protect it from now on.
+    Secure { lease: u64, keys: Box<SrtpKeys> },
+    /// Press keys towards its far side.
+    Keys { lease: u64, letters: Pii<String> },
+    /// Play a prompt to its far side.
+    Announce { lease: u64, prompt: Arc<Prompt> },
     /// Record it from now on.
     Record { lease: u64, tap: Box<dyn Tap> },
     /// Silence on the recording, or not.
@@ -146,11 +179,17 @@ impl Order {
             Order::Remote { lease, .. }
             | Order::Bridge { lease, .. }
             | Order::Hold { lease, .. }
+            | Order::Secure { lease, .. }
+            | Order::Keys { lease, .. }
+            | Order::Announce { lease, .. }
             | Order::Record { lease, .. }
             | Order::PauseRecording { lease, .. } => Some(*lease),
             Order::Open { .. }
             | Order::Adopt { .. }
             | Order::Offer { .. }
+            | Order::EarOpen { .. }
+            | Order::EarMode(..)
+            | Order::EarClose(_)
             | Order::AgentGone(_)
             | Order::Check(_)
             | Order::Mute(..) => None,
@@ -189,6 +228,8 @@ struct PortTable {
     /// Leases that are over, by thread. Never longer than the ports in use, so a release cannot be lost to a full lane.
     releases: Vec<Vec<u64>>,
     pinned: FxHashMap<AgentId, usize>,
+    /// Threads of supervisors' ears. As many as the API allows at once.
+    ears: FxHashMap<EarId, usize>,
     /// Agents of each thread.
     agents: Vec<usize>,
 }
@@ -223,6 +264,8 @@ pub struct MediaPlane {
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
     ranges: Ranges,
+    trunks_down: TrunksDown,
+    prompts: Prompts,
     news: Arc<OnceLock<NewsSink>>,
     agent_ports: Vec<SocketAddr>,
     reports: Receiver<MediaReport>,
@@ -232,6 +275,12 @@ pub struct MediaPlane {
 /// Allowed ranges by trunk, shared with the media threads.
 type Ranges = Arc<ArcSwap<Vec<Vec<IpNet>>>>;
 
+/// Trunks that answer no OPTIONS, by their ids, likewise.
+type TrunksDown = Arc<ArcSwap<Vec<bool>>>;
+
+/// The prompt that a customer on hold hears, if the directory has it.
+const HOLD_MUSIC: &str = "hold-music.wav";
+
 /// Starts the media threads. `trunks` in the order of their ids: their ranges say whose RTP is believed.
 pub fn spawn(
     config: &MediaConfig,
@@ -239,6 +288,11 @@ pub fn spawn(
     clock: Clock,
     floor: FloorLane,
 ) -> Result<Arc<MediaPlane>, MediaError> {
+    let prompts = config.prompts_dir.as_deref().map(Prompts::load);
+    let prompts = prompts
+        .transpose()
+        .map_err(MediaError::Prompts)?
+        .unwrap_or_default();
     let (first, last) = config.ports;
     let mut pool = PortPool::new(config.listen, config.ports);
     let ports = pool.available();
@@ -256,6 +310,7 @@ pub fn spawn(
         next_lease: 0,
         releases: vec![Vec::new(); count_of_threads],
         pinned: FxHashMap::default(),
+        ears: FxHashMap::default(),
         agents: vec![0; count_of_threads],
     }));
     let (reports_in, reports) = bounded(REPORTS_MAX);
@@ -268,12 +323,16 @@ pub fn spawn(
         ranges: Arc::new(ArcSwap::from_pointee(
             trunks.iter().map(media_ranges).collect(),
         )),
+        trunks_down: Arc::default(),
+        prompts,
         news: Arc::default(),
         agent_ports: Vec::new(),
         reports,
         threads: Mutex::default(),
     };
     let certificate = certificate()?;
+    let started = clock.now();
+    let origin = started.unix_of(Mono(0));
     let mut lanes = Vec::new();
     let mut parts = Vec::new();
     let mut agent_ports = Vec::new();
@@ -297,6 +356,9 @@ pub fn spawn(
             news: Arc::clone(&plane.news),
             clock,
             ranges: Arc::clone(&plane.ranges),
+            trunks_down: Arc::clone(&plane.trunks_down),
+            origin,
+            music: plane.prompts.get(HOLD_MUSIC).cloned(),
             browsers,
             room: thread::Room::new(),
         });
@@ -331,8 +393,14 @@ fn browsers(
     };
     let address = SocketAddr::new(config.listen, port);
     let failed = |source| MediaError::AgentPort { address, source };
-    let socket = ports::bind_shared(address).map_err(failed)?;
-    Browsers::new(socket, &config.agent_addresses, certificate.clone()).map_err(failed)
+    let (socket, listener) = ports::bind_shared(address).map_err(failed)?;
+    Browsers::new(
+        socket,
+        listener,
+        &config.agent_addresses,
+        certificate.clone(),
+    )
+    .map_err(failed)
 }
 
 /// Where a trunk's RTP may come from and go to.
@@ -375,6 +443,50 @@ impl MediaPlane {
                 thread: to,
             },
         );
+    }
+
+    /// The prompts that there are.
+    pub const fn prompts(&self) -> &Prompts {
+        &self.prompts
+    }
+
+    /// Opens a supervisor's ear on an agent, on the agent's thread.
+    pub fn ear_open(
+        &self,
+        ear: EarId,
+        agent: AgentId,
+        mode: EarMode,
+        sdp: String,
+        answer: AnswerTo,
+    ) {
+        let mut table = lock(&self.table);
+        let thread = table.pin(agent);
+        table.ears.insert(ear, thread);
+        drop(table);
+        let order = Order::EarOpen {
+            ear,
+            agent,
+            mode,
+            sdp,
+            answer,
+        };
+        self.order(thread, order);
+    }
+
+    /// Another mode of an ear.
+    pub fn ear_mode(&self, ear: EarId, mode: EarMode) {
+        let thread = lock(&self.table).ears.get(&ear).copied();
+        if let Some(thread) = thread {
+            self.order(thread, Order::EarMode(ear, mode));
+        }
+    }
+
+    /// Closes an ear.
+    pub fn ear_close(&self, ear: EarId) {
+        let thread = lock(&self.table).ears.remove(&ear);
+        if let Some(thread) = thread {
+            self.order(thread, Order::EarClose(ear));
+        }
     }
 
     /// Records an attempt's leg from now on. `false`: it is gone.
@@ -471,7 +583,9 @@ impl MediaPlane {
             Ok(()) => true,
             Err(refused) => {
                 count(&self.counters.orders_dropped, 1);
-                if let Order::Offer { answer, .. } = refused.into_inner() {
+                if let Order::Offer { answer, .. } | Order::EarOpen { answer, .. } =
+                    refused.into_inner()
+                {
                     answer(Err(AudioRefused::Busy));
                 }
                 false
@@ -546,6 +660,34 @@ impl MediaPorts for MediaPlane {
         );
     }
 
+    fn secure(&self, leg: LegId, keys: SrtpKeys) {
+        let lease = lock(&self.table).leases.get(&leg).copied();
+        if let Some(lease) = lease {
+            let order = Order::Secure {
+                lease: lease.number,
+                keys: Box::new(keys),
+            };
+            self.order(lease.thread, order);
+        }
+    }
+
+    fn announce(&self, attempt: AttemptId, prompt: &PromptName) -> bool {
+        let Some(prompt) = self.prompts.get(&prompt.0).map(Arc::clone) else {
+            return false;
+        };
+        self.order_for(attempt, |lease| Order::Announce { lease, prompt })
+    }
+
+    fn trunk_up(&self, trunk: TrunkId, is_up: bool) {
+        let place = usize::from(trunk.0);
+        let mut down = Vec::clone(&self.trunks_down.load());
+        if down.len() <= place {
+            down.resize(place + 1, false);
+        }
+        down[place] = !is_up;
+        self.trunks_down.store(Arc::new(down));
+    }
+
     fn release(&self, leg: LegId) {
         let mut table = lock(&self.table);
         if let Some(lease) = table.leases.remove(&leg) {
@@ -579,7 +721,12 @@ impl DeskAudio for MediaPlane {
         self.order_for(attempt, |lease| Order::Hold { lease, on });
     }
 
-    fn keys(&self, _attempt: AttemptId, _digits: &str) {}
+    fn keys(&self, attempt: AttemptId, digits: &str) {
+        self.order_for(attempt, |lease| Order::Keys {
+            lease,
+            letters: Pii::new(digits.to_owned()),
+        });
+    }
 
     fn record(&self, _: AgentId, _: AttemptId, _: RecordAction) -> Option<RecordingState> {
         None
@@ -593,5 +740,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod browser_tests;
+#[cfg(test)]
+mod line_tests;
 #[cfg(test)]
 mod tests;

@@ -120,6 +120,11 @@ pub enum PromptFault {
     Silent(PathBuf),
 }
 
+/// All that is wrong with a directory of prompts.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct PromptFaults(pub Vec<PromptFault>);
+
 /// All prompts of a directory. `Arc` inside: held by whoever plays one.
 #[derive(Clone, Debug, Default)]
 pub struct Prompts {
@@ -128,12 +133,12 @@ pub struct Prompts {
 
 impl Prompts {
     /// Reads all `*.wav` of a directory, not of those below it. All faults at once.
-    pub fn load(directory: &Path) -> Result<Prompts, Vec<PromptFault>> {
+    pub fn load(directory: &Path) -> Result<Prompts, PromptFaults> {
         let unreadable = |source| {
-            vec![PromptFault::Unreadable {
+            PromptFaults(vec![PromptFault::Unreadable {
                 path: directory.to_owned(),
                 source,
-            }]
+            }])
         };
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(directory).map_err(unreadable)? {
@@ -145,7 +150,9 @@ impl Prompts {
                 paths.push(path);
             }
             if paths.len() > PROMPTS_MAX {
-                return Err(vec![PromptFault::TooMany(directory.to_owned())]);
+                return Err(PromptFaults(vec![PromptFault::TooMany(
+                    directory.to_owned(),
+                )]));
             }
         }
         paths.sort();
@@ -162,7 +169,7 @@ impl Prompts {
         if faults.is_empty() {
             Ok(prompts)
         } else {
-            Err(faults)
+            Err(PromptFaults(faults))
         }
     }
 
@@ -180,12 +187,11 @@ impl Prompts {
 fn read(path: &Path) -> Result<(String, Prompt), PromptFault> {
     let owned = || path.to_owned();
     let is_name = |name: &&str| {
-        let is_plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        !name.is_empty() && name.bytes().all(is_plain)
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !name.starts_with('.') && name.chars().all(is_plain)
     };
     let name = path
-        .file_stem()
+        .file_name()
         .and_then(std::ffi::OsStr::to_str)
         .filter(is_name)
         .ok_or_else(|| PromptFault::Name(owned()))?;
@@ -369,7 +375,7 @@ mod tests {
         std::fs::write(at.join("text.wav"), "hello").unwrap();
         std::fs::write(at.join("cut.wav"), b"RIFF").unwrap();
         write(at, "good.wav", 8_000, 1, &[1_000; 200]);
-        let faults = Prompts::load(at).unwrap_err();
+        let faults = Prompts::load(at).unwrap_err().0;
         let lines: Vec<String> = faults
             .iter()
             .map(|fault| fault.to_string().replace(&format!("{}/", at.display()), ""))
@@ -386,7 +392,7 @@ mod tests {
                 "text.wav: is no WAV file: Ill-formed WAVE file: no RIFF tag found",
             ]
         );
-        let missing = Prompts::load(&at.join("none")).unwrap_err();
+        let missing = Prompts::load(&at.join("none")).unwrap_err().0;
         assert!(missing[0].to_string().contains("none: cannot be read"));
     }
 

@@ -71,7 +71,9 @@ fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
             agent_port: 0,
             agent_addresses: Vec::new(),
             ice_servers: Vec::new(),
-            prompts_dir: None,
+            prompts_dir: Some(
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts"),
+            ),
         };
         if let Ok(plane) = spawn(&config, &[trunk()], Clock::new(), floor.clone()) {
             return plane;
@@ -79,7 +81,7 @@ fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
     }
 }
 
-fn far_end(host: &str) -> (StdSocket, SocketAddr) {
+pub(super) fn far_end(host: &str) -> (StdSocket, SocketAddr) {
     let socket = StdSocket::bind((host, 0)).unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -89,7 +91,7 @@ fn far_end(host: &str) -> (StdSocket, SocketAddr) {
 }
 
 /// Polls until `done`, with a generous limit: a busy machine is slow, not wrong.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let limit = Instant::now() + Duration::from_secs(30);
     while !done() {
         assert!(Instant::now() < limit, "never came true: {what}");
@@ -97,7 +99,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn rtp(sequence: u16) -> Vec<u8> {
+pub(super) fn rtp(sequence: u16) -> Vec<u8> {
     let mut bytes = Vec::new();
     RtpPacket {
         marker: false,

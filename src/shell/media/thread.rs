@@ -5,18 +5,22 @@
 //! table, tells the floor and the desks what they must know.
 
 use super::browser::BrowserNews;
-use super::browsers::{Browsers, Heard};
-use super::counters::{Counters, count};
+use super::browsers::{Browsers, Heard, Who};
+use super::counters::{Counters, count, count_sound};
+use super::ears::Ears;
 use super::leg::{Inbox, Leg, MediaReport};
 use super::legs::{Legs, PHASES};
+use super::line::{self, Around};
+use super::prompts::Prompt;
 use super::seat::{Echo, Seat, Standing};
-use super::{Lane, NewsSink, Order, PortTable, Ranges, lock};
-use crate::core::input::{CallSign, Input};
+use super::streams::{LISTENER, Streams};
+use super::{Lane, NewsSink, Order, PortTable, Ranges, TrunksDown, lock};
+use crate::core::input::Input;
 use crate::ids::{AgentId, TrunkId};
 use crate::shell::desks::AudioRefused;
 use crate::shell::lanes::{Clock, FloorLane, LegId};
 use crate::shell::recording::Party;
-use crate::time::Mono;
+use crate::time::{Mono, UnixMs};
 use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::tones::{Loop, Sound};
 use crate::wire::media::{PCMA, PCMU};
@@ -29,10 +33,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+mod listening;
+
 /// The waker's token: no slot reaches it.
 pub(super) const WAKE: Token = Token(usize::MAX);
 /// The browsers' port.
 const BROWSERS: Token = Token(usize::MAX - 1);
+/// Set in the token of a leg's control packets, beside its slot.
+const CONTROL: usize = 1 << 40;
 /// Microseconds of a beat.
 const BEAT_US: u64 = 2_000;
 /// Beats behind which frames are left out instead of sent in a burst: 100 ms.
@@ -66,6 +74,12 @@ pub(super) struct MediaThread {
     pub clock: Clock,
     /// Allowed ranges by trunk.
     pub ranges: Ranges,
+    /// Trunks that answer no OPTIONS.
+    pub trunks_down: TrunksDown,
+    /// The wall clock at the origin of `clock`.
+    pub origin: UnixMs,
+    /// What a customer on hold hears.
+    pub music: Option<Arc<Prompt>>,
     pub browsers: Browsers,
     pub room: Room,
 }
@@ -74,6 +88,7 @@ pub(super) struct MediaThread {
 pub(super) struct Room {
     legs: Legs,
     seats: FxHashMap<AgentId, Seat>,
+    ears: Ears,
     /// What the floor's lane had no room for.
     owed: VecDeque<Input>,
     /// Orders about legs that are still to come from another thread, and since when.
@@ -97,6 +112,7 @@ impl Room {
         Room {
             legs: Legs::default(),
             seats: FxHashMap::default(),
+            ears: Ears::default(),
             owed: VecDeque::new(),
             early: Vec::new(),
             early_over: Vec::new(),
@@ -123,6 +139,9 @@ impl MediaThread {
         {
             tracing::error!(%error, "The browsers' port cannot be watched.");
             return;
+        }
+        if let Err(error) = self.browsers.streams.register(self.poll.registry()) {
+            tracing::error!(%error, "The browsers' TCP port cannot be watched.");
         }
         let mut events = Events::with_capacity(1_024);
         while !self.stop.load(Ordering::Acquire) {
@@ -181,6 +200,7 @@ impl MediaThread {
             self.look_around();
             self.pay();
             self.send_due();
+            self.send_to_ears(self.clock.mono());
         }
     }
 
@@ -289,6 +309,15 @@ impl MediaThread {
                 answer(answered.map_err(|fault| AudioRefused::Offer(fault.to_string())));
                 self.drain(agent, self.clock.mono());
             }
+            Order::EarOpen {
+                ear,
+                agent,
+                mode,
+                sdp,
+                answer,
+            } => self.ear_open((ear, agent, mode), &sdp, answer),
+            Order::EarMode(ear, mode) => self.room.ears.change(ear, mode),
+            Order::EarClose(ear) => self.ear_close(ear),
             Order::AgentGone(agent) => self.agent_gone(agent),
             Order::Check(agent) => {
                 let now = self.clock.mono();
@@ -301,6 +330,26 @@ impl MediaThread {
             }
             Order::Mute(agent, on) => {
                 self.room.seats.entry(agent).or_default().muted = on;
+            }
+            Order::Secure { lease, keys } => {
+                if let Some(leg) = self.room.legs.get_mut(lease)
+                    && !leg.secure(*keys)
+                {
+                    tracing::error!("A call's SRTP keys cannot be used: it stays silent.");
+                }
+            }
+            Order::Keys { lease, letters } => {
+                if let Some(leg) = self.room.legs.get_mut(lease)
+                    && let Some(line) = &mut leg.line
+                    && line.press(letters.expose()).is_err()
+                {
+                    count(&self.counters.keys_refused, 1);
+                }
+            }
+            Order::Announce { lease, prompt } => {
+                if let Some(leg) = self.room.legs.get_mut(lease) {
+                    leg.announce(prompt);
+                }
             }
             Order::Hold { lease, on } => {
                 if let Some(leg) = self.room.legs.get_mut(lease) {
@@ -317,10 +366,11 @@ impl MediaThread {
             }
             Order::PauseRecording { lease, paused } => {
                 let now = self.clock.mono();
-                if let Some(leg) = self.room.legs.get_mut(lease)
-                    && let Some(tap) = &mut leg.tap
-                {
-                    tap.pause(paused, now);
+                if let Some(leg) = self.room.legs.get_mut(lease) {
+                    leg.hidden = paused;
+                    if let Some(tap) = &mut leg.tap {
+                        tap.pause(paused, now);
+                    }
                 }
             }
         }
@@ -328,6 +378,7 @@ impl MediaThread {
 
     fn settle_in(&mut self, leg: Leg) {
         let slot = self.room.legs.insert(leg);
+        self.watch_control(slot);
         if let Some(leg) = self.room.legs.at(slot)
             && let Err(error) =
                 self.poll
@@ -385,6 +436,32 @@ impl MediaThread {
                 self.room.beat = self.clock.mono().0 / BEAT_US;
             }
             self.room.legs.start_sending(lease);
+            self.begin_line(lease);
+        }
+    }
+
+    fn begin_line(&mut self, lease: u64) {
+        let at = self.clock.mono();
+        if let Some(slot) = self.room.legs.slot_of(lease)
+            && let Some(leg) = self.room.legs.at(slot)
+            && leg.line.is_none()
+        {
+            leg.begin_line(at, random());
+            self.watch_control(slot);
+        }
+    }
+
+    /// From the answer on a leg has control packets too, on a port of their own.
+    fn watch_control(&mut self, slot: usize) {
+        if let Some(leg) = self.room.legs.at(slot)
+            && let Some(line) = &mut leg.line
+            && let Some(control) = line.control()
+            && let Err(error) =
+                self.poll
+                    .registry()
+                    .register(control, Token(CONTROL | slot), Interest::READABLE)
+        {
+            tracing::warn!(%error, "A call's RTCP cannot be watched.");
         }
     }
 
@@ -410,9 +487,7 @@ impl MediaThread {
         let Some(mut leg) = self.room.legs.remove(lease) else {
             return;
         };
-        if let Err(error) = self.poll.registry().deregister(&mut leg.socket) {
-            tracing::warn!(%error, "A call's socket was not watched.");
-        }
+        self.unwatch(&mut leg);
         let lane = self
             .lanes
             .get()
@@ -446,12 +521,16 @@ impl MediaThread {
         let at = self.clock.mono();
         // One last look: what came before the BYE belongs to this call.
         self.room.inbox.clear();
-        leg.read(
+        let down = self.trunks_down.load();
+        let around = Around {
             at,
-            &self.ranges.load(),
-            &self.counters,
-            &mut self.room.inbox,
-        );
+            origin: self.origin,
+            music: None,
+            trunks_down: &down,
+            counters: &self.counters,
+        };
+        leg.read(&self.ranges.load(), &around, &mut self.room.inbox);
+        leg.say_goodbye(&around, &mut self.room.scratch);
         if let Some(agent) = leg.agent
             && let Some(seat) = self.room.seats.get_mut(&agent)
             && seat.call == Some(lease)
@@ -463,15 +542,27 @@ impl MediaThread {
         {
             seat.disconnect();
         }
-        if let Some(report) = leg.report()
-            && self.reports.try_send(report).is_err()
-        {
-            count(&self.counters.reports_dropped, 1);
+        if let Some(report) = leg.report() {
+            if report.bridged {
+                count_sound(&self.counters, &line::sound(&report));
+            }
+            if self.reports.try_send(report).is_err() {
+                count(&self.counters.reports_dropped, 1);
+            }
         }
-        if let Err(error) = self.poll.registry().deregister(&mut leg.socket) {
+        self.unwatch(&mut leg);
+        self.put_away(leg);
+    }
+
+    fn unwatch(&self, leg: &mut Leg) {
+        let registry = self.poll.registry();
+        let mut unwatched = registry.deregister(&mut leg.socket);
+        if let Some(control) = leg.line.as_mut().and_then(|line| line.control()) {
+            unwatched = unwatched.and(registry.deregister(control));
+        }
+        if let Err(error) = unwatched {
             tracing::warn!(%error, "A call's socket was not watched.");
         }
-        self.put_away(leg);
     }
 
     /// Ends a leg's recording and gives its port back.
@@ -502,6 +593,20 @@ impl MediaThread {
         let at = self.clock.mono();
         match token {
             WAKE => {}
+            LISTENER => self.browsers.streams.accept(self.poll.registry(), at),
+            token if Streams::is_one(token) => {
+                let now = self.clock.instant(at);
+                let mut heard = std::mem::take(&mut self.room.heard);
+                self.browsers.read_stream(
+                    token,
+                    self.poll.registry(),
+                    now,
+                    &mut heard,
+                    &self.counters,
+                );
+                self.take_heard(&mut heard, at);
+                self.room.heard = heard;
+            }
             BROWSERS => {
                 let now = self.clock.instant(at);
                 let mut heard = std::mem::take(&mut self.room.heard);
@@ -510,6 +615,18 @@ impl MediaThread {
                 }
                 self.take_heard(&mut heard, at);
                 self.room.heard = heard;
+            }
+            Token(slot) if slot & CONTROL != 0 => {
+                let around = Around {
+                    at,
+                    origin: self.origin,
+                    music: None,
+                    trunks_down: &[],
+                    counters: &self.counters,
+                };
+                if let Some(leg) = self.room.legs.at(slot & !CONTROL) {
+                    leg.read_control(&around);
+                }
             }
             Token(slot) => self.read_leg(slot, at),
         }
@@ -522,7 +639,14 @@ impl MediaThread {
         };
         let mut inbox = std::mem::take(&mut self.room.inbox);
         inbox.clear();
-        if leg.read(at, &ranges, &self.counters, &mut inbox) {
+        let around = Around {
+            at,
+            origin: self.origin,
+            music: None,
+            trunks_down: &[],
+            counters: &self.counters,
+        };
+        if leg.read(&ranges, &around, &mut inbox) {
             self.room.unread.push(Token(slot));
         }
         let (id, agent, held) = (leg.id, leg.agent, leg.held);
@@ -537,7 +661,10 @@ impl MediaThread {
                     if let Some(leg) = self.room.legs.at(slot) {
                         leg.record(Party::Customer, packet.payload_type, packet.payload, at);
                     }
-                    self.play_to(agent, &packet, at);
+                    self.to_ears(agent, Party::Customer, &packet);
+                    let joined = self.with_ears(agent, Party::Agent, &packet);
+                    let payload = joined.as_ref().map_or(packet.payload, |frame| &frame[..]);
+                    self.play_to(agent, &RtpPacket { payload, ..packet }, at);
                 }
                 self.drain(agent, at);
             }
@@ -549,7 +676,7 @@ impl MediaThread {
     fn take_heard(&mut self, heard: &mut Vec<Heard>, at: Mono) {
         for heard in heard.drain(..) {
             match heard {
-                Heard::Packet(agent, packet) => {
+                Heard::Packet(who, packet) => {
                     let voice = RtpPacket {
                         marker: packet.header.marker,
                         payload_type: *packet.header.payload_type,
@@ -559,9 +686,14 @@ impl MediaThread {
                         contributors: 0,
                         payload: &packet.payload,
                     };
-                    self.agent_speaks(agent, &voice, at);
+                    match who {
+                        Who::Agent(agent) => self.agent_speaks(agent, &voice, at),
+                        Who::Ear(ear) => self.ear_speaks(ear, &voice, at),
+                    }
                 }
-                Heard::News(agent, news) => self.browser_news(agent, &news, at),
+                Heard::News(Who::Agent(agent), news) => self.browser_news(agent, &news, at),
+                Heard::News(Who::Ear(ear), BrowserNews::Closed) => self.ear_close(ear),
+                Heard::News(Who::Ear(_), _) => {}
             }
         }
     }
@@ -590,68 +722,23 @@ impl MediaThread {
             self.echo(agent, echo, packet, at);
         } else if let Some(lease) = seat.call
             && !seat.muted
-            && let Some(leg) = self.room.legs.get_mut(lease)
-            && leg.pass_on(packet, at, &mut self.room.scratch, &self.counters)
         {
-            leg.record(Party::Agent, packet.payload_type, packet.payload, at);
-            if !std::mem::replace(&mut seat.was_heard_in_call, true)
-                && let Some(attempt) = leg.attempt()
-            {
-                self.tell(Input::CallSign(attempt, CallSign::Heard));
-            }
+            self.agent_to_customer(agent, lease, packet, at);
         }
         if is_first {
             self.look_at_seats(at);
         }
     }
 
-    fn echo(&mut self, agent: AgentId, echo: Echo, packet: &RtpPacket<'_>, at: Mono) {
-        match echo {
-            Echo::Back => self.play_to(agent, packet, at),
-            Echo::Tone(n) => {
-                let tone = &self.room.tone[usize::from(packet.payload_type == PCMA)];
-                let frame = *tone.frame(n);
-                let packet = RtpPacket {
-                    payload: &frame,
-                    ..*packet
-                };
-                self.play_to(agent, &packet, at);
-            }
-        }
-        self.drain(agent, at);
-    }
-
-    /// A packet for an agent's ear. [`MediaThread::drain`] sends it.
-    fn play_to(&mut self, agent: AgentId, packet: &RtpPacket<'_>, at: Mono) {
-        let Some(seat) = self.room.seats.get(&agent) else {
-            return;
-        };
-        match seat.standing {
-            Standing::Nothing => {}
-            Standing::Browser => {
-                if !matches!(packet.payload_type, PCMU | PCMA) {
-                    return;
-                }
-                if let Some(browser) = self.browsers.get_mut(agent)
-                    && let Some(numbers) = browser.stream.pass_on(packet, at)
-                {
-                    let now = self.clock.instant(at);
-                    browser.write(numbers, packet.payload_type, packet.payload, now);
-                }
-            }
-            Standing::Phone(lease) => {
-                if let Some(leg) = self.room.legs.get_mut(lease) {
-                    leg.pass_on(packet, at, &mut self.room.scratch, &self.counters);
-                }
-            }
-        }
-    }
-
     fn drain(&mut self, agent: AgentId, at: Mono) {
+        self.drain_of(Who::Agent(agent), at);
+    }
+
+    fn drain_of(&mut self, who: Who, at: Mono) {
         let now = self.clock.instant(at);
         let mut heard = std::mem::take(&mut self.room.heard);
         self.browsers
-            .drain(agent, now, None, &mut heard, &self.counters);
+            .drain(who, now, None, &mut heard, &self.counters);
         if heard.is_empty() {
             self.room.heard = heard;
             return;
@@ -673,6 +760,9 @@ impl MediaThread {
             let now: Instant = self.clock.instant(at);
             let mut heard = std::mem::take(&mut self.room.heard);
             self.browsers.wake_due(now, &mut heard, &self.counters);
+            self.browsers
+                .streams
+                .close_strangers(at, self.poll.registry());
             self.take_heard(&mut heard, at);
             self.room.heard = heard;
         }
@@ -734,19 +824,38 @@ impl MediaThread {
             );
             room.beat += frames * PHASES as u64;
         }
+        let down = self.trunks_down.load();
+        let around = Around {
+            at: now,
+            origin: self.origin,
+            music: self.music.as_ref(),
+            trunks_down: &down,
+            counters: &self.counters,
+        };
         while room.beat < due {
             room.beat += 1;
             let phase = (room.beat % PHASES as u64) as usize;
-            let (scratch, counters) = (&mut room.scratch, &self.counters);
-            room.legs
-                .each_of_phase(phase, |leg| leg.send_frame(now, scratch, counters));
+            let (scratch, owed) = (&mut room.scratch, &mut room.owed);
+            room.legs.each_of_phase(phase, |leg| {
+                let beat = leg.beat(&around, scratch);
+                let Some(attempt) = leg.attempt() else {
+                    return;
+                };
+                if beat.announced && owed.len() < OWED_MAX {
+                    owed.push_back(Input::Announced(attempt));
+                }
+                if let Some(news) = beat.news {
+                    let lost = line::say(attempt, news, around.counters);
+                    owed.extend(lost.filter(|_| owed.len() < OWED_MAX));
+                }
+            });
         }
     }
 }
 
 /// Predictable numbers would not open a leg to strangers: the source check does not rest on them.
-fn random() -> [u8; 10] {
-    let mut random = [0; 10];
+fn random<const N: usize>() -> [u8; N] {
+    let mut random = [0; N];
     if let Err(error) = getrandom::fill(&mut random) {
         tracing::warn!(%error, "No randomness for an RTP stream.");
     }

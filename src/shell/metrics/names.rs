@@ -63,9 +63,10 @@ labels! {
     Queue = "queue", 11, "Bounded queue: `floor_urgent`, `floor_bulk`, `store`, `sip`, `sip_late`, `media`, `card`, `card_late`, `recording`, `input_log`, and `desk` (the longest queue of any one agent's socket).";
     State = "state", 7, "State of agents: `offline`, `break`, `ready`, `reserved`, `talking`, `wrap`, `manual`.";
     Kind = "kind", 12, "Method of a SIP request, or class of a response.";
-    Reason = "reason", 6, "Why, in one word.";
+    Reason = "reason", 8, "Why, in one word.";
     Outcome = "outcome", 2, "`answered` or `refused`.";
     Direction = "direction", 2, "`in` or `out`.";
+    Score = "score", 5, "Estimated mean opinion score: `best` (4.34 and more), `high` (4.03), `medium` (3.60), `low` (3.10), `poor` (less): the bounds of ITU-T G.109.";
     Thread = "thread", 11, "Threads by their job: `floor`, `sip`, `media`, `store_writer`, `hopper`, `checkpoint`, `cards`, `input_log`, `recording`, `shell` (desks and API), `other`.";
     Version = "version", 1, "Version of the engine.";
 }
@@ -126,7 +127,7 @@ names! {
         MediaPackets = "tandem_media_packets_total" [Direction] "RTP packets, received from the right source or sent.";
         MediaPayload = "tandem_media_payload_bytes_total" [Direction] "Bytes of their payloads.";
         MediaEarlyPackets = "tandem_media_early_packets_total" [] "Packets received before the answer: ring-back and announcements.";
-        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it), `agent_foreign` and `agent_refused` (on the browsers' port: of nobody that ICE knows; forged, replayed or malformed).";
+        MediaDroppedPackets = "tandem_media_dropped_packets_total" [Reason] "Packets dropped: `foreign` source, `malformed`, `control` (RTCP), `stale` (of the port's last call), `not_sent` (the operating system did not take it), `forged` (SRTP of a trunk: forged, replayed or in the clear), `agent_foreign` and `agent_refused` (on the browsers' port: of nobody that ICE knows; forged, replayed or malformed).";
         MediaSkippedFrames = "tandem_media_skipped_frames_total" [] "Frames left out because the media thread was late by more than 100 ms.";
         MediaRefusedRemotes = "tandem_media_refused_remotes_total" [] "SDP addresses outside their trunk's ranges: nothing is sent there.";
         MediaAgentDatagrams = "tandem_media_agent_datagrams_total" [Direction] "Datagrams of agents' browsers: checks, keys and voice.";
@@ -134,6 +135,11 @@ names! {
         MediaDroppedOrders = "tandem_media_dropped_orders_total" [Reason] "Orders not carried out: `no_leg`, or `queue_full`.";
         MediaRefusedOffers = "tandem_media_refused_offers_total" [] "Browsers' offers refused: not audio, no G.711, or unreadable.";
         MediaRestartedThreads = "tandem_media_restarted_threads_total" [] "Times that a media thread began anew after a defect: its calls were ended, other threads' went on.";
+        MediaControlPackets = "tandem_media_control_packets_total" [Direction] "RTCP packets of customers' and telephones' legs: understood, or sent.";
+        MediaScoredCalls = "tandem_media_scored_directions_total" [Direction, Score] "Directions of joined calls by their estimated opinion score (ITU-T G.107): how the agent heard the customer, how the customer's side says that he was heard.";
+        MediaLostPackets = "tandem_media_lost_packets_total" [Direction] "Packets of joined calls that did not arrive: of the customer's, by their numbers; of ours, as his side reported.";
+        MediaRefusedKeys = "tandem_media_refused_keys_total" [] "Strings of keys that were not sent: a character that no telephone has, or more than 64 waiting.";
+        MediaAlarms = "tandem_media_alarms_total" [Reason] "Customers' sides that fell silent: `silence` (no packet for 5 s), `one_way` (packets without a sound for 10 s), `lost` (taken for dead, the call ends).";
         MediaDroppedReports = "tandem_media_dropped_reports_total" [] "Call reports that nobody took in time.";
 
         DeskAcceptedSockets = "tandem_desk_accepted_sockets_total" [] "Agents' sockets accepted.";
@@ -275,6 +281,7 @@ names! {
         AnswerToPaint = "tandem_desk_answer_to_paint_seconds" [] "From the 200 OK to the desk's word that the card is painted: what the agent feels. Budget 0.25.";
         IntentCommit = "tandem_store_intent_commit_seconds" [] "From the order to dial to the durable intent. An intent older than 0.25 is not sent.";
         ReleaseToInvite = "tandem_call_release_to_invite_seconds" [] "From the floor's release to the INVITE given to the kernel.";
+        FirstAudio = "tandem_call_first_audio_seconds" [] "From the answer to the first packet of the agent's voice that left for the customer.";
         Ring = "tandem_call_ring_seconds" [] "From the INVITE's release to the answer or the end.";
         Talk = "tandem_call_talk_seconds" [] "Length of conversations.";
         Wrap = "tandem_agent_wrap_seconds" [] "Length of wrap-ups.";
@@ -303,6 +310,7 @@ impl TimingName {
             Self::AnswerToPaint => "answer_to_paint",
             Self::IntentCommit => "intent_commit",
             Self::ReleaseToInvite => "release_to_invite",
+            Self::FirstAudio => "first_audio",
             Self::Ring => "ring",
             Self::Talk => "talk",
             Self::Wrap => "wrap",
@@ -332,6 +340,7 @@ impl TimingName {
             Self::IntentCommit
             | Self::StoreCommit
             | Self::HopperRefill
+            | Self::FirstAudio
             | Self::PushToPaint
             | Self::AnswerToPaint => &SCREEN_BOUNDS_US,
             Self::Ring | Self::Wrap => &PEOPLE_BOUNDS_US,

@@ -34,7 +34,7 @@ pub(super) fn catalogue() -> Vec<Entry> {
 }
 
 /// Rooms in the order of the document, and what each is about.
-const ROOMS: [(&str, &str); 15] = [
+const ROOMS: [(&str, &str); 16] = [
     (
         "engine",
         "The process as a whole: version, readiness, threads, queues.",
@@ -51,6 +51,10 @@ const ROOMS: [(&str, &str); 15] = [
     ("trunk", "Routes to carriers, each under its name."),
     ("sip", "Signalling, all trunks together."),
     ("media", "RTP."),
+    (
+        "recording",
+        "Recordings: written, sealed, converted, erased.",
+    ),
     (
         "desk",
         "Agents' sockets and cards on their way to a screen.",

@@ -13,6 +13,7 @@ pub mod audio;
 mod chunk;
 pub mod cli;
 pub mod commands;
+mod desk;
 pub mod file;
 mod gate;
 pub mod keeper;
@@ -26,6 +27,7 @@ mod tap;
 mod tests;
 mod writer;
 
+pub use desk::WithRecorder;
 pub use live::{About, End, Ended, NotAnId, RecordingId};
 pub use recorder::{NotRecorded, Recorder, RecorderParts, RecordingNow, Rules, rules};
 pub use stats::RecordingStats;

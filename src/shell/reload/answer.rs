@@ -2,7 +2,7 @@
 //! `config::KeyChange`, which has none.
 
 use super::{Asked, Asker};
-use crate::config::{Fault, Faults, KeyChange, ServeRefused, TableFull, UnknownZone};
+use crate::config::{Fault, Faults, KeyChange, TableFull, UnknownZone};
 use crate::shell::sip::SipStartFault;
 use crate::shell::store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -92,9 +92,6 @@ pub enum ReloadRefused {
     /// The file is not sound: all of its faults.
     #[error(transparent)]
     Faults(#[from] Faults),
-    /// It may not dial these trunks.
-    #[error(transparent)]
-    MayNotServe(#[from] ServeRefused),
     /// Keys that are read only at the start.
     #[error("{} of its keys need a restart", changes.len())]
     NeedsRestart {
@@ -143,7 +140,6 @@ impl ReloadRefused {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Faults(_) => "faults",
-            Self::MayNotServe(_) => "may_not_serve",
             Self::NeedsRestart { .. } => "needs_restart",
             Self::NoRoom(_) => "no_room",
             Self::Route(_) => "no_route",

@@ -215,7 +215,6 @@ impl Reloader {
             return Err(ReloadRefused::Draining);
         }
         let loaded = Loaded::read(&self.file)?;
-        loaded.config.may_serve()?;
         let changes = loaded.changes_since(in_force.file());
         let (restarts, live): (Vec<KeyChange>, Vec<KeyChange>) =
             changes.into_iter().partition(KeyChange::needs_restart);

@@ -2,7 +2,9 @@
 //!
 //! Keys can be card numbers: nothing here is printed, `Debug` hides them. Owns no clock: the sender is asked for each frame of 20 ms.
 
-use crate::wire::media::FRAME_SAMPLES;
+use crate::wire::media::law::encode;
+use crate::wire::media::{CLOCK_HZ, FRAME_SAMPLES};
+use crate::wire::sip::sdp::Law;
 use std::collections::VecDeque;
 
 /// Keys that may wait to be sent; more are refused.
@@ -90,6 +92,28 @@ pub struct EventFrame {
     pub age_frames: u32,
     /// The payload.
     pub payload: [u8; EVENT_BYTES],
+}
+
+impl EventFrame {
+    /// The same frame as a sound, for a far side that takes no events (ITU-T Q.23); `None` behind the key's end.
+    pub fn sound(&self, law: Law) -> Option<[u8; FRAME_SAMPLES]> {
+        const ROWS: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
+        const COLUMNS: [f64; 4] = [1_209.0, 1_336.0, 1_477.0, 1_633.0];
+        const PAD: [&[u8]; 4] = [b"123A", b"456B", b"789C", b"*0#D"];
+        if self.age_frames >= u32::from(KEY_FRAMES) {
+            return None;
+        }
+        let letter = Key::of_event(self.payload[0])?.letter();
+        let row = PAD.iter().position(|row| row.contains(&(letter as u8)))?;
+        let column = PAD[row].iter().position(|key| *key == letter as u8)?;
+        let first = self.age_frames as usize * FRAME_SAMPLES;
+        Some(std::array::from_fn(|n| {
+            let turn = (first + n) as f64 / CLOCK_HZ as f64 * std::f64::consts::TAU;
+            // About -9 dBm0 for each of the two.
+            let level = ((turn * ROWS[row]).sin() + (turn * COLUMNS[column]).sin()) * 8_000.0;
+            encode(law, level as i16)
+        }))
+    }
 }
 
 /// What waits to be sent.
@@ -331,6 +355,41 @@ mod tests {
         let late = sent[3];
         sent.push(late);
         assert_eq!(heard(sent), "12");
+    }
+
+    #[test]
+    fn a_key_as_a_sound_has_its_two_tones_and_no_other() {
+        use crate::wire::media::law::linear;
+        for (key, low, high) in [("5", 770.0, 1_336.0), ("#", 941.0, 1_477.0)] {
+            let samples: Vec<f64> = packets(key, 0)
+                .iter()
+                .filter_map(|(_, event)| event.sound(Law::A))
+                .flatten()
+                .map(|code| f64::from(linear(Law::A)[usize::from(code)]))
+                .collect();
+            assert_eq!(samples.len(), 800, "100 ms, and none behind the end");
+            // Goertzel, as receivers do it.
+            let power = |hertz: f64| {
+                let step = hertz / 8_000.0 * std::f64::consts::TAU;
+                let (mut re, mut im) = (0.0, 0.0);
+                for (n, sample) in samples.iter().enumerate() {
+                    re += sample * (step * n as f64).cos();
+                    im += sample * (step * n as f64).sin();
+                }
+                re.hypot(im) / samples.len() as f64
+            };
+            for hertz in [
+                697.0, 770.0, 852.0, 941.0, 1_209.0, 1_336.0, 1_477.0, 1_633.0,
+            ] {
+                let is_there = hertz == low || hertz == high;
+                assert_eq!(
+                    power(hertz) > 2_000.0,
+                    is_there,
+                    "{key}: {hertz} Hz {}",
+                    power(hertz)
+                );
+            }
+        }
     }
 
     #[test]

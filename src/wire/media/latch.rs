@@ -47,6 +47,11 @@ impl Latch {
         }
     }
 
+    /// Whether this source is the one that is fixed already. Never fixes one.
+    pub fn is_latched(&self, source: SocketAddr) -> bool {
+        self.latched == Some(canonical(source))
+    }
+
     /// Where our packets go: the latched source, before that the signalled address. `None`: nowhere.
     pub fn target(&self) -> Option<SocketAddr> {
         self.latched.or(self.signalled)

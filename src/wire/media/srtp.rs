@@ -86,6 +86,19 @@ impl std::fmt::Debug for MasterKey {
     }
 }
 
+/// Keys of both directions, as two descriptions named them (RFC 4568 s.5.1: each side names the key that it sends with).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrtpKeys {
+    /// What we send with.
+    pub our_suite: Suite,
+    /// The key that our description named.
+    pub ours: MasterKey,
+    /// What they send with.
+    pub their_suite: Suite,
+    /// The key that theirs named.
+    pub theirs: MasterKey,
+}
+
 /// Why a packet was not protected or not opened. Counted, never answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SrtpFault {

@@ -1,5 +1,5 @@
 /** The desk: state, card, call, audio and outcome of one agent. Draws what the softphone's view says; decides nothing. */
-import { FLOOR_DB, SoftphoneError } from "../../softphone/dist/index.js";
+import { FLOOR_DB, SoftphoneError, share } from "../../softphone/dist/index.js";
 import { drawCard } from "./card.js";
 import { Panel, fill, h } from "./dom.js";
 import { clock } from "./format.js";
@@ -58,8 +58,8 @@ export class Desk {
             // One polite sentence for a screen reader: who, how much, what must not be said.
             this.#told.textContent = [`${this.#text.callOf}: ${call.customer.name}${due}`, ...(call.risk?.flags ?? []), ...(call.care ?? [])].join(". ");
         }), phone.on("levels", ({ microphoneDb, customerDb }) => {
-            this.#mine.value = microphoneDb;
-            this.#theirs.value = customerDb;
+            setLevel(this.#mine, microphoneDb);
+            setLevel(this.#theirs, customerDb);
         }));
     }
     /** Begins to draw and to listen to keys. */
@@ -67,7 +67,14 @@ export class Desk {
         this.#timer = setInterval(() => this.#tick(), 250);
         const key = (event) => this.#key(event);
         document.addEventListener("keydown", key);
-        this.#off.push(() => document.removeEventListener("keydown", key));
+        // Closing the page in the middle of a conversation cuts it: ask first.
+        const leave = (event) => {
+            const { call } = this.phone.view;
+            if (call !== null && call.ended === null)
+                event.preventDefault();
+        };
+        window.addEventListener("beforeunload", leave);
+        this.#off.push(() => document.removeEventListener("keydown", key), () => window.removeEventListener("beforeunload", leave));
         this.#draw();
     }
     /** Ends both. */
@@ -99,9 +106,9 @@ export class Desk {
             h("button", { type: "button", class: "btn small", id: "log-out", onclick: () => this.#try(phone.logOut()) }, text.logOut),
         ]);
         this.#drawLeft();
+        this.#drawAudio();
         this.#drawCall();
         this.#drawOutcome();
-        this.#drawAudio();
         this.#state.show(JSON.stringify([state?.state, state?.after_call, welcome?.break_reasons, audio.up, audio.engine?.checked, call?.saved, this.#drawn]), () => this.#stateButtons());
         this.#tick();
     }
@@ -149,13 +156,15 @@ export class Desk {
         const audio = phone.audio;
         const { held = false, recording = "off", muted = false } = audio.engine ?? {};
         const isMuted = muted || audio.muted;
-        this.#call.show(JSON.stringify([call.call, talking, call.ended, isMuted, held, recording, this.#keypad, this.#drawn]), () => {
+        const meters = talking && audio.up && audio.kind === "browser";
+        this.#call.show(JSON.stringify([call.call, talking, call.ended, isMuted, held, recording, meters, this.#keypad, this.#drawn]), () => {
             const press = (id, label, key, pressed, act, extra = "") => h("button", { type: "button", class: `btn ${extra}`, id, "aria-pressed": String(pressed), "aria-keyshortcuts": key, onclick: act }, label, h("kbd", {}, key));
             if (!talking) {
                 return [h("div", { class: "row" }, this.#clock, h("span", { class: "tag plain" }, text.endedBy[call.ended?.by ?? "system"])), h("p", { class: "cap" }, text.wrapHint)];
             }
             return [
                 h("div", { class: "row" }, this.#clock, h("span", { class: recording === "on" ? "tag stop" : "tag plain" }, recording === "on" ? text.recording : recording === "paused" ? text.recordPaused : text.recordOff)),
+                meters ? this.#meters() : null,
                 h("div", { class: "acts" }, press("mute", text.mute, "M", isMuted, () => this.#mute(), "warned"), press("hold", text.hold, "H", held, () => this.#hold(), "warned"), press("keypad", text.keypad, "K", this.#keypad, () => this.#toggleKeypad()), press("record", recording === "off" ? text.recordOn : text.record, "R", recording === "paused", () => this.#record(), "warned")),
                 this.#keypad
                     ? h("div", { class: "keypad", role: "group", "aria-label": text.keypad }, ...KEYS.map((key) => h("button", { type: "button", class: "btn", onclick: () => this.#try(phone.keys(key)) }, key)))
@@ -195,9 +204,13 @@ export class Desk {
         const text = this.#text;
         const audio = phone.audio;
         const { leg = "none", checked = false, checking = false } = audio.engine ?? {};
-        const key = JSON.stringify([audio.kind, audio.peer, audio.microphone, leg, checked, checking, this.#checkFailed, this.#starting, phone.status, this.#drawn]);
-        this.#audio.element.hidden = audio.kind === "none" || audio.kind === null;
+        // While somebody is on the line and all is well, the meters are beside the clock.
+        const quiet = phone.view.call !== null && phone.view.call.ended === null && audio.up;
+        const key = JSON.stringify([audio.kind, audio.peer, audio.microphone, leg, checked, checking, this.#checkFailed, this.#starting, phone.status, quiet, this.#drawn]);
+        this.#audio.element.hidden = audio.kind === "none" || audio.kind === null || quiet;
         this.#audio.show(key, () => {
+            if (quiet)
+                return [];
             const [word, kind] = audio.up
                 ? [audio.kind === "phone" ? text.audioPhone : text.audioUp, "ok"]
                 : this.#starting
@@ -214,7 +227,7 @@ export class Desk {
             const broken = audio.kind === "browser" && (audio.peer === "none" || audio.microphone !== "live");
             return [
                 h("h2", {}, h("span", {}, text.microphone), h("span", { class: `tag ${kind}`, id: "audio", "data-up": String(audio.up) }, word)),
-                audio.kind === "browser" ? h("div", { class: "meters" }, h("span", {}, text.you), this.#mine, h("span", {}, text.customer), this.#theirs) : null,
+                audio.kind === "browser" ? this.#meters() : null,
                 broken
                     ? h("div", { class: "row" }, h("button", { type: "button", class: "btn main", onclick: start(false) }, text.startAudio), h("button", { type: "button", class: "btn", onclick: start(true) }, text.useTone))
                     : null,
@@ -225,6 +238,9 @@ export class Desk {
                 checked ? h("p", { class: "cap", id: "checked" }, text.checked) : null,
             ];
         });
+    }
+    #meters() {
+        return h("div", { class: "meters" }, h("span", {}, this.#text.you), this.#mine, h("span", {}, this.#text.customer), this.#theirs);
     }
     /** Microphone and loudspeaker by name, once the browser tells them. */
     #devices() {
@@ -250,7 +266,7 @@ export class Desk {
         const after = state?.after_call;
         const buttons = [
             state?.state !== "ready" && state?.state !== "talking" && state?.state !== "reserved"
-                ? h("button", { type: "button", class: "btn main", id: "ready", onclick: () => this.#try(phone.ready()) }, state?.state === "wrap" ? text.readyNow : text.ready, h("kbd", {}, "Ctrl ↵"))
+                ? h("button", { type: "button", class: this.#mayBeReady() ? "btn main" : "btn", id: "ready", onclick: () => this.#try(phone.ready()) }, state?.state === "wrap" ? text.readyNow : text.ready, h("kbd", {}, "Ctrl ↵"))
                 : null,
             state?.state !== "break" && reasons.length > 0
                 ? h("div", { class: "split" }, reason, h("button", { type: "button", class: "btn", id: "break", "aria-keyshortcuts": "B", onclick: () => this.#try(phone.break(reason.value)) }, busy ? text.breakAfter : text.break, h("kbd", {}, "B")))
@@ -260,6 +276,11 @@ export class Desk {
             state?.state === "wrap" && call && call.ended ? h("p", { class: "cap" }, text.wrapHint) : null,
         ];
         return buttons.filter((button) => button !== null);
+    }
+    /** The check comes first; the engine refuses otherwise, and says why. */
+    #mayBeReady() {
+        const { kind, engine } = this.phone.audio;
+        return kind !== "browser" || engine?.checked === true;
     }
     #tick() {
         const { state, call, preview } = this.phone.view;
@@ -377,6 +398,13 @@ export class Desk {
         }
     }
 }
+/** Level from which on a voice is too loud for the line, dBFS. */
+const LOUD_DB = -6;
 function meter() {
-    return h("meter", { min: FLOOR_DB, max: 0, low: -50, high: -6, optimum: -25, value: FLOOR_DB });
+    return h("div", { class: "level", role: "meter", "aria-valuemin": FLOOR_DB, "aria-valuemax": 0, "aria-valuenow": FLOOR_DB }, h("i"));
+}
+function setLevel(element, db) {
+    element.setAttribute("aria-valuenow", db.toFixed(0));
+    element.classList.toggle("loud", db > LOUD_DB);
+    element.firstElementChild.style.transform = `scaleX(${share(db).toFixed(3)})`;
 }

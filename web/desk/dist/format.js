@@ -11,6 +11,10 @@ export function money(amount, currency, language) {
         return `${new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(amount)} ${currency ?? ""}`.trim();
     }
 }
+/** 3230000 -> "3.230.000" in Vietnamese; `amountOf` reads it back. */
+export function grouped(amount, language) {
+    return amount === null || amount === undefined ? "" : new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(amount);
+}
 /** 61500 -> "1:01"; from an hour on "1:00:05". Never below zero. */
 export function clock(ms) {
     const seconds = Math.max(0, Math.floor(ms / 1_000));

@@ -1,6 +1,6 @@
 /** The desk: state, card, call, audio and outcome of one agent. Draws what the softphone's view says; decides nothing. */
 
-import { FLOOR_DB, SoftphoneError, type OutcomeRule, type OutcomeWish, type Softphone } from "../../softphone/dist/index.js";
+import { FLOOR_DB, SoftphoneError, share, type OutcomeRule, type OutcomeWish, type Softphone } from "../../softphone/dist/index.js";
 import { drawCard } from "./card.js";
 import { Panel, fill, h } from "./dom.js";
 import { clock } from "./format.js";
@@ -72,8 +72,8 @@ export class Desk {
         this.#told.textContent = [`${this.#text.callOf}: ${call.customer.name}${due}`, ...(call.risk?.flags ?? []), ...(call.care ?? [])].join(". ");
       }),
       phone.on("levels", ({ microphoneDb, customerDb }) => {
-        this.#mine.value = microphoneDb;
-        this.#theirs.value = customerDb;
+        setLevel(this.#mine, microphoneDb);
+        setLevel(this.#theirs, customerDb);
       }),
     );
   }
@@ -83,7 +83,16 @@ export class Desk {
     this.#timer = setInterval(() => this.#tick(), 250);
     const key = (event: KeyboardEvent) => this.#key(event);
     document.addEventListener("keydown", key);
-    this.#off.push(() => document.removeEventListener("keydown", key));
+    // Closing the page in the middle of a conversation cuts it: ask first.
+    const leave = (event: BeforeUnloadEvent) => {
+      const { call } = this.phone.view;
+      if (call !== null && call.ended === null) event.preventDefault();
+    };
+    window.addEventListener("beforeunload", leave);
+    this.#off.push(
+      () => document.removeEventListener("keydown", key),
+      () => window.removeEventListener("beforeunload", leave),
+    );
     this.#draw();
   }
 
@@ -125,9 +134,9 @@ export class Desk {
     ]);
 
     this.#drawLeft();
+    this.#drawAudio();
     this.#drawCall();
     this.#drawOutcome();
-    this.#drawAudio();
     this.#state.show(JSON.stringify([state?.state, state?.after_call, welcome?.break_reasons, audio.up, audio.engine?.checked, call?.saved, this.#drawn]), () => this.#stateButtons());
     this.#tick();
   }
@@ -192,7 +201,8 @@ export class Desk {
     const audio = phone.audio;
     const { held = false, recording = "off", muted = false } = audio.engine ?? {};
     const isMuted = muted || audio.muted;
-    this.#call.show(JSON.stringify([call.call, talking, call.ended, isMuted, held, recording, this.#keypad, this.#drawn]), () => {
+    const meters = talking && audio.up && audio.kind === "browser";
+    this.#call.show(JSON.stringify([call.call, talking, call.ended, isMuted, held, recording, meters, this.#keypad, this.#drawn]), () => {
       const press = (id: string, label: string, key: string, pressed: boolean, act: () => void, extra = "") =>
         h("button", { type: "button", class: `btn ${extra}`, id, "aria-pressed": String(pressed), "aria-keyshortcuts": key, onclick: act }, label, h("kbd", {}, key));
       if (!talking) {
@@ -205,6 +215,7 @@ export class Desk {
           this.#clock,
           h("span", { class: recording === "on" ? "tag stop" : "tag plain" }, recording === "on" ? text.recording : recording === "paused" ? text.recordPaused : text.recordOff),
         ),
+        meters ? this.#meters() : null,
         h(
           "div",
           { class: "acts" },
@@ -250,9 +261,12 @@ export class Desk {
     const text = this.#text;
     const audio = phone.audio;
     const { leg = "none", checked = false, checking = false } = audio.engine ?? {};
-    const key = JSON.stringify([audio.kind, audio.peer, audio.microphone, leg, checked, checking, this.#checkFailed, this.#starting, phone.status, this.#drawn]);
-    this.#audio.element.hidden = audio.kind === "none" || audio.kind === null;
+    // While somebody is on the line and all is well, the meters are beside the clock.
+    const quiet = phone.view.call !== null && phone.view.call.ended === null && audio.up;
+    const key = JSON.stringify([audio.kind, audio.peer, audio.microphone, leg, checked, checking, this.#checkFailed, this.#starting, phone.status, quiet, this.#drawn]);
+    this.#audio.element.hidden = audio.kind === "none" || audio.kind === null || quiet;
     this.#audio.show(key, () => {
+      if (quiet) return [];
       const [word, kind] = audio.up
         ? [audio.kind === "phone" ? text.audioPhone : text.audioUp, "ok"]
         : this.#starting
@@ -269,7 +283,7 @@ export class Desk {
       const broken = audio.kind === "browser" && (audio.peer === "none" || audio.microphone !== "live");
       return [
         h("h2", {}, h("span", {}, text.microphone), h("span", { class: `tag ${kind}`, id: "audio", "data-up": String(audio.up) }, word)),
-        audio.kind === "browser" ? h("div", { class: "meters" }, h("span", {}, text.you), this.#mine, h("span", {}, text.customer), this.#theirs) : null,
+        audio.kind === "browser" ? this.#meters() : null,
         broken
           ? h("div", { class: "row" }, h("button", { type: "button", class: "btn main", onclick: start(false) }, text.startAudio), h("button", { type: "button", class: "btn", onclick: start(true) }, text.useTone))
           : null,
@@ -286,6 +300,10 @@ export class Desk {
         checked ? h("p", { class: "cap", id: "checked" }, text.checked) : null,
       ];
     });
+  }
+
+  #meters(): HTMLElement {
+    return h("div", { class: "meters" }, h("span", {}, this.#text.you), this.#mine, h("span", {}, this.#text.customer), this.#theirs);
   }
 
   /** Microphone and loudspeaker by name, once the browser tells them. */
@@ -325,7 +343,7 @@ export class Desk {
     const after = state?.after_call;
     const buttons: (HTMLElement | null)[] = [
       state?.state !== "ready" && state?.state !== "talking" && state?.state !== "reserved"
-        ? h("button", { type: "button", class: "btn main", id: "ready", onclick: () => this.#try(phone.ready()) }, state?.state === "wrap" ? text.readyNow : text.ready, h("kbd", {}, "Ctrl ↵"))
+        ? h("button", { type: "button", class: this.#mayBeReady() ? "btn main" : "btn", id: "ready", onclick: () => this.#try(phone.ready()) }, state?.state === "wrap" ? text.readyNow : text.ready, h("kbd", {}, "Ctrl ↵"))
         : null,
       state?.state !== "break" && reasons.length > 0
         ? h(
@@ -340,6 +358,12 @@ export class Desk {
       state?.state === "wrap" && call && call.ended ? h("p", { class: "cap" }, text.wrapHint) : null,
     ];
     return buttons.filter((button): button is HTMLElement => button !== null);
+  }
+
+  /** The check comes first; the engine refuses otherwise, and says why. */
+  #mayBeReady(): boolean {
+    const { kind, engine } = this.phone.audio;
+    return kind !== "browser" || engine?.checked === true;
   }
 
   #tick(): void {
@@ -460,6 +484,15 @@ export class Desk {
   }
 }
 
-function meter(): HTMLMeterElement {
-  return h("meter", { min: FLOOR_DB, max: 0, low: -50, high: -6, optimum: -25, value: FLOOR_DB });
+/** Level from which on a voice is too loud for the line, dBFS. */
+const LOUD_DB = -6;
+
+function meter(): HTMLElement {
+  return h("div", { class: "level", role: "meter", "aria-valuemin": FLOOR_DB, "aria-valuemax": 0, "aria-valuenow": FLOOR_DB }, h("i"));
+}
+
+function setLevel(element: HTMLElement, db: number): void {
+  element.setAttribute("aria-valuenow", db.toFixed(0));
+  element.classList.toggle("loud", db > LOUD_DB);
+  (element.firstElementChild as HTMLElement).style.transform = `scaleX(${share(db).toFixed(3)})`;
 }

@@ -11,6 +11,11 @@ export function money(amount: number | null | undefined, currency: string | unde
   }
 }
 
+/** 3230000 -> "3.230.000" in Vietnamese; `amountOf` reads it back. */
+export function grouped(amount: number | null | undefined, language: string): string {
+  return amount === null || amount === undefined ? "" : new Intl.NumberFormat(language, { maximumFractionDigits: 0 }).format(amount);
+}
+
 /** 61500 -> "1:01"; from an hour on "1:00:05". Never below zero. */
 export function clock(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));

@@ -2,7 +2,7 @@
 
 import { SoftphoneError, type CallView, type OutcomeRule, type OutcomeSet, type OutcomeWish } from "../../softphone/dist/index.js";
 import { h } from "./dom.js";
-import { amountOf, unixOf } from "./format.js";
+import { amountOf, grouped, unixOf } from "./format.js";
 import { codeName, words, type Language } from "./words.js";
 
 /** Codes with a button and a digit of their own; the others are in the list. */
@@ -78,7 +78,7 @@ export function drawForm(
   const today = new Date().toISOString().slice(0, 10);
 
   if (rule.needs === "promise" || (rule.needs === "nothing" && rule.may_promise)) {
-    const sum = amount("amount", rule.needs === "promise" ? String(call.card.loan?.minimum_to_cure ?? call.card.loan?.due ?? "") : "");
+    const sum = amount("amount", rule.needs === "promise" ? grouped(call.card.loan?.minimum_to_cure ?? call.card.loan?.due, language) : "");
     const due = input({ type: "date", name: "due", min: today });
     const method = input({ name: "method", maxlength: "40", autocomplete: "off" });
     fields.append(
@@ -98,7 +98,7 @@ export function drawForm(
     wishes.push(() => ({ paid: { at: filled(at, "paid.at"), method: filled(method, "paid.method") } }));
   }
   if (rule.needs === "amount") {
-    const sum = amount("amount", String(call.card.loan?.due ?? ""));
+    const sum = amount("amount", grouped(call.card.loan?.due, language));
     fields.append(field(text.amount, "amount", sum));
     wishes.push(() => ({ amount: whole(sum, "amount") }));
   }

@@ -121,11 +121,14 @@ export class Session {
         }
         if (this.#status !== "online")
             return [];
-        // Websocket pings are answered by the browser without our knowledge: only pings of our own tell that the way is dead.
-        if (now - this.#heardAt > this.#deadline)
-            return [{ act: "drop" }];
+        // Websocket pings are answered by the browser without our knowledge: only pings of our own tell that the way is dead. Judged by
+        // a ping without an answer, not by silence: the timers of a hidden page may stand still for a minute.
         const acts = [];
-        if (now - this.#pingedAt > this.#deadline / 3) {
+        if (this.#pingedAt > this.#heardAt) {
+            if (now - this.#pingedAt > (this.#deadline * 2) / 3)
+                return [{ act: "drop" }];
+        }
+        else if (now - this.#heardAt > this.#deadline / 3) {
             this.#pingedAt = now;
             acts.push({ act: "send", text: JSON.stringify({ type: "ping", sequence: this.#sequence }) });
         }
@@ -235,7 +238,7 @@ export class Session {
         this.#attempt = 0;
         this.#openedAt = 0;
         this.#toCatchUp = 0;
-        this.#pingedAt = this.now();
+        this.#pingedAt = 0;
         acts.push(...this.#become("online"));
     }
     #say(pending) {

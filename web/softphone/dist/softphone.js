@@ -135,10 +135,14 @@ export class Softphone extends Emitter {
     /** The microphone off or on: here at once, and at the engine, which keeps it so over a reload of the page. */
     async mute(on) {
         this.#leg?.mute(on);
+        if (this.#holds("mute", this.#view.audio?.muted === on))
+            return;
         await this.#ask({ type: "mute", on });
     }
     /** Music for the customer, silence for the agent; and back. */
     async hold(on, call = this.#callId()) {
+        if (this.#holds("hold", this.#view.audio?.held === on))
+            return;
         await this.#ask({ type: "hold", call, on });
     }
     /** Presses keys towards the customer's side: digits, `*`, `#`, A to D. */
@@ -150,6 +154,9 @@ export class Softphone extends Emitter {
     }
     /** Starts, pauses or resumes the recording. While it is paused, silence is kept in both channels. */
     async record(action, call = this.#callId()) {
+        const wanted = action === "pause" ? "paused" : "on";
+        if (this.#holds("record", this.#view.audio?.recording === wanted))
+            return;
         await this.#ask({ type: "record", call, action });
     }
     /** Another microphone, from now on; the leg stays as it is. */
@@ -189,6 +196,10 @@ export class Softphone extends Emitter {
     /** The strongest frequency that the agent hears now. */
     heardPeak() {
         return this.#leg?.heardPeak() ?? { hertz: 0, db: -200 };
+    }
+    /** It is so already, and nothing is under way that changes it: the engine says nothing about what it need not change. */
+    #holds(type, isSo) {
+        return isSo && !this.waiting.some(({ ask }) => ask.type === type);
     }
     #callId() {
         const call = this.#view.call?.call;
@@ -324,6 +335,9 @@ export class Softphone extends Emitter {
                 break;
             case "call.ended":
                 this.emit("ended", message);
+                // The next customer must not be met by a microphone that was switched off for this one.
+                if (this.audio.muted || this.#view.audio?.muted)
+                    void this.mute(false).catch((fault) => this.emit("error", asFault(fault)));
                 break;
             case "saved":
                 this.emit("saved", message);

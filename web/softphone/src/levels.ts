@@ -26,6 +26,8 @@ export class Meter {
     this.#analyser = context.createAnalyser();
     // 1,024 samples are 21 ms at 48 kHz: one syllable does not fall between two looks by much.
     this.#analyser.fftSize = 1_024;
+    // What is there now: smoothed over looks, a tone would be shown long after its end.
+    this.#analyser.smoothingTimeConstant = 0;
     this.#samples = new Float32Array(this.#analyser.fftSize);
     this.#source = context.createMediaStreamSource(stream);
     this.#source.connect(this.#analyser);

@@ -168,10 +168,12 @@ export class Session {
       return [{ act: "drop" }];
     }
     if (this.#status !== "online") return [];
-    // Websocket pings are answered by the browser without our knowledge: only pings of our own tell that the way is dead.
-    if (now - this.#heardAt > this.#deadline) return [{ act: "drop" }];
+    // Websocket pings are answered by the browser without our knowledge: only pings of our own tell that the way is dead. Judged by
+    // a ping without an answer, not by silence: the timers of a hidden page may stand still for a minute.
     const acts: Act[] = [];
-    if (now - this.#pingedAt > this.#deadline / 3) {
+    if (this.#pingedAt > this.#heardAt) {
+      if (now - this.#pingedAt > (this.#deadline * 2) / 3) return [{ act: "drop" }];
+    } else if (now - this.#heardAt > this.#deadline / 3) {
       this.#pingedAt = now;
       acts.push({ act: "send", text: JSON.stringify({ type: "ping", sequence: this.#sequence } satisfies Tell) });
     }
@@ -282,7 +284,7 @@ export class Session {
     this.#attempt = 0;
     this.#openedAt = 0;
     this.#toCatchUp = 0;
-    this.#pingedAt = this.now();
+    this.#pingedAt = 0;
     acts.push(...this.#become("online"));
   }
 

@@ -256,11 +256,13 @@ export class Softphone extends Emitter<SoftphoneEvents> {
   /** The microphone off or on: here at once, and at the engine, which keeps it so over a reload of the page. */
   async mute(on: boolean): Promise<void> {
     this.#leg?.mute(on);
+    if (this.#holds("mute", this.#view.audio?.muted === on)) return;
     await this.#ask({ type: "mute", on });
   }
 
   /** Music for the customer, silence for the agent; and back. */
   async hold(on: boolean, call: CallId = this.#callId()): Promise<void> {
+    if (this.#holds("hold", this.#view.audio?.held === on)) return;
     await this.#ask({ type: "hold", call, on });
   }
 
@@ -273,6 +275,8 @@ export class Softphone extends Emitter<SoftphoneEvents> {
 
   /** Starts, pauses or resumes the recording. While it is paused, silence is kept in both channels. */
   async record(action: "start" | "pause" | "resume", call: CallId = this.#callId()): Promise<void> {
+    const wanted = action === "pause" ? "paused" : "on";
+    if (this.#holds("record", this.#view.audio?.recording === wanted)) return;
     await this.#ask({ type: "record", call, action });
   }
 
@@ -316,6 +320,11 @@ export class Softphone extends Emitter<SoftphoneEvents> {
   /** The strongest frequency that the agent hears now. */
   heardPeak(): { hertz: number; db: number } {
     return this.#leg?.heardPeak() ?? { hertz: 0, db: -200 };
+  }
+
+  /** It is so already, and nothing is under way that changes it: the engine says nothing about what it need not change. */
+  #holds(type: Ask["type"], isSo: boolean): boolean {
+    return isSo && !this.waiting.some(({ ask }) => ask.type === type);
   }
 
   #callId(): CallId {
@@ -451,6 +460,8 @@ export class Softphone extends Emitter<SoftphoneEvents> {
         break;
       case "call.ended":
         this.emit("ended", message);
+        // The next customer must not be met by a microphone that was switched off for this one.
+        if (this.audio.muted || this.#view.audio?.muted) void this.mute(false).catch((fault: unknown) => this.emit("error", asFault(fault)));
         break;
       case "saved":
         this.emit("saved", message);

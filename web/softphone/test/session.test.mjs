@@ -156,12 +156,25 @@ test("a dead way is found by our own pings, and a socket that never opens is dro
   const { session, clock } = online();
   clock.ms += 4_000;
   assert.deepEqual(sent(session.tick()), [{ type: "ping", sequence: 0 }]);
-  clock.ms += 6_500;
+  clock.ms += 6_000;
+  assert.deepEqual(session.tick(), []);
+  clock.ms += 1_000;
   assert.deepEqual(kinds(session.tick()), ["drop"]);
   session.closed(1006);
   session.due();
   clock.ms += OPEN_WAIT_MS + 1;
   assert.deepEqual(kinds(session.tick()), ["drop"]);
+});
+
+test("a page that slept asks before it believes that the way is dead", () => {
+  const { session, clock, hear } = online();
+  for (let minute = 0; minute < 3; minute++) {
+    clock.ms += 60_000;
+    assert.deepEqual(kinds(session.tick()), ["send"]);
+    clock.ms += 20;
+    hear(0, { type: "pong", now_ms: 5 });
+  }
+  assert.equal(session.status, "online");
 });
 
 test("a request that nobody answers is given up, an outcome never", () => {

@@ -142,13 +142,13 @@ mod tests {
         assert_eq!(health.schema, health.schema_known);
         assert_eq!(health.wholeness, Wholeness::Whole);
         drop(office);
-        // A page in the middle is overwritten, as by a bad disk.
+        // The last pages are overwritten, as by a bad disk: the first ones hold the schema itself.
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .open(&path)
             .expect("the file");
-        let half = health.octets.max(file.metadata().expect("its size").len()) / 2 / 4_096 * 4_096;
-        file.seek(SeekFrom::Start(half)).expect("there");
+        let last = file.metadata().expect("its size").len() / 4_096 * 4_096 - 8_192;
+        file.seek(SeekFrom::Start(last)).expect("there");
         file.write_all(&[0xa5; 8_192]).expect("damaged");
         drop(file);
         let health = store_health(&path, LONG).expect("it can be looked at");
