@@ -49,6 +49,7 @@ fn endpoint(now: Mono) -> Endpoint {
         realms: vec![],
         signalling_ranges: vec![],
         media_ranges: vec![],
+        is_probed: true,
         keep_alive: Duration::from_secs(86_400),
         local: address("198.51.100.2:5060"),
         media_address: address("198.51.100.2:0").ip(),
@@ -71,9 +72,10 @@ fn order(call: u64, endpoint: &mut Endpoint) -> InviteOrder {
             from_tag: endpoint.token(),
             branch: format!("z9hG4bK{}", endpoint.token()),
         },
-        number: E164::parse("+84900000412").expect("a number"),
-        caller: E164::parse("+842800000001").expect("a number"),
+        number: E164::parse("+84900000412").expect("a number").into(),
+        caller: E164::parse("+842800000001").expect("a number").into(),
         media_port: 40_000,
+        session: None,
     }
 }
 

@@ -193,7 +193,7 @@ fn a_picture() -> Picture {
             waiting: 1,
             talking: 4,
             launched: 1_000,
-            results: [97, 3, 0, 700, 0, 0, 0, 0, 0, 0, 0, 0],
+            results: [97, 3, 0, 700, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             outcomes: 95,
             hot_leads: 1_900,
             ledger: Default::default(),

@@ -1,8 +1,9 @@
-//! People who call us, against the whole engine: SIPp as the borrower's carrier, the demo's agents at the desks, the store as witness.
+//! People who call us, and agents who use a telephone, against the whole engine: SIPp and baresip as peers, the store as witness.
 #![allow(clippy::unwrap_used)]
 
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -15,6 +16,7 @@ use tandem::shell::api::client::ApiClient;
 use tandem::shell::serve::store_path;
 use tandem::shell::store::AgentAudio;
 use tandem::shell::store::sqlite::BackOffice;
+use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
 /// Our number, as the campaign has it and as the carrier writes it.
 const OURS: &str = "+842873000000";
@@ -109,12 +111,16 @@ impl Site {
 
     /// One agent at a desk, or none.
     fn agents(&self, count: usize) -> Vec<AgentLogin> {
+        self.agents_with(count, &AgentAudio::None)
+    }
+
+    fn agents_with(&self, count: usize, audio: &AgentAudio) -> Vec<AgentLogin> {
         let mut office = BackOffice::open(&store_path(&self.config)).unwrap();
         let serves = [("TEST".to_owned(), 1)];
         (0..count)
             .map(|number| {
                 let name = format!("agent{number}");
-                let token = office.agent_add(&name, &serves, &[], &AgentAudio::None);
+                let token = office.agent_add(&name, &serves, &[], audio);
                 AgentLogin {
                     name,
                     token: Pii::new(token.unwrap()),
@@ -319,4 +325,243 @@ fn strangers_get_what_the_configuration_says_and_foreign_numbers_get_404() {
     );
     assert_eq!(known, "+84987654321", "on the list from now on");
     crowd.leave(Duration::from_secs(1));
+}
+
+// -- telephones
+
+/// baresip as somebody's telephone, that we did not write: picks up at once, says a tone, keeps what it hears. Ended when dropped.
+struct Baresip {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Baresip {
+    /// `at`: where it listens; `tone`: what it says, in Hz; `dials`: whom it calls by itself.
+    fn start(user: &str, at: SocketAddr, tone: u32, dials: Option<String>) -> Baresip {
+        let dir = tempfile::tempdir().unwrap();
+        let heard = dir.path().join("heard");
+        std::fs::create_dir(&heard).unwrap();
+        let config = format!(
+            "sip_listen {at}\ncall_local_timeout 120\ncall_max_calls 4\n\
+             audio_player aubridge,none\naudio_source ausine,{tone}\naudio_alert aubridge,none\n\
+             ausrc_srate 48000\nauplay_srate 48000\nausrc_channels 2\nauplay_channels 2\n\
+             rtp_ports {first}-{last}\nsnd_path {heard}\n\
+             module_path /usr/lib/baresip/modules\nmodule stdio.so\nmodule g711.so\nmodule ausine.so\n\
+             module aubridge.so\nmodule sndfile.so\nmodule_app account.so\nmodule_app menu.so\n",
+            first = 16_000 + at.port() % 1_000 * 4,
+            last = 16_000 + at.port() % 1_000 * 4 + 30,
+            heard = heard.display(),
+        );
+        std::fs::write(dir.path().join("config"), config).unwrap();
+        let account = format!(
+            "<sip:{user}@{at};transport=udp>;regint=0;answermode=auto;audio_codecs=PCMA/8000/1\n"
+        );
+        std::fs::write(dir.path().join("accounts"), account).unwrap();
+        std::fs::write(dir.path().join("contacts"), "").unwrap();
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(dir.path());
+        if let Some(whom) = dials {
+            command.args(["-e", &format!("d {whom}")]);
+        }
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Baresip { child, dir }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it as a user would: its calls hear a BYE, and its files are whole.
+    fn quit(&mut self) {
+        let id = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        let _ = self.child.wait();
+    }
+
+    /// The share of each tone in what it has heard, over its loudest second.
+    fn heard(&self, tones: &[f64]) -> Vec<f64> {
+        let files = std::fs::read_dir(self.dir.path().join("heard")).unwrap();
+        let mut best = vec![0.0_f64; tones.len()];
+        for file in files.filter_map(Result::ok) {
+            let path = file.path();
+            if !path.to_string_lossy().contains("dec") {
+                continue;
+            }
+            let mut reader = hound::WavReader::open(&path).unwrap();
+            let rate = f64::from(reader.spec().sample_rate);
+            let step = usize::from(reader.spec().channels);
+            let samples: Vec<f64> = reader
+                .samples::<i16>()
+                .map_while(Result::ok)
+                .step_by(step)
+                .map(f64::from)
+                .collect();
+            for second in samples.chunks(rate as usize) {
+                let energy: f64 = second.iter().map(|sample| sample * sample).sum();
+                if energy < 1e6 * second.len() as f64 {
+                    continue;
+                }
+                for (best, tone) in best.iter_mut().zip(tones) {
+                    let (mut re, mut im) = (0.0, 0.0);
+                    for (place, sample) in second.iter().enumerate() {
+                        let angle = std::f64::consts::TAU * tone * place as f64 / rate;
+                        re += sample * angle.cos();
+                        im += sample * angle.sin();
+                    }
+                    let share = 2.0 * (re * re + im * im) / (second.len() as f64 * energy);
+                    *best = best.max(share);
+                }
+            }
+        }
+        best
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn has_baresip() -> bool {
+    let is_there = Command::new("baresip")
+        .arg("-h")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !is_there {
+        assert_eq!(
+            std::env::var("TANDEM_SKIP_PEERS").as_deref(),
+            Ok("1"),
+            "baresip is not installed; TANDEM_SKIP_PEERS=1 skips the tests that need it"
+        );
+        println!("skipped: baresip is not installed and TANDEM_SKIP_PEERS=1");
+    }
+    is_there
+}
+
+/// An agent's desk.
+struct Desk(WebSocket<TcpStream>);
+
+impl Desk {
+    fn log_in(site: &Site, login: &AgentLogin) -> Desk {
+        let address = site.config.desk.listen;
+        let stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        let (socket, _) = client(format!("ws://{address}/agent"), stream).unwrap();
+        let mut desk = Desk(socket);
+        let token = login.token.expose();
+        desk.say(json!({"type": "hello", "version": 1, "agent": login.name, "token": token}));
+        desk
+    }
+
+    fn say(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).unwrap();
+    }
+
+    /// The next message for which this holds.
+    fn hear(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            assert!(Instant::now() < until, "never heard: {what}");
+            if let Message::Text(text) = self
+                .0
+                .read()
+                .unwrap_or_else(|error| panic!("{what}: {error}"))
+            {
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if is_it(&message) {
+                    return message;
+                }
+            }
+        }
+    }
+
+    fn hear_leg(&mut self, leg: &str) {
+        self.hear(leg, |it| it["type"] == "audio" && it["leg"] == leg);
+    }
+}
+
+#[test]
+fn an_agents_telephone_is_on_the_line_for_the_shift_and_both_hear_each_other() {
+    if !has_baresip() {
+        return;
+    }
+    let at = free();
+    let site = Site::open("wait_s = 30\n[phones]\nranges = [\"127.0.0.1\"]");
+    let phone_of = AgentAudio::Phone(format!("sip:1001@{at}"));
+    let login = site.agents_with(1, &phone_of).remove(0);
+    let site = site.serve();
+    let mut phone = Baresip::start("1001", at, 440, None);
+    let mut desk = Desk::log_in(&site, &login);
+    let welcome = desk.hear("welcome", |it| it["type"] == "welcome");
+    assert_eq!(welcome["audio"]["kind"], "phone");
+    desk.hear_leg("up");
+    desk.say(json!({"type": "state", "request": 1, "to": "ready"}));
+    desk.hear("ready", |it| {
+        it["type"] == "state" && it["state"] == "ready"
+    });
+
+    let ours = site.config.sip.listen;
+    let dials = format!("sip:{WRITTEN}@{ours}");
+    let mut borrower = Baresip::start(&site.borrower(), site.carrier, 1_000, Some(dials));
+    let call = desk.hear("the card", |it| it["type"] == "call.connected")["call"].clone();
+    desk.say(json!({"type": "painted", "call": call}));
+    std::thread::sleep(Duration::from_secs(4));
+    borrower.quit();
+    desk.hear("the end", |it| it["type"] == "call.ended");
+    let from_phone = borrower.heard(&[440.0, 1_000.0]);
+    assert!(
+        from_phone[0] > 0.8,
+        "the borrower heard {from_phone:?}: {}",
+        borrower.said()
+    );
+
+    // It drops, is called again as soon as it is back, and hears a BYE at the end of the shift.
+    phone.quit();
+    let from_borrower = phone.heard(&[440.0, 1_000.0]);
+    assert!(
+        from_borrower[1] > 0.8,
+        "the agent heard {from_borrower:?}: {}",
+        phone.said()
+    );
+    desk.hear_leg("lost");
+    let phone = Baresip::start("1001", at, 440, None);
+    desk.hear_leg("up");
+    desk.say(json!({"type": "outcome", "request": 2, "call": call, "code": "HANGUP"}));
+    desk.say(json!({"type": "state", "request": 3, "to": "offline"}));
+    desk.hear("closing", |it| it["type"] == "closing");
+    wait_until("its call is ended", || {
+        phone.said().contains("session closed")
+    });
+}
+
+#[test]
+fn a_telephone_outside_the_allowed_networks_is_not_called_and_its_agent_takes_no_calls() {
+    let at = free();
+    let site = Site::open("[phones]\nranges = [\"192.0.2.0/24\"]");
+    let login = site
+        .agents_with(1, &AgentAudio::Phone(format!("sip:1001@{at}")))
+        .remove(0);
+    let site = site.serve();
+    let silent = UdpSocket::bind(at).unwrap();
+    let mut desk = Desk::log_in(&site, &login);
+    desk.hear("welcome", |it| it["type"] == "welcome");
+    desk.say(json!({"type": "state", "request": 1, "to": "ready"}));
+    let refused = desk.hear("an error", |it| it["type"] == "error");
+    assert_eq!(refused["code"], "audio_needed");
+    silent
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    assert!(silent.recv(&mut [0; 64]).is_err(), "nothing was sent there");
 }

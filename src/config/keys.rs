@@ -380,6 +380,11 @@ pub const KEYS: &[Key] = &[
         "for breakers that open from then on",
         Engine(|c| seconds(c.floor.breaker_wait)),
     ),
+    restart(
+        "phones.ranges",
+        "telephones that are on the line were called under it",
+        Engine(|c| list(&c.phones.ranges)),
+    ),
     live(
         "inbound.unknown_caller",
         NEXT_CALL,

@@ -4,8 +4,8 @@
 
 use super::reader::{Placed, Section, Sink, syntax_place};
 use super::{
-    ApiConfig, Config, DeskConfig, Faults, IceServerConfig, InputLogConfig, MediaConfig, SipConfig,
-    StoreConfig, campaigns, inbound, nearest, trunks,
+    ApiConfig, Config, DeskConfig, Faults, IceServerConfig, InputLogConfig, MediaConfig,
+    PhonesConfig, SipConfig, StoreConfig, campaigns, inbound, nearest, trunks,
 };
 use crate::core::settings::FloorSettings;
 use crate::pii::Pii;
@@ -113,6 +113,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
     let spoken_to = [("desk", desk.listen), ("api", api.listen)];
     super::tls::nothing_plain_beyond_loopback(top, sink, &tls, &spoken_to);
     let trunks = trunks::read(top, sink, sources, &sip);
+    let phones = phones(top.table(sink, "phones"), sink);
     let inbound = inbound::read(top.table(sink, "inbound"), sink);
     let campaigns = campaigns::read(top, sink, &trunks, &skills, &default_zone, &inbound);
     section.finish(sink);
@@ -134,6 +135,7 @@ fn root(mut section: Section<'_>, sink: &mut Sink<'_>, sources: &Sources<'_>) ->
         break_reasons,
         skip_reasons,
         trunks,
+        phones,
         inbound,
         campaigns,
     }
@@ -458,6 +460,12 @@ fn ice_servers(section: &mut Section<'_>, sink: &mut Sink<'_>) -> Vec<IceServerC
         });
     }
     servers
+}
+
+fn phones(mut section: Section<'_>, sink: &mut Sink<'_>) -> PhonesConfig {
+    let ranges = trunks::ranges(&mut section, sink, "ranges");
+    section.finish(sink);
+    PhonesConfig { ranges }
 }
 
 fn desk(mut section: Section<'_>, sink: &mut Sink<'_>) -> DeskConfig {

@@ -80,6 +80,8 @@ pub struct Config {
     pub skip_reasons: Vec<String>,
     /// Trunks; a `TrunkId` is an index.
     pub trunks: Vec<TrunkConfig>,
+    /// Agents' SIP telephones.
+    pub phones: PhonesConfig,
     /// Calls that people make to us.
     pub inbound: InboundConfig,
     /// Campaigns; a `CampaignId` is an index.
@@ -136,6 +138,13 @@ pub struct IceServerConfig {
     pub username: Option<String>,
     /// For TURN; every agent's browser is told it.
     pub credential: Option<Pii<String>>,
+}
+
+/// Agents' SIP telephones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PhonesConfig {
+    /// Networks in which a telephone may be called and heard; empty: none may.
+    pub ranges: Vec<IpNet>,
 }
 
 /// The agents' socket.

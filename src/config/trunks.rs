@@ -212,7 +212,11 @@ fn password(
 }
 
 /// Addresses and networks; an address alone is a network of one.
-fn ranges(section: &mut Section<'_>, sink: &mut Sink<'_>, key: &'static str) -> Vec<IpNet> {
+pub(super) fn ranges(
+    section: &mut Section<'_>,
+    sink: &mut Sink<'_>,
+    key: &'static str,
+) -> Vec<IpNet> {
     let expected = "addresses and networks, [\"192.0.2.10\", \"198.51.100.0/24\"]";
     let mut list = Vec::new();
     for text in section.texts(sink, key, expected).unwrap_or_default() {

@@ -287,6 +287,8 @@ pub enum SipOrder {
     Orphans(Vec<crate::shell::store::OrphanLeg>),
     /// Take calls under these rules from now on.
     CallsIn(Arc<crate::shell::callers::CallsIn>),
+    /// Keep an agent's telephone on the line, or let it go.
+    Phone(crate::shell::sip::PhoneOrder),
     /// Take no further call: the engine ends.
     NoMoreCalls,
     /// A call to us has become this attempt.

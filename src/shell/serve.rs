@@ -35,7 +35,7 @@ use crate::shell::replay::{InputLog, LogFigures, ReplayError};
 use crate::shell::router::{Books, OrderedAt, Router, TapSink};
 use crate::shell::scrape::Rooms;
 use crate::shell::signals::signals;
-use crate::shell::sip::{self, OsRandom, SipHandle, SipLane, SipStartFault};
+use crate::shell::sip::{self, OsRandom, PhoneNews, SipHandle, SipLane, SipStartFault, WithPhones};
 use crate::shell::sounds;
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::sqlite::{BackOffice, SqliteLeads, SqliteStore};
@@ -260,7 +260,11 @@ impl Engine {
                 names: names.clone(),
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
-            audio: media.clone(),
+            audio: Arc::new(WithPhones::new(
+                media.clone(),
+                sip.lane(),
+                phone_news(Arc::clone(&outlets)),
+            )),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
@@ -504,6 +508,15 @@ fn tap_sink(media: &Arc<MediaPlane>) -> TapSink {
         // Gone already: the tap closes its recording when it is dropped.
         media.record(attempt, tap);
     })
+}
+
+/// How a telephone is, as long as media does not know it: told to the agent's desk.
+fn phone_news(outlets: Arc<OnceLock<(SipLane, Arc<Desks>)>>) -> PhoneNews {
+    PhoneNews(Arc::new(move |agent, leg| {
+        if let Some((_, desks)) = outlets.get() {
+            desks.audio_leg(agent, leg, false, false);
+        }
+    }))
 }
 
 /// Where reloads are counted, and whom they are told to.

@@ -126,7 +126,9 @@ mod anything {
     use tandem::core::dispositions::Disposition;
     use tandem::core::effect::Effect;
     use tandem::core::floor::Floor;
-    use tandem::core::input::{AgentSeat, CallIn, Input, LeadFacts, LegEvent, LegFailure, Wanted};
+    use tandem::core::input::{
+        AgentSeat, CallIn, CallSign, Input, LeadFacts, LegEvent, LegFailure, Wanted,
+    };
     use tandem::core::settings::{
         CampaignState, DialMode, Edit, FloorSettings, SkillNeed, TrunkSettings,
     };

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandem::config::{
-    ApiConfig, Config, DeskConfig, MediaConfig, SipConfig, StoreConfig, Transport, TrunkConfig,
+    ApiConfig, Config, DeskConfig, MediaConfig, RecordingConfig, RecordingFormat, SipConfig,
+    StoreConfig, Transport, TrunkConfig,
 };
 use tandem::core::input::{Input, LegEvent, LegFailure};
 use tandem::core::settings::TrunkSettings;
@@ -241,6 +242,16 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             hosts: vec![],
         },
         pages: Default::default(),
+        tls: Default::default(),
+        recording: RecordingConfig {
+            directory: None,
+            site_key_file: None,
+            calls_max: 10,
+            queue_chunks: 64,
+            sync_every: Duration::from_secs(10),
+            format: RecordingFormat::Wav,
+            link_life: Duration::from_secs(60),
+        },
         store: StoreConfig {
             commit_window: Duration::from_millis(2),
             queue: 8_192,
@@ -267,6 +278,7 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             media_ranges: vec![],
             keep_alive: Duration::from_secs(3_600),
         }],
+        phones: Default::default(),
         inbound: Default::default(),
         campaigns: vec![],
     }

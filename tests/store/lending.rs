@@ -197,6 +197,7 @@ impl Engine {
             Box::new(SqliteLeads::open(&place.file(), &names()).unwrap()),
             bench.returned.clone(),
             Arc::clone(&book),
+            Default::default(),
             lane,
             Clock::new(),
         )

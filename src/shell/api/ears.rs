@@ -294,11 +294,15 @@ pub(super) async fn close(
 }
 
 impl CallAudio for crate::shell::media::MediaPlane {
-    fn ear_open(&self, _: EarId, _: AgentId, _: EarMode, _: String, answer: AnswerTo) {
-        answer(Err(AudioRefused::Busy));
+    fn ear_open(&self, ear: EarId, agent: AgentId, mode: EarMode, sdp: String, answer: AnswerTo) {
+        crate::shell::media::MediaPlane::ear_open(self, ear, agent, mode, sdp, answer);
     }
-    fn ear_mode(&self, _: EarId, _: EarMode) {}
-    fn ear_close(&self, _: EarId) {}
+    fn ear_mode(&self, ear: EarId, mode: EarMode) {
+        crate::shell::media::MediaPlane::ear_mode(self, ear, mode);
+    }
+    fn ear_close(&self, ear: EarId) {
+        crate::shell::media::MediaPlane::ear_close(self, ear);
+    }
     fn record(&self, attempt: AttemptId, tap: Box<dyn Tap>) -> bool {
         crate::shell::media::MediaPlane::record(self, attempt, tap)
     }

@@ -36,6 +36,8 @@ pub type AnswerTo = Box<dyn FnOnce(Result<String, AudioRefused>) + Send>;
 pub trait DeskAudio: Send + Sync {
     /// Sets up the browser's leg, or restarts its ICE.
     fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo);
+    /// The agent is logged in and uses a telephone at this SIP address: it is to be on the line for the shift.
+    fn phone(&self, _agent: AgentId, _address: &str) {}
     /// The agent is logged out: his leg goes.
     fn gone(&self, agent: AgentId);
     /// Plays a tone and the agent's own voice.

@@ -13,6 +13,7 @@ use crate::core::effect::Refusal;
 use crate::core::input::{AgentSeat, Input, Wanted};
 use crate::ids::AttemptId;
 use crate::shell::cards::facts_of;
+use crate::shell::store::AgentAudio;
 use crate::wire::desk::audio::AudioKind;
 use crate::wire::desk::client::{
     ClientMessage, ErrorCode, Expand, Fault, Outcome, Resume, StateWish, WantedState,
@@ -93,6 +94,9 @@ impl Desks {
             self.counts.add(DeskCount::FloorBusy);
             ClosingReason::Busy
         })?;
+        if let (false, AgentAudio::Phone(address)) = (state.seated, &who.audio) {
+            self.parts.audio.phone(who.agent, address);
+        }
         state.seated = true;
         state.lost_told = false;
         Ok(())

@@ -12,7 +12,7 @@ use str0m::change::SdpOffer;
 use str0m::crypto::dtls::DtlsCert;
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{Frequency, Mid, Pt};
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{RtpPacket, RtpWrite, SeqNo, Ssrc};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
@@ -45,6 +45,13 @@ pub(super) enum BrowserNews {
     Closed,
 }
 
+/// Where a datagram comes from, or goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Peer {
+    pub protocol: Protocol,
+    pub address: SocketAddr,
+}
+
 /// A session.
 pub(super) struct Browser {
     rtc: Rtc,
@@ -58,7 +65,7 @@ pub(super) struct Browser {
     pub next: Instant,
     pub is_connected: bool,
     /// Addresses whose packets ICE has admitted.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Peer>,
     local: SocketAddr,
 }
 
@@ -93,8 +100,15 @@ impl Browser {
         );
         let mut rtc = config.build(now);
         for address in candidates {
-            if let Ok(candidate) = Candidate::host(*address, "udp") {
-                rtc.add_local_candidate(candidate);
+            let passive = Candidate::builder()
+                .tcp()
+                .host(*address)
+                .tcptype(TcpType::Passive)
+                .build();
+            for candidate in [Candidate::host(*address, "udp"), passive] {
+                if let Ok(candidate) = candidate {
+                    rtc.add_local_candidate(candidate);
+                }
             }
         }
         let answer = rtc
@@ -159,15 +173,15 @@ impl Browser {
     }
 
     /// A datagram from the browser, or from somebody who says so. `false`: nothing that it can use.
-    pub fn receive(&mut self, data: &[u8], source: SocketAddr, now: Instant) -> bool {
+    pub fn receive(&mut self, data: &[u8], from: Peer, now: Instant) -> bool {
         let Ok(contents) = data.try_into() else {
             return false;
         };
         let input = Input::Receive(
             now,
             Receive {
-                proto: Protocol::Udp,
-                source,
+                proto: from.protocol,
+                source: from.address,
                 destination: self.local,
                 contents,
             },
@@ -211,7 +225,7 @@ impl Browser {
     /// Takes everything out: datagrams to `send`, voice to `heard`. Must follow every act above.
     pub fn drain(
         &mut self,
-        send: &mut dyn FnMut(SocketAddr, &[u8]),
+        send: &mut dyn FnMut(Peer, &[u8]),
         heard: &mut Vec<RtpPacket>,
     ) -> Option<BrowserNews> {
         let mut news = None;
@@ -222,7 +236,11 @@ impl Browser {
                     break;
                 }
                 Ok(Output::Transmit(datagram)) => {
-                    send(datagram.destination, &datagram.contents);
+                    let to = Peer {
+                        protocol: datagram.proto,
+                        address: datagram.destination,
+                    };
+                    send(to, &datagram.contents);
                 }
                 Ok(Output::Event(event)) => match event {
                     Event::RtpPacket(packet) => heard.push(packet),

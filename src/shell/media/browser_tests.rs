@@ -10,11 +10,12 @@ use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::tones::{Loop, Sound};
 use crate::wire::media::{PCMA, PCMU};
 use crossbeam::channel::unbounded;
-use std::net::UdpSocket as StdSocket;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket as StdSocket};
 use std::time::{Duration, Instant};
 use str0m::change::SdpAnswer;
 use str0m::media::{Direction, MediaKind, Mid, Pt};
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Event, Input as RtcInput, Output, Rtc, RtcConfig};
 
@@ -26,6 +27,8 @@ struct Client {
     rtc: Rtc,
     mid: Mid,
     socket: StdSocket,
+    /// In place of the socket: where UDP does not get through.
+    stream: Option<(TcpStream, Vec<u8>)>,
     sequence: u64,
     pub connected: bool,
     /// Payload type, sequence, timestamp, first octet of what came.
@@ -34,8 +37,13 @@ struct Client {
 }
 
 impl Client {
-    /// Offers and takes the answer in.
+    /// By UDP.
     fn join(plane: &MediaPlane) -> Client {
+        Client::join_by(plane, None)
+    }
+
+    /// Offers and takes the answer in.
+    fn join_by(plane: &MediaPlane, stream: Option<TcpStream>) -> Client {
         let socket = StdSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let mut rtc = RtcConfig::new()
@@ -44,7 +52,15 @@ impl Client {
             .enable_pcmu(true, false)
             .enable_pcma(true, false)
             .build(Instant::now());
-        let host = Candidate::host(socket.local_addr().unwrap(), "udp").unwrap();
+        let host = match &stream {
+            Some(stream) => Candidate::builder()
+                .tcp()
+                .host(stream.local_addr().unwrap())
+                .tcptype(TcpType::Active)
+                .build()
+                .unwrap(),
+            None => Candidate::host(socket.local_addr().unwrap(), "udp").unwrap(),
+        };
         rtc.add_local_candidate(host);
         let mut change = rtc.sdp_api();
         let mid = change.add_media(MediaKind::Audio, Direction::SendRecv, None, None, None);
@@ -56,6 +72,7 @@ impl Client {
             rtc,
             mid,
             socket,
+            stream: stream.map(|stream| (stream, Vec::new())),
             sequence: 10,
             connected: false,
             heard: Vec::new(),
@@ -69,9 +86,16 @@ impl Client {
             loop {
                 match self.rtc.poll_output().unwrap() {
                     Output::Timeout(_) => break,
-                    Output::Transmit(out) => {
-                        let _ = self.socket.send_to(&out.contents, out.destination);
-                    }
+                    Output::Transmit(out) => match &mut self.stream {
+                        Some((stream, _)) => {
+                            let length = out.contents.len() as u16;
+                            stream.write_all(&length.to_be_bytes()).unwrap();
+                            stream.write_all(&out.contents).unwrap();
+                        }
+                        None => {
+                            let _ = self.socket.send_to(&out.contents, out.destination);
+                        }
+                    },
                     Output::Event(Event::Connected) => self.connected = true,
                     Output::Event(Event::RtpPacket(packet)) => {
                         self.ssrcs.insert(*packet.header.ssrc);
@@ -85,14 +109,26 @@ impl Client {
                     Output::Event(_) => {}
                 }
             }
-            let Ok((length, source)) = self.socket.recv_from(&mut datagram) else {
-                break;
-            };
-            let receive = Receive {
-                proto: Protocol::Udp,
-                source,
-                destination: self.socket.local_addr().unwrap(),
-                contents: datagram[..length].try_into().unwrap(),
+            let receive = if let Some((stream, unread)) = &mut self.stream {
+                let Some(length) = framed(stream, unread, &mut datagram) else {
+                    break;
+                };
+                Receive {
+                    proto: Protocol::Tcp,
+                    source: stream.peer_addr().unwrap(),
+                    destination: stream.local_addr().unwrap(),
+                    contents: datagram[..length].try_into().unwrap(),
+                }
+            } else {
+                let Ok((length, source)) = self.socket.recv_from(&mut datagram) else {
+                    break;
+                };
+                Receive {
+                    proto: Protocol::Udp,
+                    source,
+                    destination: self.socket.local_addr().unwrap(),
+                    contents: datagram[..length].try_into().unwrap(),
+                }
             };
             self.rtc
                 .handle_input(RtcInput::Receive(Instant::now(), receive))
@@ -118,6 +154,18 @@ impl Client {
         ));
         self.turn();
     }
+}
+
+/// The next datagram behind its length (RFC 4571), if it is there.
+fn framed(stream: &mut TcpStream, unread: &mut Vec<u8>, into: &mut [u8]) -> Option<usize> {
+    let mut octets = [0; 4_096];
+    if let Ok(count) = stream.read(&mut octets) {
+        unread.extend_from_slice(&octets[..count]);
+    }
+    let length = usize::from(u16::from_be_bytes([*unread.first()?, *unread.get(1)?]));
+    into[..length].copy_from_slice(unread.get(2..2 + length)?);
+    unread.drain(..2 + length);
+    Some(length)
 }
 
 fn ask(plane: &MediaPlane, sdp: String) -> Result<String, AudioRefused> {
@@ -327,5 +375,45 @@ fn strangers_on_the_browsers_port_get_nothing_back() {
         let mut datagram = [0; 512];
         matches!(far.recv(&mut datagram), Ok(length) if datagram[length - 1] == 0x11)
     });
+    plane.shutdown();
+}
+
+#[test]
+fn a_browser_that_udp_does_not_reach_talks_by_tcp() {
+    let (plane, _inbox) = plane(1);
+    let stream = TcpStream::connect(plane.agent_ports()[0]).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let mut client = Client::join_by(&plane, Some(stream));
+    until("DTLS over TCP", || {
+        client.turn();
+        client.connected
+    });
+    let (far, ours) = customer(&plane, CALL, PCMU);
+    plane.bridge(CALL, AGENT);
+    let mut stream = Outgoing::new([3; 10]);
+    let mut bytes = Vec::new();
+    until("both hear each other", || {
+        stream.next(PCMU, &[0x33; 160], &mut bytes);
+        far.send_to(&bytes, ours).unwrap();
+        client.say(&[0x11; 160]);
+        let mut datagram = [0; 512];
+        let is_heard =
+            matches!(far.recv(&mut datagram), Ok(length) if datagram[length - 1] == 0x11);
+        is_heard && client.heard.iter().any(|heard| heard.3 == 0x33)
+    });
+    plane.shutdown();
+}
+
+#[test]
+fn a_stranger_on_the_tcp_port_is_closed_and_told_nothing() {
+    let (plane, _inbox) = plane(1);
+    let mut stranger = TcpStream::connect(plane.agent_ports()[0]).unwrap();
+    // Longer than any datagram of ours: closed at once.
+    stranger.write_all(&[0xFF, 0xFF, 1, 2, 3]).unwrap();
+    assert_eq!(stranger.read(&mut [0; 16]).unwrap_or(0), 0);
+    // Silent: closed when its time is over.
+    let mut silent = TcpStream::connect(plane.agent_ports()[0]).unwrap();
+    let _client = Client::join(&plane);
+    assert_eq!(silent.read(&mut [0; 16]).unwrap_or(0), 0);
     plane.shutdown();
 }

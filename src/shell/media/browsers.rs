@@ -3,14 +3,18 @@
 //! Owns the port and the sessions. A datagram counts only from an address that ICE has admitted, or as an ICE check that names one
 //! of our sessions (RFC 8445 s.7.3); everything else is dropped after a look at its first octets, and nothing is sent back.
 
-use super::browser::{Browser, BrowserNews, OfferFault};
+use super::browser::{Browser, BrowserNews, OfferFault, Peer};
 use super::counters::{Counters, count};
+use super::streams::Streams;
 use crate::ids::AgentId;
-use mio::net::UdpSocket;
+use crate::shell::api::ears::EarId;
+use mio::net::{TcpListener, UdpSocket};
+use mio::{Registry, Token};
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use str0m::crypto::dtls::DtlsCert;
+use str0m::net::Protocol;
 use str0m::rtp::RtpPacket;
 
 /// Datagrams read in one go: others have their turn in between.
@@ -22,26 +26,44 @@ const STUN_COOKIE: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
 /// STUN attribute USERNAME (RFC 8489 s.14.3).
 const STUN_USERNAME: u16 = 0x0006;
 
+/// Whose session it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Who {
+    /// An agent, for the shift.
+    Agent(AgentId),
+    /// A supervisor who listens.
+    Ear(EarId),
+}
+
+impl From<AgentId> for Who {
+    fn from(agent: AgentId) -> Who {
+        Who::Agent(agent)
+    }
+}
+
 /// What happened on one browser's leg.
 #[derive(Debug)]
 pub(super) enum Heard {
     /// Voice or keys.
-    Packet(AgentId, RtpPacket),
+    Packet(Who, RtpPacket),
     /// The session changed.
-    News(AgentId, BrowserNews),
+    News(Who, BrowserNews),
 }
 
 /// The sessions.
 pub(super) struct Browsers {
     pub socket: UdpSocket,
+    /// Browsers that only get through by TCP, on a port of the same number.
+    pub streams: Streams,
     /// Where browsers are told that we are.
     candidates: Vec<SocketAddr>,
     certificate: DtlsCert,
-    sessions: FxHashMap<AgentId, Session>,
-    by_address: FxHashMap<SocketAddr, AgentId>,
-    by_user_name: FxHashMap<String, AgentId>,
+    sessions: FxHashMap<Who, Session>,
+    by_address: FxHashMap<Peer, Who>,
+    by_user_name: FxHashMap<String, Who>,
     packets: Vec<RtpPacket>,
-    datagram: Box<[u8; 2_048]>,
+    datagram: Box<[u8]>,
+    datagrams: Vec<(SocketAddr, Vec<u8>)>,
 }
 
 struct Session {
@@ -53,6 +75,7 @@ impl Browsers {
     /// No session yet. `advertised`: addresses that browsers are told instead of the socket's own.
     pub fn new(
         socket: UdpSocket,
+        listener: TcpListener,
         advertised: &[IpAddr],
         certificate: DtlsCert,
     ) -> std::io::Result<Browsers> {
@@ -65,6 +88,7 @@ impl Browsers {
         };
         Ok(Browsers {
             socket,
+            streams: Streams::new(listener),
             candidates,
             certificate,
             sessions: FxHashMap::default(),
@@ -72,6 +96,7 @@ impl Browsers {
             by_user_name: FxHashMap::default(),
             packets: Vec::new(),
             datagram: Box::new([0; 2_048]),
+            datagrams: Vec::new(),
         })
     }
 
@@ -81,7 +106,8 @@ impl Browsers {
     }
 
     /// An agent's session.
-    pub fn get_mut(&mut self, agent: AgentId) -> Option<&mut Browser> {
+    pub fn get_mut(&mut self, agent: impl Into<Who>) -> Option<&mut Browser> {
+        let agent = agent.into();
         self.sessions
             .get_mut(&agent)
             .map(|session| &mut session.browser)
@@ -90,11 +116,12 @@ impl Browsers {
     /// A browser's offer: an ICE restart of its session, or a new session in place of an earlier one.
     pub fn offer(
         &mut self,
-        agent: AgentId,
+        agent: impl Into<Who>,
         sdp: &str,
         random: [u8; 10],
         now: Instant,
     ) -> Result<String, OfferFault> {
+        let agent = agent.into();
         if let Some(session) = self.sessions.get_mut(&agent)
             && session.browser.is_alive()
             && session.browser.is_of_same_browser(sdp)
@@ -116,7 +143,7 @@ impl Browsers {
     }
 
     /// An ICE restart gives the session another name.
-    fn name(&mut self, agent: AgentId) {
+    fn name(&mut self, agent: Who) {
         if let Some(session) = self.sessions.get_mut(&agent) {
             self.by_user_name.remove(&session.user_name);
             session.user_name = session.browser.user_name();
@@ -125,7 +152,8 @@ impl Browsers {
     }
 
     /// Ends a session.
-    pub fn remove(&mut self, agent: AgentId) {
+    pub fn remove(&mut self, agent: impl Into<Who>) {
+        let agent = agent.into();
         if let Some(session) = self.sessions.remove(&agent) {
             self.by_user_name.remove(&session.user_name);
             for address in &session.browser.addresses {
@@ -137,31 +165,68 @@ impl Browsers {
     /// Reads what is there. Returns whether there may be more.
     pub fn read(&mut self, now: Instant, heard: &mut Vec<Heard>, counters: &Counters) -> bool {
         for _ in 0..READ_MAX {
-            let (length, source) = match self.socket.recv_from(self.datagram.as_mut_slice()) {
+            let (length, source) = match self.socket.recv_from(&mut self.datagram) {
                 Ok(arrived) => arrived,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
                 // An ICMP error of an earlier packet: the next read goes on.
                 Err(_) => continue,
             };
-            count(&counters.agent_datagrams, 1);
-            let Some(agent) = self.owner(source, length) else {
-                count(&counters.agent_foreign_datagrams, 1);
-                continue;
+            let from = Peer {
+                protocol: Protocol::Udp,
+                address: source,
             };
-            let Some(session) = self.sessions.get_mut(&agent) else {
-                continue;
-            };
-            let data = &self.datagram[..length];
-            if !session.browser.receive(data, source, now) {
-                count(&counters.agent_refused_datagrams, 1);
-            }
-            self.drain(agent, now, Some(source), heard, counters);
+            let datagram = std::mem::replace(&mut self.datagram, Box::new([0; 0]));
+            self.take(&datagram[..length], from, now, heard, counters);
+            self.datagram = datagram;
         }
         true
     }
 
-    fn owner(&self, source: SocketAddr, length: usize) -> Option<AgentId> {
-        let data = &self.datagram[..length];
+    /// Reads a connection of a browser that comes by TCP.
+    pub fn read_stream(
+        &mut self,
+        token: Token,
+        registry: &Registry,
+        now: Instant,
+        heard: &mut Vec<Heard>,
+        counters: &Counters,
+    ) {
+        let mut datagrams = std::mem::take(&mut self.datagrams);
+        self.streams.read(token, registry, &mut |peer, datagram| {
+            datagrams.push((peer, datagram.to_vec()));
+        });
+        for (address, datagram) in datagrams.drain(..) {
+            let from = Peer {
+                protocol: Protocol::Tcp,
+                address,
+            };
+            self.take(&datagram, from, now, heard, counters);
+        }
+        self.datagrams = datagrams;
+    }
+
+    fn take(
+        &mut self,
+        data: &[u8],
+        from: Peer,
+        now: Instant,
+        heard: &mut Vec<Heard>,
+        counters: &Counters,
+    ) {
+        count(&counters.agent_datagrams, 1);
+        let Some(agent) = self.owner(from, data) else {
+            return count(&counters.agent_foreign_datagrams, 1);
+        };
+        let Some(session) = self.sessions.get_mut(&agent) else {
+            return;
+        };
+        if !session.browser.receive(data, from, now) {
+            count(&counters.agent_refused_datagrams, 1);
+        }
+        self.drain(agent, now, Some(from), heard, counters);
+    }
+
+    fn owner(&self, source: Peer, data: &[u8]) -> Option<Who> {
         let named = || {
             let name = user_name(data)?;
             self.by_user_name.get(name).copied()
@@ -172,22 +237,27 @@ impl Browsers {
     /// Puts a payload on the stream to an agent and sends what comes of it.
     pub fn drain(
         &mut self,
-        agent: AgentId,
+        agent: impl Into<Who>,
         now: Instant,
-        source: Option<SocketAddr>,
+        source: Option<Peer>,
         heard: &mut Vec<Heard>,
         counters: &Counters,
     ) {
+        let agent = agent.into();
         let Some(session) = self.sessions.get_mut(&agent) else {
             return;
         };
-        let socket = &self.socket;
+        let (socket, streams) = (&self.socket, &mut self.streams);
         let mut answered = false;
         let news = session.browser.drain(
             &mut |target, datagram| {
                 // Only a check with the right password is answered to where it came from.
                 answered |= source == Some(target);
-                if socket.send_to(datagram, target).is_ok() {
+                let is_sent = match target.protocol {
+                    Protocol::Udp => socket.send_to(datagram, target.address).is_ok(),
+                    _ => streams.send(target.address, datagram),
+                };
+                if is_sent {
                     count(&counters.agent_sent_datagrams, 1);
                 } else {
                     count(&counters.send_failures, 1);
@@ -212,7 +282,10 @@ impl Browsers {
         let _ = now;
     }
 
-    fn admit(&mut self, agent: AgentId, source: SocketAddr) {
+    fn admit(&mut self, agent: Who, source: Peer) {
+        if source.protocol != Protocol::Udp {
+            self.streams.keep(source.address);
+        }
         if self.by_address.get(&source) == Some(&agent) {
             return;
         }
@@ -239,7 +312,7 @@ impl Browsers {
 
     /// Wakes the sessions whose time has come.
     pub fn wake_due(&mut self, now: Instant, heard: &mut Vec<Heard>, counters: &Counters) {
-        let due: Vec<AgentId> = self
+        let due: Vec<Who> = self
             .sessions
             .iter()
             .filter(|(_, session)| session.browser.next <= now)

@@ -137,6 +137,8 @@ pub(super) struct Leg {
     pub held: bool,
     /// Its recording.
     pub tap: Option<Box<dyn Tap>>,
+    /// Nobody may listen: what is said now is not for a recording either.
+    pub hidden: bool,
     /// From the answer on.
     pub line: Option<Box<Line>>,
     secured: Option<Box<Secured>>,
@@ -168,6 +170,7 @@ impl Leg {
             agent: None,
             held: false,
             tap: None,
+            hidden: false,
             line: None,
             secured: None,
             announcing: None,

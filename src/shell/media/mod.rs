@@ -9,6 +9,7 @@
 mod browser;
 mod browsers;
 mod counters;
+mod ears;
 mod leg;
 mod legs;
 mod line;
@@ -17,6 +18,7 @@ pub mod ports;
 pub mod prompts;
 mod seat;
 mod secured;
+mod streams;
 mod thread;
 
 pub use counters::MediaCounters;
@@ -27,6 +29,7 @@ use crate::config::{MediaConfig, TrunkConfig};
 use crate::core::settings::PromptName;
 use crate::ids::{AgentId, AttemptId, TrunkId};
 use crate::pii::Pii;
+use crate::shell::api::ears::{EarId, EarMode};
 use crate::shell::desks::{AnswerTo, AudioRefused, DeskAudio};
 use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts};
 use crate::shell::recording::Tap;
@@ -137,6 +140,18 @@ enum Order {
         sdp: String,
         answer: AnswerTo,
     },
+    /// A supervisor listens to an agent of this thread.
+    EarOpen {
+        ear: EarId,
+        agent: AgentId,
+        mode: EarMode,
+        sdp: String,
+        answer: AnswerTo,
+    },
+    /// In another way.
+    EarMode(EarId, EarMode),
+    /// No more.
+    EarClose(EarId),
     /// The agent is logged out.
     AgentGone(AgentId),
     /// Check his microphone.
@@ -172,6 +187,9 @@ impl Order {
             Order::Open { .. }
             | Order::Adopt { .. }
             | Order::Offer { .. }
+            | Order::EarOpen { .. }
+            | Order::EarMode(..)
+            | Order::EarClose(_)
             | Order::AgentGone(_)
             | Order::Check(_)
             | Order::Mute(..) => None,
@@ -210,6 +228,8 @@ struct PortTable {
     /// Leases that are over, by thread. Never longer than the ports in use, so a release cannot be lost to a full lane.
     releases: Vec<Vec<u64>>,
     pinned: FxHashMap<AgentId, usize>,
+    /// Threads of supervisors' ears. As many as the API allows at once.
+    ears: FxHashMap<EarId, usize>,
     /// Agents of each thread.
     agents: Vec<usize>,
 }
@@ -290,6 +310,7 @@ pub fn spawn(
         next_lease: 0,
         releases: vec![Vec::new(); count_of_threads],
         pinned: FxHashMap::default(),
+        ears: FxHashMap::default(),
         agents: vec![0; count_of_threads],
     }));
     let (reports_in, reports) = bounded(REPORTS_MAX);
@@ -372,8 +393,14 @@ fn browsers(
     };
     let address = SocketAddr::new(config.listen, port);
     let failed = |source| MediaError::AgentPort { address, source };
-    let socket = ports::bind_shared(address).map_err(failed)?;
-    Browsers::new(socket, &config.agent_addresses, certificate.clone()).map_err(failed)
+    let (socket, listener) = ports::bind_shared(address).map_err(failed)?;
+    Browsers::new(
+        socket,
+        listener,
+        &config.agent_addresses,
+        certificate.clone(),
+    )
+    .map_err(failed)
 }
 
 /// Where a trunk's RTP may come from and go to.
@@ -421,6 +448,45 @@ impl MediaPlane {
     /// The prompts that there are.
     pub const fn prompts(&self) -> &Prompts {
         &self.prompts
+    }
+
+    /// Opens a supervisor's ear on an agent, on the agent's thread.
+    pub fn ear_open(
+        &self,
+        ear: EarId,
+        agent: AgentId,
+        mode: EarMode,
+        sdp: String,
+        answer: AnswerTo,
+    ) {
+        let mut table = lock(&self.table);
+        let thread = table.pin(agent);
+        table.ears.insert(ear, thread);
+        drop(table);
+        let order = Order::EarOpen {
+            ear,
+            agent,
+            mode,
+            sdp,
+            answer,
+        };
+        self.order(thread, order);
+    }
+
+    /// Another mode of an ear.
+    pub fn ear_mode(&self, ear: EarId, mode: EarMode) {
+        let thread = lock(&self.table).ears.get(&ear).copied();
+        if let Some(thread) = thread {
+            self.order(thread, Order::EarMode(ear, mode));
+        }
+    }
+
+    /// Closes an ear.
+    pub fn ear_close(&self, ear: EarId) {
+        let thread = lock(&self.table).ears.remove(&ear);
+        if let Some(thread) = thread {
+            self.order(thread, Order::EarClose(ear));
+        }
     }
 
     /// Records an attempt's leg from now on. `false`: it is gone.
@@ -517,7 +583,9 @@ impl MediaPlane {
             Ok(()) => true,
             Err(refused) => {
                 count(&self.counters.orders_dropped, 1);
-                if let Order::Offer { answer, .. } = refused.into_inner() {
+                if let Order::Offer { answer, .. } | Order::EarOpen { answer, .. } =
+                    refused.into_inner()
+                {
                     answer(Err(AudioRefused::Busy));
                 }
                 false

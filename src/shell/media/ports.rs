@@ -4,7 +4,7 @@
 //! packets of an earlier call find nobody.
 
 use crate::time::Mono;
-use mio::net::UdpSocket;
+use mio::net::{TcpListener, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -107,12 +107,23 @@ impl PortPool {
 }
 
 /// A port that many share: its buffers hold a moment of everybody's voice. The kernel grants at most net.core.rmem_max.
-pub(super) fn bind_shared(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = bind(address)?;
-    let view = socket2::SockRef::from(&socket);
-    let _ = view.set_recv_buffer_size(SHARED_OCTETS);
-    let _ = view.set_send_buffer_size(SHARED_OCTETS);
-    Ok(socket)
+/// The TCP port of the same number is bound beside it, for browsers that UDP does not reach.
+pub(super) fn bind_shared(address: SocketAddr) -> std::io::Result<(UdpSocket, TcpListener)> {
+    let mut tries = if address.port() == 0 { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let socket = bind(address)?;
+        match TcpListener::bind(socket.local_addr()?) {
+            Ok(listener) => {
+                let view = socket2::SockRef::from(&socket);
+                let _ = view.set_recv_buffer_size(SHARED_OCTETS);
+                let _ = view.set_send_buffer_size(SHARED_OCTETS);
+                return Ok((socket, listener));
+            }
+            Err(fault) if tries == 0 => return Err(fault),
+            Err(_) => {}
+        }
+    }
 }
 
 /// A non-blocking socket that voice goes out of first.

@@ -5,15 +5,17 @@
 //! table, tells the floor and the desks what they must know.
 
 use super::browser::BrowserNews;
-use super::browsers::{Browsers, Heard};
+use super::browsers::{Browsers, Heard, Who};
 use super::counters::{Counters, count, count_sound};
+use super::ears::Ears;
 use super::leg::{Inbox, Leg, MediaReport};
 use super::legs::{Legs, PHASES};
 use super::line::{self, Around};
 use super::prompts::Prompt;
 use super::seat::{Echo, Seat, Standing};
+use super::streams::{LISTENER, Streams};
 use super::{Lane, NewsSink, Order, PortTable, Ranges, TrunksDown, lock};
-use crate::core::input::{CallSign, Input};
+use crate::core::input::Input;
 use crate::ids::{AgentId, TrunkId};
 use crate::shell::desks::AudioRefused;
 use crate::shell::lanes::{Clock, FloorLane, LegId};
@@ -30,6 +32,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+mod listening;
 
 /// The waker's token: no slot reaches it.
 pub(super) const WAKE: Token = Token(usize::MAX);
@@ -84,6 +88,7 @@ pub(super) struct MediaThread {
 pub(super) struct Room {
     legs: Legs,
     seats: FxHashMap<AgentId, Seat>,
+    ears: Ears,
     /// What the floor's lane had no room for.
     owed: VecDeque<Input>,
     /// Orders about legs that are still to come from another thread, and since when.
@@ -107,6 +112,7 @@ impl Room {
         Room {
             legs: Legs::default(),
             seats: FxHashMap::default(),
+            ears: Ears::default(),
             owed: VecDeque::new(),
             early: Vec::new(),
             early_over: Vec::new(),
@@ -133,6 +139,9 @@ impl MediaThread {
         {
             tracing::error!(%error, "The browsers' port cannot be watched.");
             return;
+        }
+        if let Err(error) = self.browsers.streams.register(self.poll.registry()) {
+            tracing::error!(%error, "The browsers' TCP port cannot be watched.");
         }
         let mut events = Events::with_capacity(1_024);
         while !self.stop.load(Ordering::Acquire) {
@@ -191,6 +200,7 @@ impl MediaThread {
             self.look_around();
             self.pay();
             self.send_due();
+            self.send_to_ears(self.clock.mono());
         }
     }
 
@@ -299,6 +309,15 @@ impl MediaThread {
                 answer(answered.map_err(|fault| AudioRefused::Offer(fault.to_string())));
                 self.drain(agent, self.clock.mono());
             }
+            Order::EarOpen {
+                ear,
+                agent,
+                mode,
+                sdp,
+                answer,
+            } => self.ear_open((ear, agent, mode), &sdp, answer),
+            Order::EarMode(ear, mode) => self.room.ears.change(ear, mode),
+            Order::EarClose(ear) => self.ear_close(ear),
             Order::AgentGone(agent) => self.agent_gone(agent),
             Order::Check(agent) => {
                 let now = self.clock.mono();
@@ -347,10 +366,11 @@ impl MediaThread {
             }
             Order::PauseRecording { lease, paused } => {
                 let now = self.clock.mono();
-                if let Some(leg) = self.room.legs.get_mut(lease)
-                    && let Some(tap) = &mut leg.tap
-                {
-                    tap.pause(paused, now);
+                if let Some(leg) = self.room.legs.get_mut(lease) {
+                    leg.hidden = paused;
+                    if let Some(tap) = &mut leg.tap {
+                        tap.pause(paused, now);
+                    }
                 }
             }
         }
@@ -573,6 +593,20 @@ impl MediaThread {
         let at = self.clock.mono();
         match token {
             WAKE => {}
+            LISTENER => self.browsers.streams.accept(self.poll.registry(), at),
+            token if Streams::is_one(token) => {
+                let now = self.clock.instant(at);
+                let mut heard = std::mem::take(&mut self.room.heard);
+                self.browsers.read_stream(
+                    token,
+                    self.poll.registry(),
+                    now,
+                    &mut heard,
+                    &self.counters,
+                );
+                self.take_heard(&mut heard, at);
+                self.room.heard = heard;
+            }
             BROWSERS => {
                 let now = self.clock.instant(at);
                 let mut heard = std::mem::take(&mut self.room.heard);
@@ -627,7 +661,10 @@ impl MediaThread {
                     if let Some(leg) = self.room.legs.at(slot) {
                         leg.record(Party::Customer, packet.payload_type, packet.payload, at);
                     }
-                    self.play_to(agent, &packet, at);
+                    self.to_ears(agent, Party::Customer, &packet);
+                    let joined = self.with_ears(agent, Party::Agent, &packet);
+                    let payload = joined.as_ref().map_or(packet.payload, |frame| &frame[..]);
+                    self.play_to(agent, &RtpPacket { payload, ..packet }, at);
                 }
                 self.drain(agent, at);
             }
@@ -639,7 +676,7 @@ impl MediaThread {
     fn take_heard(&mut self, heard: &mut Vec<Heard>, at: Mono) {
         for heard in heard.drain(..) {
             match heard {
-                Heard::Packet(agent, packet) => {
+                Heard::Packet(who, packet) => {
                     let voice = RtpPacket {
                         marker: packet.header.marker,
                         payload_type: *packet.header.payload_type,
@@ -649,9 +686,14 @@ impl MediaThread {
                         contributors: 0,
                         payload: &packet.payload,
                     };
-                    self.agent_speaks(agent, &voice, at);
+                    match who {
+                        Who::Agent(agent) => self.agent_speaks(agent, &voice, at),
+                        Who::Ear(ear) => self.ear_speaks(ear, &voice, at),
+                    }
                 }
-                Heard::News(agent, news) => self.browser_news(agent, &news, at),
+                Heard::News(Who::Agent(agent), news) => self.browser_news(agent, &news, at),
+                Heard::News(Who::Ear(ear), BrowserNews::Closed) => self.ear_close(ear),
+                Heard::News(Who::Ear(_), _) => {}
             }
         }
     }
@@ -680,68 +722,23 @@ impl MediaThread {
             self.echo(agent, echo, packet, at);
         } else if let Some(lease) = seat.call
             && !seat.muted
-            && let Some(leg) = self.room.legs.get_mut(lease)
-            && leg.pass_on(packet, at, &mut self.room.scratch, &self.counters)
         {
-            leg.record(Party::Agent, packet.payload_type, packet.payload, at);
-            if !std::mem::replace(&mut seat.was_heard_in_call, true)
-                && let Some(attempt) = leg.attempt()
-            {
-                self.tell(Input::CallSign(attempt, CallSign::Heard));
-            }
+            self.agent_to_customer(agent, lease, packet, at);
         }
         if is_first {
             self.look_at_seats(at);
         }
     }
 
-    fn echo(&mut self, agent: AgentId, echo: Echo, packet: &RtpPacket<'_>, at: Mono) {
-        match echo {
-            Echo::Back => self.play_to(agent, packet, at),
-            Echo::Tone(n) => {
-                let tone = &self.room.tone[usize::from(packet.payload_type == PCMA)];
-                let frame = *tone.frame(n);
-                let packet = RtpPacket {
-                    payload: &frame,
-                    ..*packet
-                };
-                self.play_to(agent, &packet, at);
-            }
-        }
-        self.drain(agent, at);
-    }
-
-    /// A packet for an agent's ear. [`MediaThread::drain`] sends it.
-    fn play_to(&mut self, agent: AgentId, packet: &RtpPacket<'_>, at: Mono) {
-        let Some(seat) = self.room.seats.get(&agent) else {
-            return;
-        };
-        match seat.standing {
-            Standing::Nothing => {}
-            Standing::Browser => {
-                if !matches!(packet.payload_type, PCMU | PCMA) {
-                    return;
-                }
-                if let Some(browser) = self.browsers.get_mut(agent)
-                    && let Some(numbers) = browser.stream.pass_on(packet, at)
-                {
-                    let now = self.clock.instant(at);
-                    browser.write(numbers, packet.payload_type, packet.payload, now);
-                }
-            }
-            Standing::Phone(lease) => {
-                if let Some(leg) = self.room.legs.get_mut(lease) {
-                    leg.pass_on(packet, at, &mut self.room.scratch, &self.counters);
-                }
-            }
-        }
-    }
-
     fn drain(&mut self, agent: AgentId, at: Mono) {
+        self.drain_of(Who::Agent(agent), at);
+    }
+
+    fn drain_of(&mut self, who: Who, at: Mono) {
         let now = self.clock.instant(at);
         let mut heard = std::mem::take(&mut self.room.heard);
         self.browsers
-            .drain(agent, now, None, &mut heard, &self.counters);
+            .drain(who, now, None, &mut heard, &self.counters);
         if heard.is_empty() {
             self.room.heard = heard;
             return;
@@ -763,6 +760,9 @@ impl MediaThread {
             let now: Instant = self.clock.instant(at);
             let mut heard = std::mem::take(&mut self.room.heard);
             self.browsers.wake_due(now, &mut heard, &self.counters);
+            self.browsers
+                .streams
+                .close_strangers(at, self.poll.registry());
             self.take_heard(&mut heard, at);
             self.room.heard = heard;
         }

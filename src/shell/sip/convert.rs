@@ -62,6 +62,7 @@ fn setup(
         realms: trunk.realms.clone(),
         signalling_ranges: trunk.signalling_ranges.clone(),
         media_ranges: trunk.media_ranges.clone(),
+        is_probed: true,
         keep_alive: trunk.keep_alive,
         local: SocketAddr::new(ours, local.port()),
         media_address,

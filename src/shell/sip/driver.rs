@@ -5,6 +5,7 @@
 use super::calls_in::{self, CallsIn};
 use super::convert;
 use super::figures::{Figure, Figures};
+use super::phones::{self, Phones};
 use super::streams::{self, AllowList, Numbers, StreamNews};
 use super::{OsRandom, leg};
 use crate::core::input::{Input, LegEvent, LegFailure};
@@ -21,6 +22,7 @@ use crate::wire::sip::front_door::Framing;
 use crate::wire::sip::number::E164;
 use crate::wire::sip::sdp::AudioPath;
 use crate::wire::sip::trunk::TrunkSetup;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,6 +52,7 @@ pub(super) struct Parts {
     pub(super) figures: Arc<Figures>,
     pub(super) random: Box<OsRandom>,
     pub(super) jitter: u64,
+    pub(super) phone_ranges: Vec<IpNet>,
 }
 
 /// The thread's body.
@@ -82,20 +85,21 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     floor: FloorLane,
     pub(super) store: StoreLane,
-    media: Arc<dyn MediaPorts>,
+    pub(super) media: Arc<dyn MediaPorts>,
     /// Sends without waiting; the same socket as the runtime's.
     udp: std::net::UdpSocket,
-    trunks: BTreeMap<TrunkId, (Transport, SocketAddr)>,
+    pub(super) trunks: BTreeMap<TrunkId, (Transport, SocketAddr)>,
     trunk_streams: HashMap<TrunkId, u64>,
     writers: HashMap<u64, mpsc::Sender<Vec<u8>>>,
     legs: HashMap<AttemptId, Leg>,
     pub(super) calls_in: CallsIn,
+    pub(super) phones: Phones,
     late: VecDeque<Input>,
     orphans: VecDeque<OrphanLeg>,
     pub(super) out: Vec<Output>,
     /// What [`Driver::pump`] carries out; kept for its room.
     pumped: Vec<Output>,
-    figures: Arc<Figures>,
+    pub(super) figures: Arc<Figures>,
     /// When the present turn began: what it reports was read off a socket, or came due, then.
     pub(super) turn_at: Mono,
 }
@@ -150,6 +154,7 @@ async fn drive(parts: Parts) {
         writers: HashMap::new(),
         legs: HashMap::new(),
         calls_in: CallsIn::default(),
+        phones: Phones::new(parts.phone_ranges),
         late: VecDeque::new(),
         orphans: VecDeque::new(),
         out: Vec::new(),
@@ -228,6 +233,7 @@ impl Driver {
         }
         let now = self.begin_turn();
         self.endpoint.handle_timeout(now, &mut self.out);
+        self.call_phones(now);
         self.pump();
         self.flush_late();
         self.figures.publish(self.endpoint.counters());
@@ -243,6 +249,9 @@ impl Driver {
         let timer = self
             .endpoint
             .next_timeout()
+            .into_iter()
+            .chain(self.phones.next_call())
+            .min()
             .map_or(far, |at| self.clock.instant(at));
         let has_backlog = !self.late.is_empty() || !self.orphans.is_empty();
         let backlog = if has_backlog {
@@ -288,9 +297,10 @@ impl Driver {
                                 key,
                                 trunk,
                                 identity: convert::identity(identity),
-                                number,
-                                caller,
+                                number: number.into(),
+                                caller: caller.into(),
                                 media_port,
+                                session: None,
                             };
                             self.endpoint.invite(now, order, &mut self.out);
                         }
@@ -340,6 +350,7 @@ impl Driver {
                 self.endpoint.set_numbers(numbers.collect());
                 self.calls_in.rules = Some(rules);
             }
+            SipOrder::Phone(order) => self.phone(order),
             SipOrder::NoMoreCalls => self.endpoint.take_no_more_calls(),
             SipOrder::Became(call, attempt) => self.became(call, attempt),
             SipOrder::PickUp(attempt, media_port) => match self.key_of(attempt) {
@@ -416,6 +427,7 @@ impl Driver {
 
     fn end_all(&mut self) {
         let now = self.begin_turn();
+        self.end_phones(now);
         for call in std::mem::take(&mut self.calls_in.ringing) {
             let key = calls_in::key(call);
             self.endpoint.refuse(now, key, 503, &mut self.out);
@@ -508,7 +520,7 @@ impl Driver {
 
     // -- outputs
 
-    fn pump(&mut self) {
+    pub(super) fn pump(&mut self) {
         while !self.out.is_empty() {
             let mut pumped = std::mem::take(&mut self.pumped);
             std::mem::swap(&mut pumped, &mut self.out);
@@ -550,6 +562,9 @@ impl Driver {
     }
 
     fn report(&mut self, key: CallKey, event: Event) {
+        if phones::is_phone(key) {
+            return self.report_phone(key, event);
+        }
         if calls_in::is_call_in(key) {
             return self.report_call_in(key, event);
         }

@@ -7,6 +7,7 @@ mod calls_in;
 mod convert;
 mod driver;
 mod figures;
+mod phones;
 mod streams;
 
 use crate::config::Config;
@@ -20,6 +21,7 @@ use crate::wire::sip::endpoint::Settings;
 use crate::wire::sip::event::{Random, random_token};
 use crate::wire::sip::via::MAGIC_COOKIE;
 use figures::{Figure, Figures};
+pub use phones::{PhoneNews, PhoneOrder, WithPhones};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
@@ -215,6 +217,7 @@ pub fn spawn(
         figures: Arc::clone(&figures),
         random: Box::new(random),
         jitter: u64::from_le_bytes(jitter),
+        phone_ranges: config.phones.ranges.clone(),
     };
     let thread = std::thread::Builder::new()
         .name("tandem-sip".to_owned())

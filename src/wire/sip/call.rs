@@ -165,6 +165,8 @@ pub(super) struct Call {
     bye: Option<Client>,
     strays: Vec<Stray>,
     refresh: Option<Client>,
+    /// The session timer that our INVITE asks for.
+    asks_session: Option<Duration>,
     /// Their INVITE, until its final answer.
     arrival: Option<arriving::Arrival>,
 }
@@ -232,6 +234,7 @@ impl Call {
             bye: None,
             strays: Vec::new(),
             refresh: None,
+            asks_session: None,
             arrival: None,
         }
     }
@@ -244,6 +247,7 @@ impl Call {
             number,
             caller,
             media_port,
+            session,
             ..
         } = order;
         let pending = Client::adopt(turn.now, identity.branch.clone(), 1, true);
@@ -251,16 +255,17 @@ impl Call {
             key,
             turn,
             identity,
-            number.digits(),
-            caller.digits(),
+            number.text(),
+            caller.text(),
             media_port,
             pending,
         );
+        call.asks_session = session;
         let cnonce = random_token(turn.random);
         if let Some(wallet) = &mut turn.trunk.wallet {
             call.authorization = wallet.reuse("INVITE", &call.uri, &cnonce);
         }
-        call.send_invite(turn, caller.digits());
+        call.send_invite(turn, caller.text());
         call
     }
 
@@ -276,6 +281,12 @@ impl Call {
             .header("Contact", &ourselves.contact(Some(caller)))
             .header("Allow", ALLOW)
             .header("User-Agent", &ourselves.user_agent);
+        if let Some(interval) = self.asks_session {
+            let value = format!("{};refresher=uac", interval.as_secs());
+            draft = draft
+                .header("Supported", "timer")
+                .header("Session-Expires", &value);
+        }
         if let Some((name, value)) = &self.authorization {
             draft = draft.header(name, value);
         }

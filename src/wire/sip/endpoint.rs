@@ -62,6 +62,7 @@ enum Wake {
 
 /// The user agent.
 pub struct Endpoint {
+    user_agent: String,
     trunks: BTreeMap<TrunkId, Trunk>,
     /// Boxed: a table of calls themselves would be moved about, kilobyte by kilobyte, as it grows.
     calls: FxHashMap<CallKey, Box<Call>>,
@@ -100,6 +101,7 @@ impl Endpoint {
             })
             .collect();
         let mut endpoint = Endpoint {
+            user_agent,
             calls: FxHashMap::default(),
             // Call-IDs of stray answers are the far end's choice: which of them collide must not be known to it.
             by_call_id: FxHashMapSeed::with_hasher(FxSeededState::with_seed(salt as usize)),
@@ -124,6 +126,7 @@ impl Endpoint {
     /// Other trunks: those that are known change, at the address they have; new ones are asked with OPTIONS at once. One that is
     /// not named stays as it is, for the calls on it.
     pub fn set_trunks(&mut self, now: Mono, user_agent: &str, setups: Vec<TrunkSetup>) {
+        user_agent.clone_into(&mut self.user_agent);
         for setup in setups {
             let id = setup.id;
             match self.trunks.get_mut(&id) {
@@ -135,6 +138,46 @@ impl Endpoint {
             }
             self.settle_trunk(id);
         }
+    }
+
+    /// User-Agent header.
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
+    /// The source of randomness, for whoever makes identities.
+    pub fn random(&mut self) -> &mut dyn Random {
+        self.random.as_mut()
+    }
+
+    /// A far end that is no trunk, at an address over UDP: nobody asks it with OPTIONS, and it has no credentials of ours. Our own
+    /// addresses are those towards the trunk whose address is most like it. `None`: there is no trunk.
+    pub fn setup_towards(&self, address: std::net::SocketAddr) -> Option<TrunkSetup> {
+        let alike = |setup: &&TrunkSetup| {
+            let (theirs, ours) = (setup.local.ip(), address.ip());
+            (
+                setup.is_probed,
+                theirs.is_ipv4() == ours.is_ipv4(),
+                theirs.is_loopback() == ours.is_loopback(),
+            )
+        };
+        let setups = self.trunks.values().map(|trunk| &trunk.setup);
+        let like = setups.max_by_key(alike)?;
+        Some(TrunkSetup {
+            id: like.id,
+            address,
+            transport: super::event::Transport::Udp,
+            domain: Some(address.to_string()),
+            username: None,
+            password: None,
+            realms: Vec::new(),
+            signalling_ranges: Vec::new(),
+            media_ranges: vec![address.ip().into()],
+            is_probed: false,
+            keep_alive: like.keep_alive,
+            local: like.local,
+            media_address: like.media_address,
+        })
     }
 
     /// The trunk of a call.

@@ -91,6 +91,7 @@ impl World {
             realms: vec![],
             signalling_ranges: vec![],
             media_ranges: vec![],
+            is_probed: true,
             keep_alive: Duration::from_secs(1_000_000),
             local: address("198.51.100.2:5060"),
             media_address: address("198.51.100.2:0").ip(),
@@ -191,9 +192,14 @@ impl World {
                 from_tag: format!("ours-{call}"),
                 branch: format!("z9hG4bK{call}"),
             },
-            number: E164::parse("+84900000412").unwrap_or_else(|_| panic!("number")),
-            caller: E164::parse("+84280000001").unwrap_or_else(|_| panic!("number")),
+            number: E164::parse("+84900000412")
+                .unwrap_or_else(|_| panic!("number"))
+                .into(),
+            caller: E164::parse("+84280000001")
+                .unwrap_or_else(|_| panic!("number"))
+                .into(),
             media_port: 40_000,
+            session: None,
         };
         self.endpoint.invite(self.now, order, &mut self.out);
         if self.dice.percent(40) {

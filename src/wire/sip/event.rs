@@ -2,7 +2,7 @@
 
 use super::dialog::FarSide;
 use super::failure::Failure;
-use super::number::E164;
+use super::number::{E164, UserPart};
 use super::sdp::AudioPath;
 use crate::ids::TrunkId;
 use std::net::SocketAddr;
@@ -95,11 +95,13 @@ pub struct InviteOrder {
     /// What the wire will know it by.
     pub identity: Identity,
     /// The number.
-    pub number: E164,
+    pub number: UserPart,
     /// The caller id.
-    pub caller: E164,
+    pub caller: UserPart,
     /// Our RTP port, already bound.
     pub media_port: u16,
+    /// Asks the far end to keep a session timer, with refreshes by us (RFC 4028 s.7.1). `None`: only if it asks.
+    pub session: Option<std::time::Duration>,
 }
 
 /// A leg that an earlier process left behind.

@@ -37,6 +37,38 @@ impl E164 {
     }
 }
 
+/// The user part of a SIP URI: a number, or the name of an extension. Nothing that would have to be escaped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UserPart(String);
+
+impl UserPart {
+    /// Checks a name of 1 to 64 letters, digits and `-_.+`; a number passes too.
+    pub fn parse(text: &str) -> Option<UserPart> {
+        let is_plain = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b"-_.+".contains(&octet));
+        is_plain.then(|| UserPart(text.to_owned()))
+    }
+
+    /// As it stands in a URI.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<E164> for UserPart {
+    fn from(number: E164) -> UserPart {
+        UserPart(number.0)
+    }
+}
+
+impl fmt::Debug for UserPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked_number(&self.0))
+    }
+}
+
 impl fmt::Debug for E164 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&masked_number(&self.0))

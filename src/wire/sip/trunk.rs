@@ -42,6 +42,8 @@ pub struct TrunkSetup {
     pub signalling_ranges: Vec<IpNet>,
     /// Where its RTP may come from and go to; empty: wherever its SDP says.
     pub media_ranges: Vec<IpNet>,
+    /// Whether it is asked with OPTIONS at all: an agent's telephone is not.
+    pub is_probed: bool,
     /// Time between OPTIONS.
     pub keep_alive: Duration,
     /// Our address and port in Via and Contact.
@@ -158,7 +160,7 @@ impl Trunk {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Mono> {
-        if !self.is_connected {
+        if !self.is_connected || !self.setup.is_probed {
             return None;
         }
         let next_probe = self.probe_until.is_none().then_some(self.next_probe_at);

@@ -220,9 +220,10 @@ fn of_ten_thousand_hostile_numbers_only_numbers_leave_and_no_header_is_added() {
                 call_id: format!("call-{call}"),
                 ..Stage::identity()
             },
-            caller: number.clone(),
-            number,
+            caller: number.clone().into(),
+            number: number.into(),
             media_port: 40_000,
+            session: None,
         };
         stage.endpoint.invite(stage.now, order, &mut stage.out);
         stage.gather();

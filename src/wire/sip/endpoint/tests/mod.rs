@@ -59,6 +59,7 @@ fn setup(transport: Transport) -> TrunkSetup {
                 .unwrap_or_else(|_| panic!("range")),
         ],
         media_ranges: vec!["203.0.113.0/24".parse().unwrap_or_else(|_| panic!("range"))],
+        is_probed: true,
         keep_alive: Duration::from_secs(10),
         local: address("198.51.100.2:5060"),
         media_address: address("198.51.100.2:0").ip(),
@@ -142,9 +143,14 @@ impl Stage {
             key: KEY,
             trunk: TRUNK,
             identity: Stage::identity(),
-            number: E164::parse("+84900000412").unwrap_or_else(|_| panic!("number")),
-            caller: E164::parse("+84280000001").unwrap_or_else(|_| panic!("number")),
+            number: E164::parse("+84900000412")
+                .unwrap_or_else(|_| panic!("number"))
+                .into(),
+            caller: E164::parse("+84280000001")
+                .unwrap_or_else(|_| panic!("number"))
+                .into(),
             media_port: 40_000,
+            session: None,
         };
         self.endpoint.invite(self.now, order, &mut self.out);
         self.gather();
