@@ -65,11 +65,15 @@ impl DeskAudio for WithRecorder {
         action: RecordAction,
     ) -> Option<RecordingState> {
         let done = match action {
-            RecordAction::Start => match self.recorder.on_demand(attempt) {
-                Ok(tap) if self.media.record(attempt, tap) => Some(RecordingNow::On),
-                // The call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
-                _ => Some(self.recorder.now(attempt)).filter(|now| *now != RecordingNow::Off),
-            },
+            RecordAction::Start => {
+                let tap = self.recorder.on_demand(attempt).ok();
+                if tap.is_some_and(|tap| self.media.record(attempt, tap)) {
+                    Some(RecordingNow::On)
+                } else {
+                    // The call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
+                    Some(self.recorder.now(attempt)).filter(|now| *now != RecordingNow::Off)
+                }
+            }
             RecordAction::Pause | RecordAction::Resume => {
                 let is_pause = action == RecordAction::Pause;
                 let now = self.recorder.pause(attempt, is_pause).ok();
