@@ -78,9 +78,9 @@ pub fn notes(config: &Config) -> Vec<String> {
         notes.push(format!("{missing}."));
     }
     for (name, listen) in [("desk", config.desk.listen), ("api", config.api.listen)] {
-        if !listen.ip().is_loopback() {
+        if !listen.ip().is_loopback() && config.tls.files.is_none() {
             notes.push(format!(
-                "{name}.listen {listen} is open to the network without TLS: put a TLS proxy in front."
+                "{name}.listen {listen} is open to the network without TLS (tls.allow_plain): put a TLS proxy in front."
             ));
         }
     }
