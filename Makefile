@@ -9,8 +9,8 @@ SHELL := /bin/bash
 ARGS ?=
 
 # Programs that the tests speak to, and the Debian packages they come in.
-TEST_PROGRAMS := sipp tshark promtool prometheus node npm chromium baresip
-TEST_PACKAGES := sip-tester tshark prometheus nodejs npm chromium baresip-core
+TEST_PROGRAMS := sipp tshark promtool prometheus node npm chromium baresip sox ffmpeg ffprobe
+TEST_PACKAGES := sip-tester tshark prometheus nodejs npm chromium baresip-core sox ffmpeg
 
 help:
 	@echo "make demo    build the release and run the demo: a simulated carrier, scripted agents, the engine between them"

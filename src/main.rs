@@ -15,6 +15,7 @@ use tandem::shell::api::{ModeArg, explained, ratio};
 use tandem::shell::doctor::{OPEN_FILES_WANTED, examine};
 use tandem::shell::log::LogFormat;
 use tandem::shell::progress_line::{ProgressLine, share_and_rest};
+use tandem::shell::recording::cli::{AuditArgs, RecordingCommand, TokenCommand};
 use tandem::shell::replay::{Telling, replay};
 use tandem::shell::serve::{serve, store_path};
 use tandem::shell::store::AgentAudio;
@@ -162,6 +163,14 @@ enum Command {
     /// What came of the calls
     #[command(subcommand)]
     Outcomes(OutcomesCommand),
+    /// Recordings: list, export, verify, erase; the site's keys
+    #[command(subcommand)]
+    Recording(RecordingCommand),
+    /// Tokens for the API, with roles and rights: add, list, revoke
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Who did what, about which recording, call or agent, allowed or denied
+    Audit(AuditArgs),
     /// Tell a recorded log of inputs in words, and prove that the same decisions come out of it
     Replay {
         /// The log (`input_log` in the configuration), or several: each holds one run of the engine
@@ -412,6 +421,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             std::io::stdout().write_all(report.text().as_bytes())?;
         }
         Command::Outcomes(command) => outcomes(command)?,
+        Command::Recording(command) => return print_checked(command.run()?),
+        Command::Token(command) => print!("{}", command.run()?),
+        Command::Audit(args) => return print_checked(args.run()?),
         Command::Replay {
             files,
             attempt,
@@ -432,6 +444,16 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what a check found; its end says whether all is well.
+fn print_checked((text, is_well): (String, bool)) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn load(path: &Path) -> anyhow::Result<Config> {
@@ -463,9 +485,10 @@ fn run_engine(path: &Path, until_stdin_closes: bool, format: LogFormat) -> anyho
                 "Settled what the last run left behind."
             );
         }
+        let s = if config.tls.files.is_some() { "s" } else { "" };
         // One line that a script can wait for.
         println!(
-            "ready: agents ws://{}/agent, http http://{}, sip {}",
+            "ready: agents ws{s}://{}/agent, http http{s}://{}, sip {}",
             config.desk.listen, config.api.listen, config.sip.listen
         );
         let _ = std::io::stdout().flush();

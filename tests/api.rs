@@ -7,21 +7,55 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tandem::config::{ApiConfig, Loaded};
+use tandem::config::{ApiConfig, Config, Loaded};
 use tandem::core::effect::{Bound, PacingDecision};
 use tandem::core::input::Input;
 use tandem::core::picture::{CampaignPicture, Picture, TrunkPicture};
 use tandem::core::settings::{CampaignState, DialMode};
-use tandem::ids::CampaignId;
+use tandem::ids::{AgentId, AttemptId, CampaignId};
 use tandem::shell::api::client::{ApiClient, ClientError, campaign_table};
-use tandem::shell::api::{AdminToken, AllowedHosts, ApiState, Readiness, bind, serve};
+use tandem::shell::api::ears::{CallAudio, EarId, EarMode};
+use tandem::shell::api::rights::Access;
+use tandem::shell::api::{
+    AdminToken, AllowedHosts, ApiState, LinkKey, Readiness, Recordings, bind, serve,
+};
 use tandem::shell::decisions::Decisions;
+use tandem::shell::desks::{AnswerTo, AudioRefused};
 use tandem::shell::lanes::{Clock, FloorInbox, floor_lanes};
 use tandem::shell::metrics::{Backlogs, Metrics, TimingName};
+use tandem::shell::recording::{Recorder, RecorderParts, Tap};
 use tandem::shell::reload::{Problem, ReloadRefused};
 
 /// What this API reloads.
 const NO_FILE: &str = "no-such-directory/tandem.toml";
+
+/// No call is up.
+struct NoCalls;
+
+impl CallAudio for NoCalls {
+    fn ear_open(&self, _: EarId, _: AgentId, _: EarMode, _: String, answer: AnswerTo) {
+        answer(Err(AudioRefused::Busy));
+    }
+    fn ear_mode(&self, _: EarId, _: EarMode) {}
+    fn ear_close(&self, _: EarId) {}
+    fn record(&self, _: AttemptId, _: Box<dyn Tap>) -> bool {
+        false
+    }
+    fn pause_recording(&self, _: AttemptId, _: bool) {}
+}
+
+/// A recorder without a campaign: it keeps nothing.
+fn recorder(data_dir: &Path, store: &Path, clock: Clock) -> Arc<Recorder> {
+    let text = format!(
+        "data_dir = {data_dir:?}\n[[trunks]]\nname = \"a\"\naddress = \"127.0.0.1:5080\"\n\
+         [[campaigns]]\nname = \"c\"\ncaller_id = \"+842873000000\"\n"
+    );
+    let config = Config::from_text(&text, Path::new("t.toml")).expect("a configuration");
+    let parts = RecorderParts::of(&config, store, Default::default(), clock).expect("a key");
+    let (recorder, threads) = Recorder::start(parts).expect("its threads");
+    threads.stop();
+    recorder
+}
 
 /// A served API with the test as its floor.
 struct House {
@@ -50,6 +84,8 @@ fn house(urgent: usize) -> House {
     let listen = "127.0.0.1:0".parse().expect("an address");
     let names = ["PL-B2-HCM", "CARDS"];
     let decisions = Decisions::default();
+    let store = data_dir.path().join("tandem.db");
+    let recorder = recorder(data_dir.path(), &store, clock);
     let state = ApiState {
         decisions: decisions.clone(),
         floor,
@@ -72,6 +108,13 @@ fn house(urgent: usize) -> House {
         }),
         readiness: readiness.clone(),
         token: Arc::new(token),
+        access: Arc::new(Access::open(&store, clock).expect("a store")),
+        recordings: Arc::new(Recordings {
+            recorder,
+            audio: Arc::new(NoCalls),
+            links: LinkKey::draw(Duration::from_secs(60)).expect("random bits"),
+        }),
+        ears: Arc::default(),
         hosts: Arc::new(AllowedHosts::new(listen, &["tandem.example".to_owned()])),
         pages: Arc::new(tandem::shell::pages::Pages::new(
             &Default::default(),

@@ -26,3 +26,4 @@ pub mod sip;
 pub mod sounds;
 pub mod store;
 pub mod systemd;
+pub mod tls;

@@ -21,6 +21,7 @@ use crate::shell::sip::{self, OsRandom, SipLane};
 use crate::shell::store::hopper::Hopper;
 use crate::shell::store::{CallIdentity, LeadRecord, StoreOrder};
 use crate::time::{Mono, Now};
+use crate::wire::desk::audio::RecordingState;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use rustc_hash::FxHashSet;
@@ -323,6 +324,7 @@ impl Router {
         let Some((campaign, lead)) = of else { return };
         if let Some(tap) = self.recorder.joined(attempt, agent, campaign, lead, at) {
             (self.tapped)(attempt, tap);
+            self.desks.recording(agent, RecordingState::On);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::shell::replay::LogFigures;
 use crate::shell::sip::SipLane;
 use crate::shell::store::hopper::HopperStats;
 use crate::shell::store::writer::StoreStats;
+use crate::shell::tls::TlsDoor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,6 +29,8 @@ pub(super) struct Rooms {
     pub(super) desks: Arc<Desks>,
     pub(super) cards: Arc<Cards>,
     pub(super) recorder: Arc<Recorder>,
+    /// Absent where API and desks are plain.
+    pub(super) door: Option<Arc<TlsDoor>>,
     /// Absent where inputs are not recorded.
     pub(super) log: Option<Arc<LogFigures>>,
 }
@@ -61,6 +64,10 @@ impl Rooms {
         let card = |count: &CardCount| count.figure(self.cards.count(*count));
         all.extend(CardCount::ALL.iter().map(card));
         all.extend(self.recorder.figures());
+        if let Some(door) = &self.door {
+            let ends = (door.ends().0 / 1_000).max(0) as u64;
+            all.push(Figure::gauge(GaugeName::TlsExpiry, &[], ends));
+        }
         self.floor_figures(&mut all);
         self.store_figures(&mut all);
         let (used, free) = self.media.ports();

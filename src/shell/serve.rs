@@ -27,7 +27,7 @@ use crate::shell::metrics::{Metrics, TimingName};
 use crate::shell::pages::Pages;
 use crate::shell::recording::keys::KeyFault;
 use crate::shell::recording::recorder::{RecorderFault, RecorderThreads};
-use crate::shell::recording::{self, Recorder, RecorderParts};
+use crate::shell::recording::{self, Recorder, RecorderParts, WithRecorder};
 use crate::shell::reload::{
     self, Hangups, Hooks, ReloadAct, ReloadParts, Reloader, caller_ids, campaign_ids, zone_learner,
 };
@@ -44,6 +44,8 @@ use crate::shell::store::{
     Recovery, ReturnedLeads, SharedNames, StoreError, StoreNames, StoreNews,
 };
 use crate::shell::systemd::Service;
+use crate::shell::tls::{TlsDoor, TlsFault};
+use crate::wire::desk::audio::RecordingState;
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, bounded};
 use std::path::{Path, PathBuf};
@@ -83,6 +85,9 @@ pub enum ServeError {
     /// The recorder.
     #[error(transparent)]
     Recorder(#[from] RecorderFault),
+    /// The certificate of API and desks.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// The log of inputs.
     #[error(transparent)]
     Log(#[from] ReplayError),
@@ -219,6 +224,10 @@ impl Engine {
             .map_err(io("the store's thread"))?;
 
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
+        let missing = media::prompts::missing(media.prompts(), config);
+        if !missing.is_empty() {
+            return Err(MediaError::Missing(missing).into());
+        }
         sounds::start(media.reports(), writer.lane(), Arc::clone(&metrics))
             .map_err(io("the thread that keeps how calls sounded"))?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
@@ -234,6 +243,7 @@ impl Engine {
         }
         let source = SqliteLeads::open(&path, &names.now())?
             .follow(names.clone(), zone_learner(names.clone(), lane.clone()));
+        let door = tls_door(config)?;
         let rules = Arc::new(ArcSwap::from_pointee(recording::rules(&in_force)));
         let parts = RecorderParts::of(config, &path, Arc::clone(&rules), clock)?;
         let (recorder, recordings) = Recorder::start(parts)?;
@@ -261,13 +271,26 @@ impl Engine {
             }),
             times: Arc::new(Times(Arc::clone(&metrics))),
             audio: Arc::new(WithPhones::new(
-                media.clone(),
+                Arc::new(WithRecorder::new(
+                    media.clone(),
+                    media.clone(),
+                    Arc::clone(&recorder),
+                )),
                 sip.lane(),
                 phone_news(Arc::clone(&outlets)),
             )),
         };
         let desks = Desks::new(DeskSettings::of(&in_force), parts);
         let _ = outlets.set((sip.lane(), Arc::clone(&desks)));
+        let (told, paused) = (Arc::downgrade(&desks), Arc::downgrade(&media));
+        recorder.on_resumed(Box::new(move |attempt, agent| {
+            if let Some(media) = paused.upgrade() {
+                let _ = media.pause_recording(attempt, false);
+            }
+            if let Some(desks) = told.upgrade() {
+                desks.recording(agent, RecordingState::On);
+            }
+        }));
         let told = Arc::downgrade(&desks);
         media.tell(Box::new(
             move |MediaNews::Leg {
@@ -299,6 +322,7 @@ impl Engine {
             desks: Arc::clone(&desks),
             cards: Arc::clone(&cards),
             recorder: Arc::clone(&recorder),
+            door: door.clone(),
             log: recorded.clone(),
         };
         metrics.config_loaded(clock.now().unix);
@@ -318,6 +342,7 @@ impl Engine {
             board,
             caller_ids: Arc::clone(&caller_ids),
             recording: rules,
+            door: door.clone(),
             campaigns: Arc::clone(&campaigns),
             hosts: Arc::clone(&hosts),
             window: writer.window(),
@@ -357,8 +382,13 @@ impl Engine {
         let log_of_decisions = decisions
             .clone()
             .log(Arc::clone(&picture), stopping.clone());
-        let mut tasks =
-            runtime.block_on(open_sockets(config, state, Arc::clone(&desks), stopping))?;
+        let mut tasks = runtime.block_on(open_sockets(
+            config,
+            state,
+            Arc::clone(&desks),
+            door,
+            stopping,
+        ))?;
         tasks.push(runtime.spawn(log_of_decisions));
 
         // Only now: a start that fails for a taken port must not put the last run's log away.
@@ -499,6 +529,23 @@ impl Engine {
             Err(ServeError::ThreadEnded("floor"))
         }
     }
+}
+
+/// The door of API and desks; `None`: they are plain, and where strangers can come by it is said.
+fn tls_door(config: &Config) -> Result<Option<Arc<TlsDoor>>, TlsFault> {
+    if let Some(files) = &config.tls.files {
+        return TlsDoor::open(files).map(Some);
+    }
+    for (room, listen) in [("desk", config.desk.listen), ("api", config.api.listen)] {
+        if !listen.ip().is_loopback() {
+            tracing::warn!(
+                %listen,
+                "PLAIN: {room}.listen is open to the network without TLS (tls.allow_plain). Tokens and cards go over it readable, \
+                 and browsers give it no microphone."
+            );
+        }
+    }
+    Ok(None)
 }
 
 /// Puts taps on the calls of a media plane.
@@ -644,6 +691,7 @@ async fn open_sockets(
     config: &Config,
     state: ApiState,
     desks: Arc<Desks>,
+    door: Option<Arc<TlsDoor>>,
     stopping: tokio::sync::watch::Receiver<bool>,
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, ServeError> {
     let listen = config.desk.listen;
@@ -652,14 +700,19 @@ async fn open_sockets(
         .map_err(io(format!("desk.listen {listen}")))?;
     let http = api::bind(&config.api).await?;
     let mut api_stops = stopping.clone();
-    let desks = tokio::spawn(desks.serve(sockets, stopping));
+    let mut tasks = Vec::new();
+    if let Some(door) = &door {
+        tasks.push(tokio::spawn(Arc::clone(door).watch(stopping.clone())));
+    }
+    let desks = tokio::spawn(desks.serve_behind(door.clone(), sockets, stopping));
     let api = tokio::spawn(async move {
         let stop = async move {
             let _ = api_stops.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = api::serve(http, state, stop).await {
+        if let Err(error) = api::serve_behind(door, http, state, stop).await {
             tracing::error!(%error, "The API ended.");
         }
     });
-    Ok(vec![desks, api])
+    tasks.extend([desks, api]);
+    Ok(tasks)
 }

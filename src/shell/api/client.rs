@@ -1,6 +1,7 @@
 //! The command line's way to a running engine: a small client of the API, on the same machine, with the same token.
 
 use super::explain::DecisionView;
+use super::pinned::Pinned;
 use super::token::{self, TokenError};
 use super::view::{CampaignView, ModeView, PictureView};
 use crate::config::Config;
@@ -8,6 +9,7 @@ use crate::config::nearest;
 use crate::core::settings::DialMode;
 use crate::pii::Pii;
 use crate::shell::reload::ReloadReport;
+use crate::shell::tls::TlsFault;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,6 +17,8 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, TcpConnector};
 
 /// Longest wait for an answer of an engine on the same machine.
 const WAIT: Duration = Duration::from_secs(5);
@@ -32,6 +36,9 @@ pub enum ClientError {
     /// The token cannot be read.
     #[error("no admin token: {0}. Is data_dir that of the running engine?")]
     Token(#[from] TokenError),
+    /// The engine's certificate cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] TlsFault),
     /// Nobody answers.
     #[error("is the engine running? tried {url}: {reason}")]
     NotRunning {
@@ -69,11 +76,38 @@ struct Problem {
 impl ApiClient {
     /// A client of the engine that runs with this configuration.
     pub fn of(config: &Config) -> Result<ApiClient, ClientError> {
-        ApiClient::new(config.api.listen, &config.data_dir)
+        match &config.tls.files {
+            None => ApiClient::new(config.api.listen, &config.data_dir),
+            Some(files) => {
+                ApiClient::sealed(config.api.listen, &config.data_dir, &files.certificate)
+            }
+        }
     }
 
     /// A client of the engine that listens there and keeps its token in `data_dir`.
     pub fn new(listen: SocketAddr, data_dir: &Path) -> Result<ApiClient, ClientError> {
+        ApiClient::over("http", listen, data_dir, |config| config.new_agent())
+    }
+
+    /// The same over TLS, to exactly this certificate.
+    pub fn sealed(
+        listen: SocketAddr,
+        data_dir: &Path,
+        certificate: &Path,
+    ) -> Result<ApiClient, ClientError> {
+        let pinned = Pinned::to(certificate)?;
+        ApiClient::over("https", listen, data_dir, |config| {
+            let connector = ().chain(TcpConnector::default()).chain(pinned);
+            ureq::Agent::with_parts(config, connector, DefaultResolver::default())
+        })
+    }
+
+    fn over(
+        scheme: &str,
+        listen: SocketAddr,
+        data_dir: &Path,
+        agent: impl FnOnce(ureq::config::Config) -> ureq::Agent,
+    ) -> Result<ApiClient, ClientError> {
         let token = token::read(data_dir)?;
         let mut address = listen;
         if address.ip().is_unspecified() {
@@ -82,16 +116,16 @@ impl ApiClient {
                 IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
             });
         }
-        let agent = ureq::Agent::config_builder()
+        let config = ureq::Agent::config_builder()
             .timeout_global(Some(WAIT))
             // A proxy of the environment must never see the token.
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .build()
-            .new_agent();
+            .build();
+        let agent = agent(config);
         Ok(ApiClient {
-            base: format!("http://{address}"),
+            base: format!("{scheme}://{address}"),
             token,
             agent,
         })

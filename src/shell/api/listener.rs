@@ -2,6 +2,7 @@
 //!
 //! A full house waits in the kernel's backlog; a slow client is closed, so the wait is short.
 
+use crate::shell::tls::{self, TlsDoor};
 use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -24,14 +25,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A listener that admits [`CONNECTIONS_MAX`].
 pub(super) struct BoundedListener {
     inner: TcpListener,
+    door: Option<Arc<TlsDoor>>,
     room: Arc<Semaphore>,
     patience: Duration,
 }
 
 impl BoundedListener {
-    pub(super) fn new(inner: TcpListener) -> Self {
+    /// Plain where there is no door.
+    pub(super) fn new(inner: TcpListener, door: Option<Arc<TlsDoor>>) -> Self {
         BoundedListener {
             inner,
+            door,
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             patience: PATIENCE,
         }
@@ -56,7 +60,11 @@ impl Listener for BoundedListener {
         };
         let (stream, from) = Listener::accept(&mut self.inner).await;
         let connection = Connection {
-            stream,
+            // Greeted while it is read: a stranger who is slow at it holds up nobody else.
+            stream: match &self.door {
+                Some(door) => door.enter(stream),
+                None => tls::Connection::Plain(stream),
+            },
             deadline: Box::pin(sleep(self.patience)),
             patience: self.patience,
             _permit: permit,
@@ -71,7 +79,7 @@ impl Listener for BoundedListener {
 
 /// One connection with a deadline that only an answer moves.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: tls::Connection,
     deadline: Pin<Box<Sleep>>,
     patience: Duration,
     _permit: OwnedSemaphorePermit,
@@ -142,12 +150,13 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     /// A server that knows one page, with little patience.
     async fn served() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let doors = BoundedListener::new(listener).with_patience(Duration::from_millis(300));
+        let doors = BoundedListener::new(listener, None).with_patience(Duration::from_millis(300));
         let page = axum::Router::new().route("/", axum::routing::get(|| async { "here" }));
         tokio::spawn(async move { axum::serve(doors, page).await });
         address

@@ -13,6 +13,7 @@ mod ledger_view;
 mod links;
 mod listener;
 mod mode_arg;
+mod pinned;
 mod range;
 mod recordings;
 mod reload;
@@ -37,6 +38,7 @@ use crate::shell::lanes::{Clock, FloorLane};
 use crate::shell::metrics::{Backlogs, Metrics};
 use crate::shell::pages::{self, Pages};
 use crate::shell::reload::ReloadAct;
+use crate::shell::tls::TlsDoor;
 use crate::time::Mono;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -186,13 +188,23 @@ pub async fn bind(config: &ApiConfig) -> Result<TcpListener, ApiFailed> {
         })
 }
 
-/// Serves until `stop` resolves; requests that are being answered are finished.
+/// Serves until `stop` resolves; requests that are being answered are finished. Plain.
 pub async fn serve(
     listener: TcpListener,
     state: ApiState,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ApiFailed> {
-    let doors = listener::BoundedListener::new(listener);
+    serve_behind(None, listener, state, stop).await
+}
+
+/// The same behind a door, if there is one: HTTPS.
+pub async fn serve_behind(
+    door: Option<Arc<TlsDoor>>,
+    listener: TcpListener,
+    state: ApiState,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ApiFailed> {
+    let doors = listener::BoundedListener::new(listener, door);
     axum::serve(doors, router(state))
         .with_graceful_shutdown(stop)
         .await?;

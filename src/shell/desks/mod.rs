@@ -16,6 +16,7 @@ mod pipe;
 mod previews;
 mod requests;
 mod ring;
+mod sealed;
 mod server;
 mod session;
 mod socket;

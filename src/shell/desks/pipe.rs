@@ -6,6 +6,7 @@
 //! docs/adr/0004-news-leave-on-the-thread-that-has-them.md tells why.
 
 use super::figures::{DeskCount, DeskCounts};
+use super::sealed::Sealed;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -32,6 +33,8 @@ struct Gate {
     sent: usize,
     /// The library has bytes that it could not write: it may be inside a frame.
     library_waits: bool,
+    /// TLS; absent: plain.
+    seal: Option<Sealed>,
 }
 
 /// What became of a text.
@@ -54,18 +57,33 @@ impl Pipe {
         })
     }
 
+    /// The same over TLS; the socket has been greeted.
+    pub(super) fn sealed(
+        tcp: TcpStream,
+        session: tokio_rustls::rustls::ServerConnection,
+        counts: Arc<DeskCounts>,
+    ) -> Arc<Pipe> {
+        let mut gate = Gate::default();
+        gate.seal = Some(Sealed::new(session));
+        Arc::new(Pipe {
+            tcp,
+            gate: Mutex::new(gate),
+            counts,
+        })
+    }
+
     /// Writes a text as one frame, as far as the kernel takes it without waiting. From any thread. An error: the socket is dead,
     /// although it goes on saying that it may be written to.
     pub(super) fn offer(&self, text: &str) -> io::Result<Offered> {
         let mut gate = super::locked(&self.gate);
-        if gate.library_waits || !gate.rest.is_empty() {
+        if gate.library_waits || gate.is_inside_a_text() {
             return Ok(Offered::Refused);
         }
         let mut head = [0; HEAD_MAX];
         let head = text_head(text.len(), &mut head);
         let parts = [IoSlice::new(head), IoSlice::new(text.as_bytes())];
         let total = head.len() + text.len();
-        let sent = match self.tcp.try_write_vectored(&parts) {
+        let sent = match gate.try_write(&self.tcp, &parts) {
             Ok(sent) => sent,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Offered::Refused),
             Err(error) => return Err(error),
@@ -74,7 +92,12 @@ impl Pipe {
         self.counts
             .add_many(DeskCount::SentBytes, text.len() as u64);
         if sent == total {
-            return Ok(Offered::Written);
+            // Sealed, it may still wait for the kernel.
+            return Ok(if gate.is_inside_a_text() {
+                Offered::Begun
+            } else {
+                Offered::Written
+            });
         }
         gate.rest.extend_from_slice(&head[sent.min(head.len())..]);
         let of_text = sent.saturating_sub(head.len());
@@ -109,6 +132,39 @@ impl Pipe {
         }
     }
 
+    /// Sealed octets of the library may wait although it has none left itself.
+    fn poll_library_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            {
+                let mut gate = super::locked(&self.gate);
+                if gate.seal.is_none() {
+                    return Poll::Ready(Ok(()));
+                }
+                match gate.send_rest(&self.tcp) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(()) => {
+                        gate.library_waits = false;
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            ready!(self.tcp.poll_write_ready(context))?;
+        }
+    }
+
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut gate = super::locked(&self.gate);
+        match &mut gate.seal {
+            Some(seal) => seal.read(&self.tcp, buffer),
+            None => {
+                // The kernel needs no gate.
+                drop(gate);
+                self.tcp.try_read(buffer)
+            }
+        }
+    }
+
     fn poll_library_write(
         &self,
         context: &mut Context<'_>,
@@ -122,12 +178,12 @@ impl Pipe {
                 gate.library_waits = true;
                 let sent = gate
                     .send_rest(&self.tcp)
-                    .and_then(|()| self.tcp.try_write(octets));
+                    .and_then(|()| gate.try_write(&self.tcp, &[IoSlice::new(octets)]));
                 match sent {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => return Poll::Ready(Err(error)),
                     Ok(count) => {
-                        gate.library_waits = count < octets.len();
+                        gate.library_waits = count < octets.len() || gate.is_inside_a_text();
                         return Poll::Ready(Ok(count));
                     }
                 }
@@ -138,8 +194,23 @@ impl Pipe {
 }
 
 impl Gate {
+    /// Whether a part of a text is still to be taken by the kernel.
+    fn is_inside_a_text(&self) -> bool {
+        !self.rest.is_empty() || self.seal.as_ref().is_some_and(Sealed::waits)
+    }
+
+    fn try_write(&mut self, tcp: &TcpStream, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.seal {
+            Some(seal) => seal.write(tcp, parts),
+            None => tcp.try_write_vectored(parts),
+        }
+    }
+
     /// Sends what is left of a text. `WouldBlock`: the kernel has no room for all of it.
     fn send_rest(&mut self, tcp: &TcpStream) -> io::Result<()> {
+        if let Some(seal) = &mut self.seal {
+            return seal.flush(tcp);
+        }
         while self.sent < self.rest.len() {
             match tcp.try_write(&self.rest[self.sent..])? {
                 0 => return Err(ErrorKind::WriteZero.into()),
@@ -176,8 +247,7 @@ impl AsyncRead for Reins {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.tcp.poll_read_ready(context))?;
-            match self.0.tcp.try_read(buffer.initialize_unfilled()) {
+            match self.0.try_read(buffer.initialize_unfilled()) {
                 Ok(count) => {
                     buffer.advance(count);
                     return Poll::Ready(Ok(()));
@@ -185,6 +255,7 @@ impl AsyncRead for Reins {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
+            ready!(self.0.tcp.poll_read_ready(context))?;
         }
     }
 }
@@ -198,11 +269,14 @@ impl AsyncWrite for Reins {
         self.0.poll_library_write(context, octets)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_library_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(seal) = &mut super::locked(&self.0.gate).seal {
+            seal.close(&self.0.tcp);
+        }
         // The library closes by a frame; the socket itself goes when the last handle does.
         Poll::Ready(socket2::SockRef::from(&self.0.tcp).shutdown(std::net::Shutdown::Write))
     }

@@ -2,6 +2,8 @@
 
 use super::Desks;
 use super::figures::DeskCount;
+use super::pipe::Pipe;
+use crate::shell::tls::TlsDoor;
 use crate::wire::desk::server::ClosingReason;
 use socket2::SockRef;
 use std::sync::Arc;
@@ -18,8 +20,18 @@ const PLACES: usize = 65_536;
 const STOP_WAIT: Duration = Duration::from_secs(2);
 
 impl Desks {
-    /// Serves the listener until `stop` becomes true, then says goodbye to everybody and returns.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    /// Serves the listener until `stop` becomes true, then says goodbye to everybody and returns. Plain.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
+        self.serve_behind(None, listener, stop).await;
+    }
+
+    /// The same behind a door, if there is one: WSS.
+    pub async fn serve_behind(
+        self: Arc<Self>,
+        door: Option<Arc<TlsDoor>>,
+        listener: TcpListener,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let sockets = Arc::new(Semaphore::new(PLACES));
         let strangers = Arc::new(Semaphore::new(self.settings().strangers_max));
         loop {
@@ -50,9 +62,21 @@ impl Desks {
             };
             self.counts.add(DeskCount::Accepted);
             tune(&stream);
-            let desks = self.clone();
+            let (desks, door) = (self.clone(), door.clone());
             tokio::spawn(async move {
-                desks.run_socket(stream, source.ip(), stranger).await;
+                let pipe = match door {
+                    None => Some(Pipe::new(stream, desks.counts.clone())),
+                    // Boxed: what a greeting needs must not weigh on the socket's whole life.
+                    Some(door) => match Box::pin(door.greet(stream)).await {
+                        Ok((stream, session)) => {
+                            Some(Pipe::sealed(stream, session, desks.counts.clone()))
+                        }
+                        Err(_) => None,
+                    },
+                };
+                if let Some(pipe) = pipe {
+                    desks.run_socket(pipe, source.ip(), stranger).await;
+                }
                 drop(place);
             });
         }

@@ -18,7 +18,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
@@ -84,11 +83,10 @@ impl Desks {
     /// Runs one accepted socket to its end. `stranger` is held until log-in.
     pub(super) async fn run_socket(
         self: Arc<Self>,
-        stream: TcpStream,
+        pipe: Arc<Pipe>,
         source: IpAddr,
         stranger: tokio::sync::OwnedSemaphorePermit,
     ) {
-        let pipe = Pipe::new(stream, self.counts.clone());
         // Boxed: the upgrade's and the log-in's state must not weigh on the socket's whole life.
         let Some(mut ws) = Box::pin(self.upgrade(pipe.clone())).await else {
             return;

@@ -7,11 +7,13 @@
 //! - `tap`, `gate`, `chunk` on the media thread: the timeline, the pause, one second
 //! - `writer` the thread that seals and writes; [`file`] the form on the disk; [`keys`] the site's keys and each recording's own
 //! - [`keeper`] the threads behind it: the store's rows, what a crash left, conversion, retention
-//! - [`audio`] WAV and Ogg Opus; [`shelf`] finds and opens a recording by its id; [`commands`] what the command line does
+//! - [`audio`] WAV and Ogg Opus; [`shelf`] finds and opens a recording by its id; [`commands`], [`cli`] the command line
 
 pub mod audio;
 mod chunk;
+pub mod cli;
 pub mod commands;
+mod desk;
 pub mod file;
 mod gate;
 pub mod keeper;
@@ -25,6 +27,7 @@ mod tap;
 mod tests;
 mod writer;
 
+pub use desk::WithRecorder;
 pub use live::{About, End, Ended, NotAnId, RecordingId};
 pub use recorder::{NotRecorded, Recorder, RecorderParts, RecordingNow, Rules, rules};
 pub use stats::RecordingStats;

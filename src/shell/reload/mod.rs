@@ -104,6 +104,8 @@ pub struct ReloadParts {
     pub board: CampaignBoard,
     /// What people see on their phones.
     pub caller_ids: CallerIds,
+    /// TLS of API and desks; its files are read anew.
+    pub door: Option<Arc<crate::shell::tls::TlsDoor>>,
     /// Which campaigns are recorded.
     pub recording: crate::shell::recording::Rules,
     /// The API's names of campaigns.
@@ -254,6 +256,10 @@ impl Reloader {
         let report = ReloadReport::new(&self.file, result, &live);
         if dry_run {
             return Ok(report);
+        }
+        if let Some(door) = &parts.door {
+            // A pair that cannot be used is told and stays out; the rest of the file takes hold.
+            let _ = door.reload();
         }
 
         let (waiting, _) = parts.floor.waiting();

@@ -1,0 +1,85 @@
+//! What agents say about their recordings over their sockets, put before the media plane. Everything else it hands through.
+
+use super::recorder::{Recorder, RecordingNow};
+use crate::ids::{AgentId, AttemptId};
+use crate::shell::desks::{AnswerTo, DeskAudio};
+use crate::shell::media::MediaPlane;
+use crate::wire::desk::audio::{RecordAction, RecordingState};
+use std::sync::Arc;
+
+/// The desks' audio, with recordings.
+pub struct WithRecorder {
+    audio: Arc<dyn DeskAudio>,
+    media: Arc<MediaPlane>,
+    recorder: Arc<Recorder>,
+}
+
+impl WithRecorder {
+    /// `audio` is asked for all that is no recording.
+    pub fn new(audio: Arc<dyn DeskAudio>, media: Arc<MediaPlane>, recorder: Arc<Recorder>) -> Self {
+        WithRecorder {
+            audio,
+            media,
+            recorder,
+        }
+    }
+}
+
+impl From<RecordingNow> for RecordingState {
+    fn from(now: RecordingNow) -> Self {
+        match now {
+            RecordingNow::Off => RecordingState::Off,
+            RecordingNow::On => RecordingState::On,
+            RecordingNow::Paused => RecordingState::Paused,
+        }
+    }
+}
+
+impl DeskAudio for WithRecorder {
+    fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo) {
+        self.audio.offer(agent, sdp, answer);
+    }
+    fn phone(&self, agent: AgentId, address: &str) {
+        self.audio.phone(agent, address);
+    }
+    fn gone(&self, agent: AgentId) {
+        self.audio.gone(agent);
+    }
+    fn check(&self, agent: AgentId) {
+        self.audio.check(agent);
+    }
+    fn mute(&self, agent: AgentId, on: bool) {
+        self.audio.mute(agent, on);
+    }
+    fn hold(&self, attempt: AttemptId, on: bool) {
+        self.audio.hold(attempt, on);
+    }
+    fn keys(&self, attempt: AttemptId, digits: &str) {
+        self.audio.keys(attempt, digits);
+    }
+
+    fn record(
+        &self,
+        _agent: AgentId,
+        attempt: AttemptId,
+        action: RecordAction,
+    ) -> Option<RecordingState> {
+        let done = match action {
+            RecordAction::Start => match self.recorder.on_demand(attempt) {
+                Ok(tap) if self.media.record(attempt, tap) => Some(RecordingNow::On),
+                // The call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
+                _ => Some(self.recorder.now(attempt)).filter(|now| *now != RecordingNow::Off),
+            },
+            RecordAction::Pause | RecordAction::Resume => {
+                let is_pause = action == RecordAction::Pause;
+                let now = self.recorder.pause(attempt, is_pause).ok();
+                if now.is_some() {
+                    // For those who listen live; the recording itself is paused already.
+                    let _ = self.media.pause_recording(attempt, is_pause);
+                }
+                now
+            }
+        };
+        done.map(RecordingState::from)
+    }
+}
