@@ -67,10 +67,11 @@ sleep 1
 kill -INT "$capture"
 wait "$capture" 2>/dev/null || true
 
+dissect=(tshark -r "$place/call.pcap" -d udp.port==24000-24099,rtp -d udp.port==26000-26099,rtp --enable-heuristic rtp_udp)
 # SRTP leaves RTP's header as it is (RFC 3711 s.3.1), so the browser's side can be judged beside the trunk's.
-tshark -r "$place/call.pcap" -d udp.port==24000-24099,rtp -d udp.port==26000-26099,rtp \
-  --enable-heuristic rtp_udp -q -z rtp,streams 2>/dev/null | tee "$place/streams.txt"
-python3 - "$place/streams.txt" "$seconds" <<'PYTHON'
+"${dissect[@]}" -q -z rtp,streams 2>/dev/null | tee "$place/streams.txt"
+"${dissect[@]}" -Y rtp -T fields -e udp.srcport -e rtp.ssrc -e rtp.seq >"$place/packets.txt" 2>/dev/null
+python3 - "$place/streams.txt" "$seconds" "$place/packets.txt" <<'PYTHON'
 import json, re, sys
 
 streams = []
@@ -92,10 +93,19 @@ for stream in long:
     elif stream["to"] == 26200: way["from_agent"] = stream
     elif stream["from"] == 26200: way["to_agent"] = stream
 assert len(way) == 4, f"expected one stream each way on each side: {streams}"
+# Each packet that the engine sends must follow the one before it: nothing left out, nothing twice, nothing late.
+last, steps = {}, {}
+for line in open(sys.argv[3]):
+    port, ssrc, number = line.split("\t")[:3]
+    stream, number = (int(port), ssrc), int(number)
+    if stream in last and (trunk(stream[0]) or stream[0] == 26200) and number != (last[stream] + 1) % 65536:
+        steps[stream[0]] = steps.get(stream[0], 0) + 1
+    last[stream] = number
 added = {"to_customer": way["to_customer"]["jitter_mean_ms"] - way["from_agent"]["jitter_mean_ms"],
          "to_agent": way["to_agent"]["jitter_mean_ms"] - way["from_customer"]["jitter_mean_ms"]}
-print(json.dumps({"seconds": seconds, "streams": way, "jitter_added_ms": {name: round(ms, 3) for name, ms in added.items()}}))
+print(json.dumps({"seconds": seconds, "streams": way, "out_of_order_by_us": sum(steps.values()),
+                  "jitter_added_ms": {name: round(ms, 3) for name, ms in added.items()}}))
 ours = [way["to_customer"], way["to_agent"]]
-good = all(stream["lost"] <= 0 for stream in ours) and all(ms < 5 for ms in added.values())
+good = not steps and all(stream["lost"] <= 0 for stream in ours) and all(ms < 5 for ms in added.values())
 sys.exit(0 if good else 1)
 PYTHON

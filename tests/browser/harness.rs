@@ -189,11 +189,12 @@ impl Site {
         let (sip, desk, api) = (free(), free(), free());
         let text = format!(
             "data_dir = {data:?}\n[sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n[api]\nlisten = \"{api}\"\n\
-             [media]\nlisten = \"127.0.0.1\"\nport_first = 26000\nport_last = 27999\nagent_port = 0\n\
+             [media]\nlisten = \"127.0.0.1\"\nport_first = 26000\nport_last = 27999\nagent_port = 0\nprompts_dir = {prompts:?}\n\
              [[trunks]]\nname = \"far\"\naddress = \"{trunk}\"\nchannels_max = 50\ncps_max = 50\nkeep_alive_s = 2\n\
              [[campaigns]]\nname = \"TEST\"\ncaller_id = \"+842873000000\"\nstate = \"running\"\n\
              window_from = \"00:00\"\nwindow_until = \"24:00\"\nring_timeout_s = 15\nwrap_s = 30\n",
             data = dir.path().join("data"),
+            prompts = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts"),
         );
         let path = dir.path().join("tandem.toml");
         std::fs::write(&path, &text).unwrap();

@@ -124,6 +124,7 @@ fn both_hear_each_other_through_hold_mute_keys_another_network_and_a_cut_of_the_
     let span = |from: &str, until: &str| (told.at(from) + 400, told.at(until) - 200);
     heard.is_tone(AGENT_HZ, span("talking", "held"));
     heard.is_not_tone(AGENT_HZ, span("held", "heard_on_hold"));
+    heard.is_loud(span("held", "heard_on_hold"));
     heard.is_tone(AGENT_HZ, span("resumed", "heard_after_hold"));
     heard.is_silent(span("muted", "unmuted"));
     heard.is_tone(AGENT_HZ, span("unmuted", "keys"));

@@ -142,6 +142,14 @@ fn config_text(data: &Path, args: &DemoArgs, ports: Ports) -> String {
     } = ports;
     let log = toml::Value::String(data.join("inputs.jsonl").display().to_string());
     let data = toml::Value::String(data.display().to_string());
+    // Music while a customer is on hold, where the demo is started beside the samples.
+    let prompts = std::fs::canonicalize("config/prompts").map_or_else(
+        |_| String::new(),
+        |path| {
+            let path = toml::Value::String(path.display().to_string());
+            format!("prompts_dir = {path}\n")
+        },
+    );
     // Human times are divided by --speed, so the engine's must be too: a phone that rings five times as fast gives up so.
     let scaled = |seconds: f64, least: f64| (seconds / args.speed).ceil().max(least) as u64;
     let (ring, wrap) = (scaled(25.0, 5.0), scaled(25.0, 1.0));
@@ -164,7 +172,7 @@ fn config_text(data: &Path, args: &DemoArgs, ports: Ports) -> String {
          # For `tandem replay`; keep the directory with --data-dir.\n\
          input_log = {log}\n\n\
          [sip]\nlisten = \"{sip}\"\n\n\
-         [media]\nlisten = \"127.0.0.1\"\nport_first = 20000\nport_last = 39999\n\n\
+         [media]\nlisten = \"127.0.0.1\"\nport_first = 20000\nport_last = 39999\n{prompts}\n\
          [desk]\nlisten = \"{desk}\"\n\n\
          [api]\nlisten = \"{api}\"\n\n\
          [[trunks]]\nname = \"simulated\"\naddress = \"{carrier}\"\nchannels_max = {lines}\ncps_max = 250\nkeep_alive_s = 2\n\n\
