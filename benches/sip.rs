@@ -49,6 +49,8 @@ fn endpoint(now: Mono) -> Endpoint {
         realms: vec![],
         signalling_ranges: vec![],
         media_ranges: vec![],
+        asks_digest: false,
+        srtp: Default::default(),
         is_probed: true,
         keep_alive: Duration::from_secs(86_400),
         local: address("198.51.100.2:5060"),

@@ -55,8 +55,7 @@ started+=($!)
 "$program" serve "$place/tandem.toml" >"$place/engine.log" 2>&1 &
 started+=($!)
 for _ in $(seq 100); do grep -q "ready:" "$place/engine.log" && break; sleep 0.1; done
-# The SIP side is of no interest, and Chromium's own pages are not on lo.
-tshark -q -i lo -f "udp and not port $sip and not port $carrier" -w "$place/call.pcap" 2>/dev/null &
+tshark -q -i lo -f "udp and (portrange 24000-24099 or portrange 26000-26099 or port 26200)" -w "$place/call.pcap" 2>/dev/null &
 capture=$!
 started+=("$capture")
 sleep 1
@@ -69,7 +68,8 @@ kill -INT "$capture"
 wait "$capture" 2>/dev/null || true
 
 # SRTP leaves RTP's header as it is (RFC 3711 s.3.1), so the browser's side can be judged beside the trunk's.
-tshark -r "$place/call.pcap" --enable-heuristic rtp_udp -q -z rtp,streams 2>/dev/null | tee "$place/streams.txt"
+tshark -r "$place/call.pcap" -d udp.port==24000-24099,rtp -d udp.port==26000-26099,rtp \
+  --enable-heuristic rtp_udp -q -z rtp,streams 2>/dev/null | tee "$place/streams.txt"
 python3 - "$place/streams.txt" "$seconds" <<'PYTHON'
 import json, re, sys
 

@@ -342,7 +342,7 @@ impl Baresip {
         let heard = dir.path().join("heard");
         std::fs::create_dir(&heard).unwrap();
         let config = format!(
-            "sip_listen {at}\ncall_local_timeout 120\ncall_max_calls 4\n\
+            "sip_listen {at}\nnet_interface 127.0.0.1\ncall_local_timeout 120\ncall_max_calls 4\n\
              audio_player aubridge,none\naudio_source ausine,{tone}\naudio_alert aubridge,none\n\
              ausrc_srate 48000\nauplay_srate 48000\nausrc_channels 2\nauplay_channels 2\n\
              rtp_ports {first}-{last}\nsnd_path {heard}\n\

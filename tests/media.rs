@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 use tandem::config::{MediaConfig, Transport, TrunkConfig};
 use tandem::core::settings::TrunkSettings;
 use tandem::ids::{AgentId, AttemptId, TrunkId};
+use tandem::shell::api::ears::{EarId, EarMode};
 use tandem::shell::desks::DeskAudio;
 use tandem::shell::lanes::{Clock, FloorInbox, LegId, MediaPorts, floor_lanes};
 use tandem::shell::media::{self, MediaPlane};
 use tandem::shell::recording::{Party, Tap};
 use tandem::time::{Mono, UnixMs};
+use tandem::wire::media::g711::{decode_pcmu, encode_pcmu};
 use tandem::wire::media::keys::KeyReceiver;
 use tandem::wire::media::reception::Reception;
 use tandem::wire::media::reports::Reports;
@@ -379,6 +381,89 @@ fn a_hundred_thousand_forged_packets_are_neither_forwarded_nor_recorded() {
         });
         from_customer > 0 && heard(&customer, 0x22) > 0
     });
+}
+
+#[test]
+fn a_supervisor_hears_both_sides_and_is_heard_by_whom_the_mode_says() {
+    let site = Site::new(2);
+    let customer = far(CARRIER);
+    let mut agent = site.connected(AGENT);
+    let port = site.leg(LegId::Call(CALL), &customer);
+    site.plane.bridge(CALL, AGENT);
+    let (ear, (mut supervisor, sdp)) =
+        (EarId(1), BrowserEnd::offer(CARRIER, certificate()).unwrap());
+    let (answered, answer) = channel();
+    let answer_to = Box::new(move |sdp| {
+        let _ = answered.send(sdp);
+    });
+    site.plane
+        .ear_open(ear, AGENT, EarMode::Listen, sdp, answer_to);
+    let answer = answer
+        .recv_timeout(Duration::from_secs(20))
+        .unwrap()
+        .unwrap();
+    supervisor.answered(&answer).unwrap();
+    // Levels that add up to levels of their own: 1,000 from the customer, 2,000 from the agent, 4,000 from the supervisor.
+    let code = |level: i16| encode_pcmu(level);
+    let level = |payload: &[u8]| {
+        payload
+            .get(80)
+            .map_or(0, |code| i32::from(decode_pcmu(*code)))
+    };
+    let near = |seen: i32, want: i32| (seen - want).abs() < 300;
+    let mut sequence = 0;
+    let mut turn = |says: bool, ears: &mut [bool; 3], wants: [i32; 3]| {
+        sequence += 1;
+        customer
+            .send_to(&rtp(3, sequence, code(1_000)), port)
+            .unwrap();
+        agent.speak(&[code(2_000); 160], &mut |_| {});
+        if says {
+            supervisor.speak(&[code(4_000); 160], &mut |_| {});
+        }
+        let mut buffer = [0; 2_048];
+        supervisor.turn(&mut buffer, &mut |packet| {
+            ears[0] |= near(level(&packet.payload), wants[0])
+        });
+        agent.turn(&mut buffer, &mut |packet| {
+            ears[1] |= near(level(&packet.payload), wants[1])
+        });
+        while let Ok((length, _)) = customer.recv_from(&mut buffer) {
+            ears[2] |= near(level(&buffer[12..length]), wants[2]);
+        }
+        std::thread::sleep(Duration::from_millis(15));
+    };
+    // Listening: 3,000 in the ear, and what he says goes nowhere.
+    let mut heard = [false; 3];
+    until("he hears both", || {
+        turn(true, &mut heard, [3_000, 5_000, 6_000]);
+        heard[0]
+    });
+    assert_eq!(heard, [true, false, false], "a listener was heard");
+    site.plane.ear_mode(ear, EarMode::Whisper);
+    let mut heard = [false; 3];
+    until("the agent hears him", || {
+        turn(true, &mut heard, [3_000, 5_000, 6_000]);
+        heard[1]
+    });
+    assert!(!heard[2], "a whisper reached the customer");
+    site.plane.ear_mode(ear, EarMode::Barge);
+    let mut heard = [false; 3];
+    until("both hear him", || {
+        turn(true, &mut heard, [3_000, 5_000, 6_000]);
+        heard[1] && heard[2]
+    });
+    // The recording is paused: nobody listens. What was on its way has passed after a while.
+    site.plane.pause_recording(CALL, true);
+    let mut heard = [false; 3];
+    let mut quiet = 0;
+    until("the ear is silent", || {
+        heard[0] = false;
+        turn(false, &mut heard, [3_000, 5_000, 6_000]);
+        quiet = if heard[0] { 0 } else { quiet + 1 };
+        quiet > 20
+    });
+    site.plane.ear_close(ear);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::inbound::{self, InboundConfig};
 use super::load::{is_e164, own_name, required};
 use super::reader::{Section, Sink};
-use super::{CampaignConfig, TrunkConfig, modes, nearest};
+use super::{CampaignConfig, RecordingMode, TrunkConfig, modes, nearest};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
     CampaignSettings, CampaignState, GateSettings, InboundSettings, Recycle, SkillNeed, WrapOverrun,
@@ -124,6 +124,12 @@ fn campaign(
         inbound: InboundSettings::default(),
     };
     let recording = super::recording::rule(read, sink);
+    let mut settings = settings;
+    // On demand the agent says that he records.
+    let recording_notice = settings.spoken.recording_notice.clone();
+    if recording.mode != RecordingMode::Always {
+        settings.spoken.recording_notice = None;
+    }
     section.finish(sink);
     CampaignConfig {
         settings,
@@ -131,6 +137,7 @@ fn campaign(
         why,
         inbound_numbers,
         recording,
+        recording_notice,
     }
 }
 

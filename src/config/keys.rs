@@ -7,7 +7,7 @@ use super::shown::{
     Shown, absent, clock, ice_urls, list, millis, minutes, needs, option, optional_text, path,
     plain, ratio, recycle, seconds, state, text, tls_file, transport, weekdays,
 };
-use super::{CampaignConfig, Config, RecordingFormat, TrunkConfig};
+use super::{CampaignConfig, Config, RecordingFormat, SrtpRule, TrunkConfig};
 use crate::core::results::SystemResult;
 use crate::core::settings::{
     AbandonDenominator, AbandonStrength, DialMode, PreviewTimeout, WrapOverrun,
@@ -457,6 +457,22 @@ pub const KEYS: &[Key] = &[
         Trunk(|t| list(&t.media_ranges)),
     ),
     live(
+        "trunks.inbound_digest",
+        NEXT_CALL,
+        Trunk(|t| plain(t.asks_digest)),
+    ),
+    live(
+        "trunks.srtp",
+        NEXT_CALL,
+        Trunk(|t| {
+            text(match t.srtp {
+                SrtpRule::Off => "off",
+                SrtpRule::Offer => "offer",
+                SrtpRule::Require => "require",
+            })
+        }),
+    ),
+    live(
         "trunks.keep_alive_s",
         "after the next OPTIONS",
         Trunk(|t| seconds(t.keep_alive)),
@@ -519,7 +535,7 @@ pub const KEYS: &[Key] = &[
     live(
         "campaigns.recording_notice",
         "for calls that are joined from then on",
-        Campaign(|_, c| option(c.settings.spoken.recording_notice.as_ref())),
+        Campaign(|_, c| option(c.recording_notice.as_ref())),
     ),
     live(
         "campaigns.why",

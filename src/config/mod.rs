@@ -36,7 +36,7 @@ pub use secrets::{PasswordPlace, password_places};
 pub use settings::{UnknownZone, zone_table};
 pub use tls::{TlsConfig, TlsFiles};
 
-use crate::core::settings::{CampaignSettings, FloorSettings, TrunkSettings};
+use crate::core::settings::{CampaignSettings, FloorSettings, PromptName, TrunkSettings};
 use crate::pii::Pii;
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -189,6 +189,18 @@ pub enum Transport {
     Tcp,
 }
 
+/// What a trunk does about SRTP with keys in the description (RFC 4568).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SrtpRule {
+    /// Plain RTP.
+    #[default]
+    Off,
+    /// SRTP first, plain RTP for a far end that refuses it.
+    Offer,
+    /// SRTP or no call.
+    Require,
+}
+
 /// A route to a carrier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrunkConfig {
@@ -213,6 +225,10 @@ pub struct TrunkConfig {
     pub media_ranges: Vec<IpNet>,
     /// Time between OPTIONS. Default 10 s; three unanswered mean DOWN.
     pub keep_alive: Duration,
+    /// Whether its calls to us must bring a digest of username and password. Default no: its addresses are believed.
+    pub asks_digest: bool,
+    /// What is done about SRTP. Default off.
+    pub srtp: SrtpRule,
 }
 
 /// A campaign as configured.
@@ -228,4 +244,6 @@ pub struct CampaignConfig {
     pub inbound_numbers: Vec<String>,
     /// Whether its conversations are recorded.
     pub recording: RecordingRule,
+    /// The prompt that says so, as it is written: the floor plays it only where every call is recorded.
+    pub recording_notice: Option<PromptName>,
 }

@@ -1,6 +1,6 @@
 //! `tandem check FILE`: everything that is wrong at once, or what the file means.
 
-use super::Config;
+use super::{Config, RecordingMode};
 use crate::core::settings::CampaignState;
 use std::fmt::Write;
 use std::path::Path;
@@ -94,6 +94,11 @@ pub fn notes(config: &Config) -> Vec<String> {
     for campaign in &config.campaigns {
         let settings = &campaign.settings;
         let (name, gate) = (&settings.name, &settings.gate);
+        if campaign.recording_notice.is_some() && campaign.recording.mode != RecordingMode::Always {
+            notes.push(format!(
+                "campaign {name} has a recording_notice that is not played: only recording = \"always\" plays it."
+            ));
+        }
         if gate.window_from_min < 7 * 60 || gate.window_until_min > 21 * 60 {
             notes.push(format!(
                 "campaign {name} may call outside 07:00-21:00: check the law of the borrowers' country."

@@ -2,7 +2,7 @@
 
 use super::load::{Sources, is_host, own_name, required};
 use super::reader::{Section, Sink};
-use super::{SipConfig, Transport, TrunkConfig};
+use super::{SipConfig, SrtpRule, Transport, TrunkConfig};
 use crate::core::settings::TrunkSettings;
 use crate::pii::Pii;
 use ipnet::IpNet;
@@ -91,6 +91,18 @@ fn trunk(
     let signalling_ranges = ranges(read, sink, "signalling_ranges");
     let media_ranges = ranges(read, sink, "media_ranges");
     let keep_alive = read.seconds(sink, "keep_alive_s", 2..=300, Duration::from_secs(10));
+    let asks_digest = read.flag(sink, "inbound_digest", false);
+    if asks_digest && username.is_none() {
+        let what = "is of no use without username".to_owned();
+        read.fault(
+            sink,
+            "inbound_digest",
+            what,
+            "username and a password beside it",
+        );
+    }
+    let srtp = [SrtpRule::Off, SrtpRule::Offer, SrtpRule::Require]
+        [read.word(sink, "srtp", &["off", "offer", "require"], 0)];
     let settings = TrunkSettings {
         name,
         channels_max: read.whole(sink, "channels_max", 1..=20_000, "legs", 100) as u32,
@@ -110,6 +122,8 @@ fn trunk(
         signalling_ranges,
         media_ranges,
         keep_alive,
+        asks_digest,
+        srtp,
     }
 }
 

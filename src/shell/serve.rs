@@ -224,6 +224,10 @@ impl Engine {
             .map_err(io("the store's thread"))?;
 
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
+        let missing = media::prompts::missing(media.prompts(), config);
+        if !missing.is_empty() {
+            return Err(MediaError::Missing(missing).into());
+        }
         sounds::start(media.reports(), writer.lane(), Arc::clone(&metrics))
             .map_err(io("the thread that keeps how calls sounded"))?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tandem::config::Config;
-use tandem::demo::borrowers::{BorrowerPlan, Detail, write_csv};
+use tandem::demo::borrowers::{BorrowerPlan, Detail, write_json_lines};
 use tandem::demo::carrier::records::{CallRecord, read_records};
 use tandem::shell::serve::store_path;
 use tandem::shell::store::AgentAudio;
@@ -198,7 +198,7 @@ impl Site {
         let path = dir.path().join("tandem.toml");
         std::fs::write(&path, &text).unwrap();
         let config = Config::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
-        let list = dir.path().join("leads.csv");
+        let list = dir.path().join("leads.jsonl");
         std::fs::write(&list, people_list(people)).unwrap();
         let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
             .args([
@@ -249,7 +249,7 @@ impl Site {
     }
 }
 
-/// Made-up people, the same each time.
+/// Made-up people with all that is known of them, the same each time.
 fn people_list(people: u32) -> Vec<u8> {
     let campaigns = ["TEST".to_owned()];
     let plan = BorrowerPlan {
@@ -259,21 +259,14 @@ fn people_list(people: u32) -> Vec<u8> {
         detail: Detail::Full,
     };
     let mut list = Vec::new();
-    write_csv(&plan, people, &mut list).unwrap();
+    write_json_lines(&plan, people, &mut list).unwrap();
     list
 }
 
 /// The number of the first of them, as it is dialled.
 pub fn first_number() -> String {
-    let list = people_list(1);
-    let mut rows = csv::Reader::from_reader(&list[..]);
-    let column = rows
-        .headers()
-        .unwrap()
-        .iter()
-        .position(|name| name == "number")
-        .unwrap();
-    let number = rows.records().next().unwrap().unwrap()[column].to_owned();
+    let first: Value = serde_json::from_slice(&people_list(1)).unwrap();
+    let number = first["number"].as_str().expect("a number").to_owned();
     match number.strip_prefix('0') {
         Some(rest) => format!("+84{rest}"),
         None => number,

@@ -277,6 +277,8 @@ pub fn config(far: SocketAddr, transport: Transport) -> Config {
             signalling_ranges: vec![],
             media_ranges: vec![],
             keep_alive: Duration::from_secs(3_600),
+            asks_digest: false,
+            srtp: Default::default(),
         }],
         phones: Default::default(),
         inbound: Default::default(),

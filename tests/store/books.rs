@@ -615,12 +615,12 @@ fn how_a_call_sounded_is_kept_beside_it_and_exported() {
     let text = String::from_utf8(csv).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].ends_with(
-        "first_audio_ms,packets_in,lost_in,jitter_in_us,mos_in,packets_out,lost_out,jitter_out_us,mos_out,round_trip_us"
+        "first_audio_ms,packets_in,lost_in,jitter_in_us,mos_in,packets_out,lost_out,jitter_out_us,mos_out,round_trip_us,direction,announced_at"
     ));
     assert!(
-        lines[1].ends_with(",12,3000,7,1250,4.38,2990,,,4.05,31000"),
+        lines[1].ends_with(",12,3000,7,1250,4.38,2990,,,4.05,31000,OUT,"),
         "{}",
         lines[1]
     );
-    assert!(lines[2].ends_with(",,,,,,,,,,"), "{}", lines[2]);
+    assert!(lines[2].ends_with(",,,,,,,,,,,OUT,"), "{}", lines[2]);
 }

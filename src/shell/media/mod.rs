@@ -86,6 +86,9 @@ pub enum MediaError {
     /// No thread or no poll.
     #[error("a media thread cannot start: {0}")]
     Thread(#[from] std::io::Error),
+    /// Prompts that settings ask for and that are not there.
+    #[error("{}", .0.join("; "))]
+    Missing(Vec<String>),
     /// A prompt that cannot be played.
     #[error("media.prompts_dir: {0}")]
     Prompts(PromptFaults),

@@ -33,6 +33,8 @@ fn trunk() -> TrunkConfig {
             "127.0.0.8/29".parse().unwrap(),
         ],
         keep_alive: Duration::from_secs(10),
+        asks_digest: false,
+        srtp: Default::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::{convert, leg};
 use crate::core::input::LegEvent;
 use crate::ids::{AttemptId, CallInId};
 use crate::shell::callers::{Caller, CallsIn as Rules};
+use crate::shell::lanes::LegId;
 use crate::shell::store::{CallIdentity, StoreOrder};
 use crate::wire::sip::event::{ArrivedCall, CallKey, Event};
 use std::collections::{BTreeSet, HashMap};
@@ -59,6 +60,7 @@ impl Driver {
                 // Lost, a crash leaves this call to the carrier's session timer.
                 let _ = self.store.try_send(StoreOrder::Dialog(row));
             }
+            Event::Secured(keys) => self.media.secure(LegId::Call(attempt), *keys),
             Event::MediaChanged(path) => self.point_media(attempt, &path, true),
             Event::Ended | Event::Failed(_) | Event::Silent => {
                 self.calls_in.became.remove(&call);

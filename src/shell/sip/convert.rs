@@ -1,7 +1,7 @@
 //! Between the house and the wire: configuration to trunk setups, store rows to far sides and back. Pure, but for one look-up.
 
 use super::SipStartFault;
-use crate::config::{Config, Transport as ConfiguredTransport, TrunkConfig};
+use crate::config::{Config, SrtpRule, Transport as ConfiguredTransport, TrunkConfig};
 use crate::core::input::LegFailure;
 use crate::ids::{AttemptId, TrunkId};
 use crate::shell::store::{CallIdentity, DialogRow, OrphanLeg};
@@ -10,6 +10,7 @@ use crate::wire::sip::endpoint::Settings;
 use crate::wire::sip::event::{CallKey, Identity, OrphanOrder, Transport};
 use crate::wire::sip::failure::Failure;
 use crate::wire::sip::number::{E164, NumberFault};
+use crate::wire::sip::sdes::SrtpUse;
 use crate::wire::sip::trunk::TrunkSetup;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -62,6 +63,12 @@ fn setup(
         realms: trunk.realms.clone(),
         signalling_ranges: trunk.signalling_ranges.clone(),
         media_ranges: trunk.media_ranges.clone(),
+        asks_digest: trunk.asks_digest,
+        srtp: match trunk.srtp {
+            SrtpRule::Off => SrtpUse::Off,
+            SrtpRule::Offer => SrtpUse::Offer,
+            SrtpRule::Require => SrtpUse::Require,
+        },
         is_probed: true,
         keep_alive: trunk.keep_alive,
         local: SocketAddr::new(ours, local.port()),

@@ -573,6 +573,7 @@ impl Driver {
         match event {
             Event::Trying => self.tell(leg(LegEvent::Trying)),
             Event::Ringing => self.tell(leg(LegEvent::Ringing)),
+            Event::Secured(keys) => self.media.secure(LegId::Call(attempt), *keys),
             Event::EarlyMedia(path) => self.point_media(attempt, &path, false),
             Event::MediaChanged(path) => self.point_media(attempt, &path, true),
             Event::Answered { far, path } => {

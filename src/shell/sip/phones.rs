@@ -322,6 +322,7 @@ impl Driver {
             Event::Trying
             | Event::Ringing
             | Event::EarlyMedia(_)
+            | Event::Secured(_)
             | Event::Arrived(_)
             | Event::Accepted { .. } => {}
         }

@@ -245,6 +245,18 @@ fn credentials(
     value
 }
 
+/// The digest with `qop=auth` that whoever asked expects: (user, realm, password), (nonce, nc, cnonce) and (method, uri) as written.
+pub(super) fn digest(
+    algorithm: Algorithm,
+    (username, realm, password): (&str, &str, &str),
+    (nonce, count, cnonce): (&str, &str, &str),
+    (method, uri): (&str, &str),
+) -> String {
+    let secret = algorithm.hash(&format!("{username}:{realm}:{password}"));
+    let request = algorithm.hash(&format!("{method}:{uri}"));
+    algorithm.hash(&format!("{secret}:{nonce}:{count}:{cnonce}:auth:{request}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,7 +22,8 @@ use super::event::{
 };
 use super::failure::Failure;
 use super::message::{Method, Response};
-use super::sdp::{AudioPath, Direction, Law, LocalAudio, write_offer};
+use super::sdes::Secrets;
+use super::sdp::{AudioPath, Direction, Law, LocalAudio};
 use super::transaction::{Client, Due, GIVE_UP, Server, earliest};
 use super::trunk::Trunk;
 use super::via::MAGIC_COOKIE;
@@ -135,6 +136,7 @@ pub(super) struct Call {
     pub(super) dialog: Option<Dialog>,
     pub(super) servers: Vec<Server<Source>>,
     pub(super) local: LocalAudio,
+    pub(super) secrets: Secrets,
     pub(super) path: Option<AudioPath>,
     pub(super) session: Option<Session>,
     /// Offers taken up in the second that began then.
@@ -165,6 +167,8 @@ pub(super) struct Call {
     bye: Option<Client>,
     strays: Vec<Stray>,
     refresh: Option<Client>,
+    /// The far end would not have SRTP, and was asked again for plain RTP.
+    is_plain_again: bool,
     /// The session timer that our INVITE asks for.
     asks_session: Option<Duration>,
     /// Their INVITE, until its final answer.
@@ -192,7 +196,9 @@ impl Call {
         let domain = &turn.trunk.domain;
         let mut session = [0_u8; 8];
         turn.random.fill(&mut session);
+        let secrets = Secrets::new(turn.trunk.setup.srtp, turn.random);
         Call {
+            secrets,
             key,
             trunk: turn.trunk.setup.id,
             phase: Phase::Calling,
@@ -234,6 +240,7 @@ impl Call {
             bye: None,
             strays: Vec::new(),
             refresh: None,
+            is_plain_again: false,
             asks_session: None,
             arrival: None,
         }
@@ -270,7 +277,10 @@ impl Call {
     }
 
     fn send_invite(&mut self, turn: &mut Turn<'_>, caller: &str) {
-        let branch = branch_of_round(&self.identity, self.challenges);
+        let mut branch = branch_of_round(&self.identity, self.challenges);
+        if self.is_plain_again {
+            branch.push_str("-p");
+        }
         let ourselves = &turn.trunk.ourselves;
         let mut draft = ourselves
             .begin(&Method::INVITE, &self.uri, &branch)
@@ -290,14 +300,14 @@ impl Call {
         if let Some((name, value)) = &self.authorization {
             draft = draft.header(name, value);
         }
-        let offer = write_offer(&self.local, Direction::SendRecv);
+        let offer = self.secrets.write_offer(&self.local, Direction::SendRecv);
         let octets = draft.end(Some(("application/sdp", offer.as_bytes())));
         turn.counters.add(Count::OutInvite);
         turn.counters.trunk(self.trunk).invites += 1;
         turn.out.push(Output::Send {
             to: Destination::Trunk(self.trunk),
             octets: octets.clone(),
-            invite: (self.challenges == 0).then_some(self.key),
+            invite: (self.challenges == 0 && !self.is_plain_again).then_some(self.key),
         });
         self.invite = Client::start(
             turn.now,

@@ -3,6 +3,7 @@
 //! Owns who belongs to which Call-ID and which timer is next. Requests leave for trunks' configured addresses only; what
 //! comes from any other address than a trunk's own or its ranges is counted and never answered (reliability, S1, S33).
 
+use super::ask::{Worth, challenge};
 use super::call::{Call, Turn, number_of};
 use super::counters::{Count, Counters};
 use super::draft::Draft;
@@ -173,6 +174,8 @@ impl Endpoint {
             realms: Vec::new(),
             signalling_ranges: Vec::new(),
             media_ranges: vec![address.ip().into()],
+            asks_digest: false,
+            srtp: super::sdes::SrtpUse::Off,
             is_probed: false,
             keep_alive: like.keep_alive,
             local: like.local,
@@ -478,11 +481,7 @@ impl Endpoint {
             && let Some(call) = self.calls.get(&key)
             && call.is_within(request)
         {
-            let is_allowed = self
-                .trunks
-                .get(&call.trunk)
-                .is_some_and(|trunk| trunk.allows(source.address.ip()));
-            if !is_allowed {
+            if !self.is_of_its_trunk(key, source) {
                 return self.counters.add(Count::DiscardedForeign);
             }
             return self.with_call(now, key, out, |call, turn| {
@@ -495,6 +494,9 @@ impl Endpoint {
                 .get(&key)
                 .is_some_and(|call| call.is_of_arrival(request))
         {
+            if !self.is_of_its_trunk(key, source) {
+                return self.counters.add(Count::DiscardedForeign);
+            }
             return self.with_call(now, key, out, |call, turn| {
                 call.serve_arrival(turn, request, source)
             });
@@ -506,6 +508,13 @@ impl Endpoint {
             return;
         }
         answer_stateless(request, source, &tag, &mut self.counters, out);
+    }
+
+    /// Whether this source may speak for a call.
+    fn is_of_its_trunk(&self, key: CallKey, source: Source) -> bool {
+        let call = self.calls.get(&key);
+        call.and_then(|call| self.trunks.get(&call.trunk))
+            .is_some_and(|trunk| trunk.allows(source.address.ip()))
     }
 
     /// Takes a call to one of our numbers up, or refuses it; `false`: it is none.
@@ -524,7 +533,11 @@ impl Endpoint {
         };
         let (called, allowed) = (called.number.clone(), called.trunks.clone());
         let ip = source.address.ip();
-        let mut trunks = self.trunks.iter().filter(|(_, trunk)| trunk.allows(ip));
+        // Agents' telephones bring no calls.
+        let mut trunks = self
+            .trunks
+            .iter()
+            .filter(|(_, trunk)| trunk.setup.is_probed && trunk.allows(ip));
         let trunk = trunks
             .clone()
             .find(|(id, _)| allowed.is_empty() || allowed.contains(id))
@@ -532,9 +545,13 @@ impl Endpoint {
         let Some((id, trunk)) = trunk.map(|(id, trunk)| (*id, trunk)) else {
             return false;
         };
-        let Some(asked) = ask_arrival(request, |address| trunk.allows_media(address)) else {
+        let Some(asked) = ask_arrival(request, trunk.setup.srtp, |address| {
+            trunk.allows_media(address)
+        }) else {
             return false;
         };
+        let worth = trunk.judge_caller(request, self.salt, now);
+        let is_trusted = worth == Worth::Right;
         let ringing = || {
             let mut calls = self.calls.values();
             calls
@@ -547,6 +564,7 @@ impl Endpoint {
             _ if is_known => 482,
             // A number that this trunk may not bring calls to.
             _ if !allowed.is_empty() && !allowed.contains(&id) => 403,
+            _ if !is_trusted => 401,
             _ if !self.takes_calls || self.calls.len() >= self.calls_max => 503,
             _ if ringing() >= ARRIVING_MAX => 503,
             Asked::Refused(status) => status,
@@ -573,7 +591,11 @@ impl Endpoint {
         };
         self.counters.add(Count::CallsInRefused);
         count_answer(&mut self.counters, status);
-        refuse_arrival(request, source, status, tag, out);
+        let asks = (status == 401)
+            .then(|| self.trunks.get(&id))
+            .flatten()
+            .map(|trunk| challenge(&trunk.realm(), self.salt, now, worth == Worth::Stale));
+        refuse_arrival(request, source, (status, asks), tag, out);
         true
     }
 

@@ -91,6 +91,8 @@ impl World {
             realms: vec![],
             signalling_ranges: vec![],
             media_ranges: vec![],
+            asks_digest: false,
+            srtp: Default::default(),
             is_probed: true,
             keep_alive: Duration::from_secs(1_000_000),
             local: address("198.51.100.2:5060"),

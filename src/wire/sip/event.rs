@@ -143,6 +143,8 @@ pub enum Event {
     Ringing,
     /// Media before the answer; where it goes may change.
     EarlyMedia(AudioPath),
+    /// Keys of both directions are known: stands before the path that they belong to.
+    Secured(Box<crate::wire::media::srtp::SrtpKeys>),
     /// 200 to the INVITE. The ACK is held until `confirm`, or 200 ms.
     Answered {
         /// What must become durable.

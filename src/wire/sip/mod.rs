@@ -6,6 +6,7 @@
 //! Bytes come in through [`framing`] (streams only) and [`front_door`], which hands out a checked [`message::Message`];
 //! they leave through [`draft`]. [`uri`] and [`via`] are parsed here because rsip's typed forms refuse IPv6 and folding.
 
+pub mod ask;
 pub mod auth;
 mod call;
 pub mod counters;
@@ -21,6 +22,7 @@ pub mod message;
 pub mod number;
 mod requests;
 pub mod scan;
+pub mod sdes;
 pub mod sdp;
 pub mod transaction;
 pub mod trunk;

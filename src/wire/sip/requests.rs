@@ -7,7 +7,8 @@ use super::counters::{Count, Counters};
 use super::draft::{Draft, reason_phrase};
 use super::event::{Destination, Event, Output, Source};
 use super::message::{Method, Request};
-use super::sdp::{AudioPath, Direction, Sdp, write_answer, write_offer};
+use super::sdes::SrtpUse;
+use super::sdp::{AudioPath, Direction, Sdp};
 use super::transaction::{Due, Server};
 use crate::time::Mono;
 use std::net::SocketAddr;
@@ -109,6 +110,7 @@ pub(super) enum Asked {
 /// Reads an INVITE outside any dialog as a call to us; `None`: what [`answer_stateless`] says is the answer.
 pub(super) fn ask_arrival(
     request: &Request,
+    srtp: SrtpUse,
     allows_media: impl Fn(std::net::IpAddr) -> bool,
 ) -> Option<Asked> {
     if request.method != Method::INVITE || judge_stateless(request).0 != 404 {
@@ -121,7 +123,7 @@ pub(super) fn ask_arrival(
     if request.body.is_empty() {
         return Some(Asked::Rings(None));
     }
-    let path = Sdp::parse(&request.body).and_then(|offer| offer.audio_path(&SPOKEN));
+    let path = Sdp::parse(&request.body).and_then(|offer| srtp.look_at(&offer, &SPOKEN));
     Some(match path {
         Ok(path) if path.remote.is_none_or(|remote| allows_media(remote.ip())) => {
             Asked::Rings(Some(path))
@@ -134,11 +136,12 @@ pub(super) fn ask_arrival(
 pub(super) fn refuse_arrival(
     request: &Request,
     source: Source,
-    status: u16,
+    (status, asks): (u16, Option<String>),
     to_tag: &str,
     out: &mut Vec<Output>,
 ) {
     let reply = match status {
+        401 => Reply::of("WWW-Authenticate", asks.unwrap_or_default()),
         422 => Reply::of("Min-SE", SESSION_MIN_S.to_string()),
         503 => Reply::of("Retry-After", "5"),
         _ => Reply::default(),
@@ -491,15 +494,20 @@ impl Call {
     ) -> Result<Option<String>, ()> {
         if request.body.is_empty() {
             self.awaits_answer = is_invite;
-            return Ok(is_invite.then(|| write_offer(&self.local, Direction::SendRecv)));
+            return Ok(is_invite.then(|| {
+                let secrets = &self.secrets;
+                secrets.write_offer(&self.local, Direction::SendRecv)
+            }));
         }
         let offer = Sdp::parse(&request.body).map_err(drop)?;
-        let wanted = offer.audio_path(&SPOKEN).map_err(drop)?;
+        let wanted = self.secrets.look_at(&offer, &SPOKEN).map_err(drop)?;
         check_range(turn, &wanted).map_err(drop)?;
         if self.path != Some(wanted) {
             self.local.version += 1;
         }
-        let (sdp, path) = write_answer(&offer, &self.local, &SPOKEN).map_err(drop)?;
+        let answer = self.secrets.answer(&offer, &self.local, &SPOKEN);
+        let (sdp, path, keys) = answer.map_err(drop)?;
+        self.report_keys(turn, keys);
         self.change_path(turn, path);
         Ok(Some(sdp))
     }

@@ -125,7 +125,7 @@ impl Secrets {
         local: &LocalAudio,
         spoken: &[Law],
     ) -> Result<(String, AudioPath, Option<SrtpKeys>), SdpFault> {
-        let (place, media) = self.choose(offer)?;
+        let (place, media) = self.wanted.choose(offer)?;
         let path = offer.path_of(media, spoken)?;
         let crypto = media.crypto.first().filter(|_| media.is_secure()).cloned();
         let plain = super::sdp::write_answer_at(offer, place, &path, local);
@@ -140,23 +140,7 @@ impl Secrets {
 
     /// What an offer would open, without taking it.
     pub fn look_at(&self, offer: &Sdp, spoken: &[Law]) -> Result<AudioPath, SdpFault> {
-        let (_, media) = self.choose(offer)?;
-        offer.path_of(media, spoken)
-    }
-
-    /// The stream of an offer that our rule takes: SRTP first where we may.
-    fn choose<'a>(&self, offer: &'a Sdp) -> Result<(usize, &'a Media), SdpFault> {
-        let secure = match self.wanted {
-            SrtpUse::Off => Err(SdpFault::NoAudio),
-            SrtpUse::Offer | SrtpUse::Require => offer.stream(true).and_then(|found| {
-                let has_key = !found.1.crypto.is_empty();
-                has_key.then_some(found).ok_or(SdpFault::NoKey)
-            }),
-        };
-        match self.wanted {
-            SrtpUse::Require => secure,
-            SrtpUse::Off | SrtpUse::Offer => secure.or_else(|_| offer.stream(false)),
-        }
+        self.wanted.look_at(offer, spoken)
     }
 
     fn learn(&mut self, theirs: MasterKey) -> Option<SrtpKeys> {
@@ -171,6 +155,29 @@ impl Secrets {
             their_suite: Suite::Sha1Tag80,
             theirs,
         })
+    }
+}
+
+impl SrtpUse {
+    /// What an offer would open under this rule.
+    pub fn look_at(self, offer: &Sdp, spoken: &[Law]) -> Result<AudioPath, SdpFault> {
+        let (_, media) = self.choose(offer)?;
+        offer.path_of(media, spoken)
+    }
+
+    /// The stream of an offer that the rule takes: SRTP first where it may.
+    fn choose(self, offer: &Sdp) -> Result<(usize, &Media), SdpFault> {
+        let secure = match self {
+            SrtpUse::Off => Err(SdpFault::NoAudio),
+            SrtpUse::Offer | SrtpUse::Require => offer.stream(true).and_then(|found| {
+                let has_key = !found.1.crypto.is_empty();
+                has_key.then_some(found).ok_or(SdpFault::NoKey)
+            }),
+        };
+        match self {
+            SrtpUse::Require => secure,
+            SrtpUse::Off | SrtpUse::Offer => secure.or_else(|_| offer.stream(false)),
+        }
     }
 }
 
@@ -247,9 +254,7 @@ mod tests {
     }
 
     fn sdp(protocol: &str, crypto: &str) -> Sdp {
-        let text = format!(
-            "v=0\r\nc=IN IP4 203.0.113.5\r\nm=audio 6000 {protocol} 8\r\n{crypto}"
-        );
+        let text = format!("v=0\r\nc=IN IP4 203.0.113.5\r\nm=audio 6000 {protocol} 8\r\n{crypto}");
         Sdp::parse(text.as_bytes()).unwrap_or_else(|fault| panic!("{fault}"))
     }
 
@@ -259,8 +264,14 @@ mod tests {
             .unwrap_or_else(|| panic!("it is sound"));
         let line = Crypto::line(1, &crypto.key);
         assert!(line.contains(EXAMPLE.trim_end_matches("|2^20")), "{line}");
-        let printed = format!("{crypto:?} {:?}", Secrets::new(SrtpUse::Offer, &mut Count(0)));
-        assert!(!printed.contains("PS1u") && printed.contains("***"), "{printed}");
+        let printed = format!(
+            "{crypto:?} {:?}",
+            Secrets::new(SrtpUse::Offer, &mut Count(0))
+        );
+        assert!(
+            !printed.contains("PS1u") && printed.contains("***"),
+            "{printed}"
+        );
         for bad in [
             "1 AES_CM_128_HMAC_SHA1_32 inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR",
             "1 AES_CM_128_HMAC_SHA1_80 inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR|1:4",
@@ -277,9 +288,16 @@ mod tests {
     fn an_offer_names_our_key_and_its_answer_theirs() {
         let mut secrets = Secrets::new(SrtpUse::Require, &mut Count(0));
         let offer = secrets.write_offer(&LOCAL, Direction::SendRecv);
-        assert!(offer.contains("m=audio 40000 RTP/SAVP 0 8 101\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"));
-        let answer = sdp("RTP/SAVP", &format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 {EXAMPLE}\r\n"));
-        let (path, keys) = secrets.take_answer(&answer, &BOTH).unwrap_or_else(|fault| panic!("{fault}"));
+        assert!(offer.contains(
+            "m=audio 40000 RTP/SAVP 0 8 101\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"
+        ));
+        let answer = sdp(
+            "RTP/SAVP",
+            &format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 {EXAMPLE}\r\n"),
+        );
+        let (path, keys) = secrets
+            .take_answer(&answer, &BOTH)
+            .unwrap_or_else(|fault| panic!("{fault}"));
         assert_eq!(path.law, Law::A);
         let keys = keys.unwrap_or_else(|| panic!("they are new"));
         assert_eq!(keys.ours.expose()[0], 1);
@@ -294,7 +312,10 @@ mod tests {
 
     #[test]
     fn the_trunks_rule_decides_what_of_an_offer_is_taken() {
-        let secure = sdp("RTP/SAVP", &format!("a=crypto:4 AES_CM_128_HMAC_SHA1_80 {EXAMPLE}\r\n"));
+        let secure = sdp(
+            "RTP/SAVP",
+            &format!("a=crypto:4 AES_CM_128_HMAC_SHA1_80 {EXAMPLE}\r\n"),
+        );
         let plain = sdp("RTP/AVP", "");
         for (rule, takes_secure, takes_plain) in [
             (SrtpUse::Off, false, true),
@@ -302,7 +323,11 @@ mod tests {
             (SrtpUse::Require, true, false),
         ] {
             let mut secrets = Secrets::new(rule, &mut Count(0));
-            assert_eq!(secrets.look_at(&secure, &BOTH).is_ok(), takes_secure, "{rule:?}");
+            assert_eq!(
+                secrets.look_at(&secure, &BOTH).is_ok(),
+                takes_secure,
+                "{rule:?}"
+            );
             let answered = secrets.answer(&secure, &LOCAL, &BOTH);
             assert_eq!(answered.is_ok(), takes_secure, "{rule:?}");
             if let Ok((text, _, keys)) = answered {
@@ -318,7 +343,11 @@ mod tests {
         }
         let mut offers = Secrets::new(SrtpUse::Offer, &mut Count(0));
         assert!(offers.fall_back() && !offers.fall_back());
-        assert!(!offers.write_offer(&LOCAL, Direction::SendRecv).contains("SAVP"));
+        assert!(
+            !offers
+                .write_offer(&LOCAL, Direction::SendRecv)
+                .contains("SAVP")
+        );
         assert!(!Secrets::new(SrtpUse::Require, &mut Count(0)).fall_back());
     }
 }

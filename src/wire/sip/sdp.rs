@@ -2,6 +2,7 @@
 //!
 //! Owns the codecs that we speak (PCMU, PCMA, telephone-event). Addresses only: a host name in `c=` is never resolved.
 
+use super::sdes::{Crypto, LINES_MAX};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -30,6 +31,9 @@ pub enum SdpFault {
     /// Neither PCMU nor PCMA.
     #[error("no common codec")]
     NoCodec,
+    /// SRTP without a key that we can use.
+    #[error("no usable key")]
+    NoKey,
     /// No address, a host name, or an address that no voice can be sent to.
     #[error("no usable address")]
     Address,
@@ -131,6 +135,15 @@ pub struct Media {
     pub direction: Option<Direction>,
     /// Payload type of telephone-event, if mapped.
     pub telephone_event: Option<u8>,
+    /// Its `a=crypto` lines that we can use, in their order.
+    pub crypto: Vec<Crypto>,
+}
+
+impl Media {
+    /// Whether it is SRTP (RFC 4568 s.1).
+    pub fn is_secure(&self) -> bool {
+        self.protocol == "RTP/SAVP"
+    }
 }
 
 /// A session description, read.
@@ -210,20 +223,26 @@ impl Sdp {
         Ok(sdp)
     }
 
-    /// The first audio stream that is not refused, with its place among the media sections.
-    fn audio(&self) -> Result<(usize, &Media), SdpFault> {
+    /// The first audio stream that is not refused, of SRTP or of plain RTP, with its place among the media sections.
+    pub fn stream(&self, secure: bool) -> Result<(usize, &Media), SdpFault> {
+        let protocol = if secure { "RTP/SAVP" } else { "RTP/AVP" };
         self.media
             .iter()
             .enumerate()
             .find(|(_, media)| {
-                media.kind == "audio" && media.port != 0 && media.protocol == "RTP/AVP"
+                media.kind == "audio" && media.port != 0 && media.protocol == protocol
             })
             .ok_or(SdpFault::NoAudio)
     }
 
-    /// The audio path of this description: the first law of the writer's list that `spoken` holds.
+    /// The plain audio path of this description: the first law of the writer's list that `spoken` holds.
     pub fn audio_path(&self, spoken: &[Law]) -> Result<AudioPath, SdpFault> {
-        let (_, media) = self.audio()?;
+        let (_, media) = self.stream(false)?;
+        self.path_of(media, spoken)
+    }
+
+    /// The audio path of one of its streams.
+    pub fn path_of(&self, media: &Media, spoken: &[Law]) -> Result<AudioPath, SdpFault> {
         let law = media
             .formats
             .iter()
@@ -270,8 +289,13 @@ pub fn write_answer(
     local: &LocalAudio,
     spoken: &[Law],
 ) -> Result<(String, AudioPath), SdpFault> {
-    let path = offer.audio_path(spoken)?;
-    let (place, _) = offer.audio()?;
+    let (place, media) = offer.stream(false)?;
+    let path = offer.path_of(media, spoken)?;
+    Ok((write_answer_at(offer, place, &path, local), path))
+}
+
+/// Our plain answer that takes the stream at `place`.
+pub fn write_answer_at(offer: &Sdp, place: usize, path: &AudioPath, local: &LocalAudio) -> String {
     let mut text = head(local);
     for (index, media) in offer.media.iter().enumerate() {
         if index == place {
@@ -287,7 +311,7 @@ pub fn write_answer(
             let _ = write!(text, "m={} 0 {} {formats}\r\n", media.kind, media.protocol);
         }
     }
-    Ok((text, path))
+    text
 }
 
 fn head(local: &LocalAudio) -> String {
@@ -383,6 +407,7 @@ fn read_media(value: &str) -> Result<Media, SdpFault> {
         connection: None,
         direction: None,
         telephone_event: None,
+        crypto: Vec::new(),
     })
 }
 
@@ -417,6 +442,12 @@ fn read_attribute(value: &str, sdp: &mut Sdp) {
     let Some(media) = sdp.media.last_mut() else {
         return;
     };
+    if let Some(line) = value.strip_prefix("crypto:") {
+        if media.crypto.len() < LINES_MAX {
+            media.crypto.extend(Crypto::parse(line));
+        }
+        return;
+    }
     if let Some((payload, encoding)) = value
         .strip_prefix("rtpmap:")
         .and_then(|map| map.split_once(' '))

@@ -1,10 +1,12 @@
 //! One trunk as the wire sees it: address, credentials, who may speak for it, and whether it answers OPTIONS.
 
+use super::ask::{Worth, judge};
 use super::auth::{AuthHeader, Wallet};
 use super::counters::{Count, Counters};
 use super::dialog::Ourselves;
 use super::event::{Destination, Output, Random, Transport, random_token};
-use super::message::{Method, Response};
+use super::message::{Method, Request, Response};
+use super::sdes::SrtpUse;
 use super::transaction::{Client, Due, earliest};
 use super::uri::{Host, parse_hostport};
 use super::via::MAGIC_COOKIE;
@@ -42,6 +44,10 @@ pub struct TrunkSetup {
     pub signalling_ranges: Vec<IpNet>,
     /// Where its RTP may come from and go to; empty: wherever its SDP says.
     pub media_ranges: Vec<IpNet>,
+    /// Whether its calls to us must bring a digest of `username` and `password`.
+    pub asks_digest: bool,
+    /// What is done about SRTP.
+    pub srtp: SrtpUse,
     /// Whether it is asked with OPTIONS at all: an agent's telephone is not.
     pub is_probed: bool,
     /// Time between OPTIONS.
@@ -136,6 +142,22 @@ impl Trunk {
                 .media_ranges
                 .iter()
                 .any(|range| range.contains(&address))
+    }
+
+    /// What the credentials of a call to us are worth; right ones where none are asked for.
+    pub(super) fn judge_caller(&self, request: &Request, salt: u64, now: Mono) -> Worth {
+        match (&self.setup.username, &self.setup.password) {
+            (Some(username), Some(password)) if self.setup.asks_digest => {
+                judge(request, (&self.realm(), username, password), salt, now)
+            }
+            _ => Worth::Right,
+        }
+    }
+
+    /// The realm in which we ask: the first that we answer in, or the trunk's domain.
+    pub(super) fn realm(&self) -> String {
+        let first = self.setup.realms.first();
+        first.unwrap_or(&self.domain).replace(['"', '\\'], "")
     }
 
     pub(super) const fn is_reliable(&self) -> bool {

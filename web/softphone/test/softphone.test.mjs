@@ -4,6 +4,9 @@ import { test } from "node:test";
 import { Softphone } from "../dist/index.js";
 import { CALL, FakeSocket, WELCOME, turn } from "./engine.mjs";
 
+/** A promise that never settles is a failure, not a wait. */
+const LIMIT = { timeout: 20_000 };
+
 async function loggedIn() {
   const sockets = [];
   const phone = new Softphone({
@@ -21,7 +24,7 @@ async function loggedIn() {
   return { phone, sockets };
 }
 
-test("a page sees a call from ready to saved", async (t) => {
+test("a page sees a call from ready to saved", LIMIT, async (t) => {
   const { phone, sockets: [engine] } = await loggedIn();
   t.after(() => phone.close());
   const seen = [];
@@ -43,7 +46,7 @@ test("a page sees a call from ready to saved", async (t) => {
   assert.equal(phone.view.call.saved, true);
 });
 
-test("a cut socket is opened again by itself, and a refused ready tells why", async (t) => {
+test("a cut socket is opened again by itself, and a refused ready tells why", LIMIT, async (t) => {
   const { phone, sockets } = await loggedIn();
   t.after(() => phone.close());
   const statuses = [];
@@ -61,7 +64,7 @@ test("a cut socket is opened again by itself, and a refused ready tells why", as
   await assert.rejects(ready, { code: "audio_needed", message: "Check your headset first." });
 });
 
-test("a refused log-in rejects, and is not tried again", async () => {
+test("a refused log-in rejects, and is not tried again", LIMIT, async () => {
   const sockets = [];
   const phone = new Softphone({
     url: "ws://127.0.0.1:1/agent", agent: "minh", token: "wrong", socket: () => (sockets.push(new FakeSocket()), sockets.at(-1)),
@@ -75,7 +78,7 @@ test("a refused log-in rejects, and is not tried again", async () => {
   assert.deepEqual([phone.status, sockets.length], ["closed", 1]);
 });
 
-test("without a call nothing about a call can be asked, and only keys of a keypad are pressed", async (t) => {
+test("without a call nothing about a call can be asked, and only keys of a keypad are pressed", LIMIT, async (t) => {
   const { phone, sockets: [engine] } = await loggedIn();
   t.after(() => phone.close());
   await assert.rejects(phone.hangUp(), { code: "no_call" });
@@ -85,7 +88,7 @@ test("without a call nothing about a call can be asked, and only keys of a keypa
   assert.deepEqual(engine.last("keys"), { type: "keys", call: "44", digits: "12#", request: 1 });
 });
 
-test("one listener's mistake does not keep the news from the next one", async (t) => {
+test("one listener's mistake does not keep the news from the next one", LIMIT, async (t) => {
   const { phone, sockets: [engine] } = await loggedIn();
   t.after(() => phone.close());
   const told = [];
@@ -101,7 +104,7 @@ test("one listener's mistake does not keep the news from the next one", async (t
   assert.deepEqual([heard, told], [1, ["the page is broken"]]);
 });
 
-test("an agent without audio of his own needs none, and closing rejects what waits", async () => {
+test("an agent without audio of his own needs none, and closing rejects what waits", LIMIT, async () => {
   const { phone } = await loggedIn();
   assert.deepEqual([phone.audio.kind, phone.audio.peer], ["none", "none"]);
   const ready = phone.ready();

@@ -124,7 +124,7 @@ fn in_order<'a, Code: Copy + 'a>(
     .collect()
 }
 
-const COLUMNS: [&str; 40] = [
+const COLUMNS: [&str; 42] = [
     "attempt",
     "campaign",
     "cif",
@@ -165,12 +165,14 @@ const COLUMNS: [&str; 40] = [
     "jitter_out_us",
     "mos_out",
     "round_trip_us",
+    "direction",
+    "announced_at",
 ];
 
 /// Columns of [`COLUMNS`] that are opinion scores, kept in hundredths.
 const SCORES: [usize; 2] = [34, 38];
 /// Columns of [`COLUMNS`] that are times.
-const TIMES: [usize; 8] = [6, 7, 8, 9, 10, 11, 20, 24];
+const TIMES: [usize; 9] = [6, 7, 8, 9, 10, 11, 20, 24, 41];
 
 /// Writes attempts with their outcomes as CSV, oldest first. Rows written.
 pub(super) fn outcomes(
@@ -193,7 +195,7 @@ pub(super) fn outcomes(
                 agent.name, outcome.code, outcome.at, outcome.note, outcome.reason, outcome.amount, outcome.follow_up,
                 promise.amount, promise.due, outcome.paid_at, outcome.paid_method, outcome.schedule,
                 first_audio_ms, packets_in, lost_in, jitter_in_us, mos_in, packets_out, lost_out, jitter_out_us, mos_out,
-                round_trip_us
+                round_trip_us, direction, announced_at
              FROM attempt
              JOIN campaign ON campaign.id = attempt.campaign
              JOIN person ON person.id = attempt.person

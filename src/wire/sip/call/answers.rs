@@ -3,6 +3,7 @@
 use super::{
     ACK_HOLD_MAX, Ack, Call, OWED_MAX, Phase, RING_MAX, SPOKEN, STRAYS_MAX, Stray, Turn, Wish,
 };
+use crate::wire::media::srtp::SrtpKeys;
 use crate::wire::sip::auth::AuthHeader;
 use crate::wire::sip::counters::Count;
 use crate::wire::sip::dialog::{Dialog, FarSide};
@@ -147,14 +148,27 @@ impl Call {
         }
     }
 
+    /// What an answer of theirs opens; keys that are new are reported.
     pub(in crate::wire::sip) fn read_path(
-        &self,
-        turn: &Turn<'_>,
+        &mut self,
+        turn: &mut Turn<'_>,
         body: &[u8],
     ) -> Result<AudioPath, SdpFault> {
-        let path = Sdp::parse(body)?.audio_path(&SPOKEN)?;
+        let answer = Sdp::parse(body)?;
+        let (path, keys) = self.secrets.take_answer(&answer, &SPOKEN)?;
         check_range(turn, &path)?;
+        self.report_keys(turn, keys);
         Ok(path)
+    }
+
+    pub(in crate::wire::sip) fn report_keys(
+        &mut self,
+        turn: &mut Turn<'_>,
+        keys: Option<SrtpKeys>,
+    ) {
+        if let Some(keys) = keys {
+            self.report(turn, Event::Secured(Box::new(keys)));
+        }
     }
 
     pub(super) fn failed(
@@ -181,6 +195,19 @@ impl Call {
                 let caller = user_of(&self.from).to_owned();
                 return self.send_invite(turn, &caller);
             }
+        }
+        // RFC 3261 s.21.4.26: our description was not acceptable. Behind ringing it was, and this is about something else.
+        let is_refused = matches!(response.status, 415 | 488 | 606) && !self.has_rung;
+        if is_refused && self.wish == Wish::Keep && self.secrets.fall_back() {
+            self.is_plain_again = true;
+            self.cseq += 1;
+            let refused = std::mem::replace(
+                &mut self.invite,
+                Client::adopt(turn.now, String::new(), 0, true),
+            );
+            self.earlier.push(refused);
+            let caller = user_of(&self.from).to_owned();
+            return self.send_invite(turn, &caller);
         }
         let is_cancelled = response.status == 487 && !self.cancels.is_empty();
         let event = if is_cancelled {

@@ -12,7 +12,7 @@ use crate::wire::sip::event::{
 };
 use crate::wire::sip::message::{Method, Request};
 use crate::wire::sip::requests::{Reply, answer_destination, answer_port, transaction_id};
-use crate::wire::sip::sdp::{AudioPath, Direction, Sdp, write_answer, write_offer};
+use crate::wire::sip::sdp::{AudioPath, Direction, Sdp};
 use crate::wire::sip::transaction::Client;
 
 /// An INVITE that is not answered yet.
@@ -133,13 +133,14 @@ impl Call {
         let described = match arrival.offered {
             None => {
                 self.awaits_answer = true;
-                Ok((write_offer(&self.local, Direction::SendRecv), None))
+                let offer = self.secrets.write_offer(&self.local, Direction::SendRecv);
+                Ok((offer, None, None))
             }
             Some(_) => Sdp::parse(&arrival.request.body)
-                .and_then(|offer| write_answer(&offer, &self.local, &SPOKEN))
-                .map(|(sdp, path)| (sdp, Some(path))),
+                .and_then(|offer| self.secrets.answer(&offer, &self.local, &SPOKEN))
+                .map(|(sdp, path, keys)| (sdp, Some(path), keys)),
         };
-        let Ok((sdp, path)) = described else {
+        let Ok((sdp, path, keys)) = described else {
             turn.counters.add(Count::SdpFaults);
             self.arrival = Some(arrival);
             return self.refuse(turn, 488);
@@ -155,6 +156,7 @@ impl Call {
         headers.push(("Supported", "timer".to_owned()));
         headers.extend(self.session_headers(turn.now, request));
         headers.push(("User-Agent", turn.trunk.ourselves.user_agent.clone()));
+        self.report_keys(turn, keys);
         self.phase = Phase::Answered;
         self.path = path;
         let reply = Reply {

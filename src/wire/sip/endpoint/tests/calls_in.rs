@@ -452,3 +452,54 @@ fn a_flood_of_calls_finds_its_bound_and_a_second_way_to_the_same_call_is_a_loop(
     caller.send(again.as_bytes());
     assert_eq!(caller.statuses(), [482]);
 }
+
+#[test]
+fn a_trunk_that_must_say_who_it_is_rings_only_with_the_right_digest() {
+    use crate::wire::sip::auth::Wallet;
+    let mut caller = Caller::new();
+    let asks = TrunkSetup {
+        asks_digest: true,
+        ..setup(Transport::Udp)
+    };
+    caller.endpoint.set_trunks(caller.now, "Tandem", vec![asks]);
+    caller.invite(&[]);
+    assert_eq!(caller.statuses(), [401]);
+    assert_eq!(caller.endpoint.calls(), 0, "nothing is kept of it");
+    let asked = caller.answers[0].clone();
+    let uri = format!("sip:{OURS}@198.51.100.2:5060");
+    let credentials = |password: &str| {
+        let password = Pii::new(password.to_owned());
+        let mut wallet = Wallet::new("tandem".to_owned(), password, vec![]);
+        let challenge = wallet.choose(&asked).expect("we ask for what we answer");
+        wallet.answer(challenge, "INVITE", &uri, "cnonce").1
+    };
+    let invite = |value: &str, cseq: u32| {
+        request(
+            "INVITE",
+            cseq,
+            None,
+            OURS,
+            &[("Authorization", value)],
+            Some(SDP),
+        )
+    };
+    caller.send(&invite(&credentials("guess"), 2));
+    assert_eq!(caller.statuses(), [401, 401]);
+    let right = credentials("secret");
+    caller.send(&invite(&right, 3));
+    assert_eq!(caller.statuses(), [401, 401, 100, 180]);
+    // Too late it is asked again, as stale: the far end need not ask its user.
+    let mut late = Caller::new();
+    let asks = TrunkSetup {
+        asks_digest: true,
+        ..setup(Transport::Udp)
+    };
+    late.endpoint.set_trunks(late.now, "Tandem", vec![asks]);
+    late.pass(S(61));
+    late.send(&invite(&right, 3));
+    let again = late.answers[0]
+        .header("WWW-Authenticate")
+        .unwrap_or_default()
+        .to_owned();
+    assert!(again.contains("stale=true"), "{again}");
+}

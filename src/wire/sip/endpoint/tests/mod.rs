@@ -8,6 +8,7 @@ mod changes;
 mod ending;
 mod foreign;
 mod orphans;
+mod secure;
 mod trunks;
 
 use super::*;
@@ -59,6 +60,8 @@ fn setup(transport: Transport) -> TrunkSetup {
                 .unwrap_or_else(|_| panic!("range")),
         ],
         media_ranges: vec!["203.0.113.0/24".parse().unwrap_or_else(|_| panic!("range"))],
+        asks_digest: false,
+        srtp: Default::default(),
         is_probed: true,
         keep_alive: Duration::from_secs(10),
         local: address("198.51.100.2:5060"),
