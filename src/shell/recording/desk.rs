@@ -66,13 +66,17 @@ impl DeskAudio for WithRecorder {
     ) -> Option<RecordingState> {
         let done = match action {
             RecordAction::Start => {
-                let tap = self.recorder.on_demand(attempt).ok();
-                if tap.is_some_and(|tap| self.media.record(attempt, tap)) {
-                    Some(RecordingNow::On)
+                let is_begun = match self.recorder.on_demand(attempt) {
+                    Ok(tap) => self.media.record(attempt, tap),
+                    Err(_) => false,
+                };
+                // Not begun: the call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
+                let now = if is_begun {
+                    RecordingNow::On
                 } else {
-                    // The call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
-                    Some(self.recorder.now(attempt)).filter(|now| *now != RecordingNow::Off)
-                }
+                    self.recorder.now(attempt)
+                };
+                Some(now).filter(|now| *now != RecordingNow::Off)
             }
             RecordAction::Pause | RecordAction::Resume => {
                 let is_pause = action == RecordAction::Pause;
