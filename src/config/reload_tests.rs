@@ -134,6 +134,25 @@ const OTHER: &[(&str, &str)] = &[
     ("desk.origins", "origins = []"),
     ("api.listen", "listen = \"127.0.0.1:7401\""),
     ("api.hosts", "hosts = [\"other.example\"]"),
+    (
+        "tls.certificate_file",
+        "certificate_file = \"other.pem\"\nkey_file = \"other.key\"",
+    ),
+    (
+        "tls.key_file",
+        "key_file = \"other.key\"\ncertificate_file = \"other.pem\"",
+    ),
+    ("recording.directory", "directory = \"elsewhere\""),
+    (
+        "recording.site_key_file",
+        "site_key_file = \"elsewhere.key\"",
+    ),
+    ("recording.format", "format = \"wav\""),
+    ("campaigns.recording", "recording = \"always\""),
+    (
+        "pages.socket_url",
+        "socket_url = \"wss://other.example/agent\"",
+    ),
     ("trunks.address", "address = \"127.0.0.1:5090\""),
     ("trunks.transport", "transport = \"tcp\""),
     ("trunks.domain", "domain = \"other.example\""),
@@ -287,6 +306,9 @@ fn another_value_of_any_key_is_seen_by_its_name_at_its_place() {
             "campaigns.shadow_lines_per_agent" | "campaigns.shadow_lines_per_free_agent" => {
                 vec!["campaigns.shadow_mode"]
             }
+            // One is of no use without the other.
+            "tls.certificate_file" => vec!["tls.key_file"],
+            "tls.key_file" => vec!["tls.certificate_file"],
             _ => vec![],
         };
         assert_eq!(others, may_follow, "{name} changes nothing else");

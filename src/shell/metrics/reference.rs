@@ -34,7 +34,7 @@ pub(super) fn catalogue() -> Vec<Entry> {
 }
 
 /// Rooms in the order of the document, and what each is about.
-const ROOMS: [(&str, &str); 16] = [
+const ROOMS: [(&str, &str); 17] = [
     (
         "engine",
         "The process as a whole: version, readiness, threads, queues.",
@@ -63,6 +63,7 @@ const ROOMS: [(&str, &str); 16] = [
     ("store", "What must survive."),
     ("hopper", "Leads on their way from the store to the floor."),
     ("api", "HTTP."),
+    ("tls", "The certificate of API and desks."),
 ];
 
 const HEAD: &str = "# Metrics
