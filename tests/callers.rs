@@ -76,12 +76,13 @@ impl Site {
         let rtp = 22_000 + (std::process::id() % 40) as u16 * 400 + (carrier.port() % 4) * 100;
         let text = format!(
             "data_dir = {data:?}\n[sip]\nlisten = \"{sip}\"\n[desk]\nlisten = \"{desk}\"\n[api]\nlisten = \"{api}\"\n\
-             [media]\nlisten = \"127.0.0.1\"\nport_first = {rtp}\nport_last = {last}\n[inbound]\n{inbound}\n\
+             [media]\nlisten = \"127.0.0.1\"\nport_first = {rtp}\nport_last = {last}\nprompts_dir = {prompts:?}\n[inbound]\n{inbound}\n\
              [[trunks]]\nname = \"carrier\"\naddress = \"{carrier}\"\nkeep_alive_s = 300\n\
              [[campaigns]]\nname = \"TEST\"\ncaller_id = \"{OURS}\"\nstate = \"paused\"\ninbound_numbers = [\"{OURS}\"]\n\
              window_from = \"00:00\"\nwindow_until = \"24:00\"\nwrap_s = 5\n",
             data = dir.path().join("data"),
-            last = rtp + 99
+            last = rtp + 99,
+            prompts = concat!(env!("CARGO_MANIFEST_DIR"), "/config/prompts"),
         );
         let path = dir.path().join("tandem.toml");
         std::fs::write(&path, &text).unwrap();
@@ -283,6 +284,31 @@ fn nobody_there_is_480_after_the_wait_and_a_callback_that_is_due() {
     let due = "SELECT count(*) FROM lead WHERE done IS NULL AND callback = 1 AND callback_source = 'CALLED_IN'
         AND not_before <= CAST(unixepoch('subsec') * 1000 AS INTEGER)";
     wait_until("the callback is noted", || site.ask::<i64>(due) == 1);
+}
+
+#[test]
+fn a_caller_whom_nobody_can_take_hears_the_whole_message_and_a_bye() {
+    if !has_sipp() {
+        return;
+    }
+    let site = Site::open("wait_s = 0\nmessage = \"nobody-free.wav\"").serve();
+    site.call("waits_for_bye", WRITTEN, &site.borrower());
+    let (direction, result, ..) = site.attempt();
+    assert_eq!((direction.as_str(), result.as_str()), ("IN", "MISSED"));
+    let told = "SELECT count(*) FROM attempt WHERE announced_at IS NOT NULL";
+    assert_eq!(site.ask::<i64>(told), 1);
+    // Media says when the prompt is over, and only then is there a BYE.
+    let prompt = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/config/prompts/nobody-free.wav"
+    );
+    let prompt = hound::WavReader::open(prompt).unwrap();
+    let length_ms = i64::from(prompt.duration()) * 1_000 / i64::from(prompt.spec().sample_rate);
+    let lasted: i64 = site.ask("SELECT ended_at - announced_at FROM attempt");
+    assert!(
+        (length_ms..length_ms + 3_000).contains(&lasted),
+        "{lasted} ms for a prompt of {length_ms} ms"
+    );
 }
 
 #[test]

@@ -70,17 +70,10 @@ pub(super) fn read(mut section: Section<'_>, sink: &mut Sink<'_>) -> InboundConf
 pub(super) fn spoken(section: &mut Section<'_>, sink: &mut Sink<'_>) -> SpokenSettings {
     let needs_message = section.word(sink, "abandon_action", &["hang_up", "message"], 0) == 1;
     let abandon_message = prompt(section, sink, "abandon_message");
-    match (needs_message, section.has("abandon_message")) {
-        (true, false) => {
-            let what = "is \"message\", and there is no abandon_message".to_owned();
-            let expected = "abandon_message beside it: a person who answers and finds nobody must be told who called";
-            section.fault(sink, "abandon_action", what, expected);
-        }
-        (false, true) => {
-            let what = "is of no use without abandon_action = \"message\"".to_owned();
-            section.fault(sink, "abandon_message", what, "abandon_action beside it");
-        }
-        _ => {}
+    if needs_message && !section.has("abandon_message") {
+        let what = "is \"message\", and there is no abandon_message".to_owned();
+        let expected = "abandon_message beside it: a person who answers and finds nobody must be told who called";
+        section.fault(sink, "abandon_action", what, expected);
     }
     SpokenSettings {
         abandon_message: abandon_message.filter(|_| needs_message),

@@ -519,13 +519,8 @@ pub const KEYS: &[Key] = &[
     ),
     live(
         "campaigns.abandon_action",
-        "for people who answer from then on",
-        Campaign(|_, c| {
-            text(match c.settings.spoken.abandon_message {
-                Some(_) => "message",
-                None => "hang_up",
-            })
-        }),
+        "as abandon_message",
+        Within("campaigns.abandon_message"),
     ),
     live(
         "campaigns.abandon_message",

@@ -113,6 +113,23 @@ const OTHER: &[(&str, &str)] = &[
     ("media.turn_username", "turn_username = \"other\""),
     ("media.turn_credential", "turn_credential = \"other\""),
     ("media.prompts_dir", "prompts_dir = \"elsewhere\""),
+    ("phones.ranges", "ranges = [\"10.0.8.0/24\"]"),
+    ("inbound.unknown_caller", "unknown_caller = \"agent\""),
+    ("inbound.message", "message = \"other.wav\""),
+    ("trunks.srtp", "srtp = \"offer\""),
+    (
+        "campaigns.inbound_numbers",
+        "inbound_numbers = [\"+842873000009\"]",
+    ),
+    ("campaigns.abandon_action", "abandon_action = \"hang_up\""),
+    (
+        "campaigns.abandon_message",
+        "abandon_message = \"other.wav\"",
+    ),
+    (
+        "campaigns.recording_notice",
+        "recording_notice = \"other.wav\"",
+    ),
     ("desk.listen", "listen = \"127.0.0.1:7411\""),
     ("desk.origins", "origins = []"),
     ("api.listen", "listen = \"127.0.0.1:7401\""),

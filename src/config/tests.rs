@@ -487,10 +487,6 @@ fn a_message_that_is_asked_for_must_be_there_and_be_a_plain_file_name() {
             "there is no abandon_message",
         ),
         (
-            "abandon_message = \"sorry.wav\"",
-            "is of no use without abandon_action",
-        ),
-        (
             "abandon_action = \"message\"\nabandon_message = \"../sorry.wav\"",
             "the name of a WAV file in media.prompts_dir",
         ),

@@ -1,5 +1,6 @@
 //! The world: threads, sockets, disks, clocks. Translates; takes no dialling decision.
 
+pub mod announcements;
 pub mod api;
 pub mod callers;
 pub mod cards;

@@ -8,6 +8,7 @@ use crate::core::floor::Floor;
 use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::core::settings::Edit;
+use crate::shell::announcements::{self, AnnouncementFault};
 use crate::shell::api::ears::CallAudio;
 use crate::shell::api::rights::Access;
 use crate::shell::api::{
@@ -64,6 +65,9 @@ pub enum ServeError {
     /// A lead's zone is unknown to this machine.
     #[error("{0} (a lead names it)")]
     Zone(#[from] UnknownZone),
+    /// A prompt that is named.
+    #[error(transparent)]
+    Announcement(#[from] AnnouncementFault),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -124,6 +128,7 @@ pub fn serve(
     until_stdin_closes: bool,
     ready: impl FnOnce(&Recovery),
 ) -> Result<(), ServeError> {
+    announcements::check(config)?;
     for missing in config.missing_rules() {
         tracing::warn!("CHECK YOUR RULES: {missing}.");
     }

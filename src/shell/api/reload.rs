@@ -45,9 +45,10 @@ pub(super) async fn reload(State(state): State<ApiState>, body: Body) -> Result<
 
 fn status(refused: &ReloadRefused) -> StatusCode {
     match refused {
-        ReloadRefused::Faults(_) | ReloadRefused::Zone(_) | ReloadRefused::Route(_) => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        ReloadRefused::Announcement(_)
+        | ReloadRefused::Faults(_)
+        | ReloadRefused::Zone(_)
+        | ReloadRefused::Route(_) => StatusCode::UNPROCESSABLE_ENTITY,
         ReloadRefused::NeedsRestart { .. } | ReloadRefused::NoRoom(_) => StatusCode::CONFLICT,
         ReloadRefused::Behind | ReloadRefused::Draining | ReloadRefused::Store(_) => {
             StatusCode::SERVICE_UNAVAILABLE

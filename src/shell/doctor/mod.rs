@@ -250,6 +250,13 @@ fn configuration(case: &Case<'_>) -> Vec<Finding> {
         CHECK,
         format!("{} is correct", case.file.display()),
     )];
+    if let Err(fault) = crate::shell::announcements::check(case.config) {
+        found.push(Finding::fault(
+            CHECK,
+            fault.to_string(),
+            "name a prompt that is there: `tandem serve` refuses to start without it",
+        ));
+    }
     found.extend(
         notes(case.config)
             .into_iter()

@@ -65,11 +65,19 @@ impl DeskAudio for WithRecorder {
         action: RecordAction,
     ) -> Option<RecordingState> {
         let done = match action {
-            RecordAction::Start => match self.recorder.on_demand(attempt) {
-                Ok(tap) if self.media.record(attempt, tap) => Some(RecordingNow::On),
-                // The call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
-                _ => Some(self.recorder.now(attempt)).filter(|now| *now != RecordingNow::Off),
-            },
+            RecordAction::Start => {
+                let is_begun = match self.recorder.on_demand(attempt) {
+                    Ok(tap) => self.media.record(attempt, tap),
+                    Err(_) => false,
+                };
+                // Not begun: the call is over, or the campaign or the bound says no; or it runs already, and that is the answer.
+                let now = if is_begun {
+                    RecordingNow::On
+                } else {
+                    self.recorder.now(attempt)
+                };
+                Some(now).filter(|now| *now != RecordingNow::Off)
+            }
             RecordAction::Pause | RecordAction::Resume => {
                 let is_pause = action == RecordAction::Pause;
                 let now = self.recorder.pause(attempt, is_pause).ok();

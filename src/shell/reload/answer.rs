@@ -3,6 +3,7 @@
 
 use super::{Asked, Asker};
 use crate::config::{Fault, Faults, KeyChange, TableFull, UnknownZone};
+use crate::shell::announcements::AnnouncementFault;
 use crate::shell::sip::SipStartFault;
 use crate::shell::store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,9 @@ pub enum ReloadRefused {
     /// The file is not sound: all of its faults.
     #[error(transparent)]
     Faults(#[from] Faults),
+    /// A prompt that it names.
+    #[error(transparent)]
+    Announcement(#[from] AnnouncementFault),
     /// Keys that are read only at the start.
     #[error("{} of its keys need a restart", changes.len())]
     NeedsRestart {
@@ -140,6 +144,7 @@ impl ReloadRefused {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Faults(_) => "faults",
+            Self::Announcement(_) => "prompt_missing",
             Self::NeedsRestart { .. } => "needs_restart",
             Self::NoRoom(_) => "no_room",
             Self::Route(_) => "no_route",

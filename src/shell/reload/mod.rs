@@ -21,6 +21,7 @@ use crate::config::{InForce, KeyChange, Loaded, zone_table};
 use crate::core::input::Input;
 use crate::core::settings::Edit;
 use crate::ids::{CampaignId, ZoneId};
+use crate::shell::announcements;
 use crate::shell::api::{AllowedHosts, CampaignIds, Readiness};
 use crate::shell::callers::{CallsIn, LookUp, TurnAway};
 use crate::shell::cards::CampaignBoard;
@@ -225,6 +226,7 @@ impl Reloader {
                 live: live.len(),
             });
         }
+        announcements::check(&loaded.config)?;
         let next = in_force.next(loaded.config)?;
         let trunks = if in_force.has_other_trunks(&next) {
             Some(
