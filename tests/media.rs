@@ -79,6 +79,8 @@ impl Site {
                 realms: Vec::new(),
                 signalling_ranges: Vec::new(),
                 media_ranges: vec!["127.0.0.1/32".parse().unwrap()],
+                asks_digest: false,
+                srtp: Default::default(),
                 keep_alive: Duration::from_secs(10),
             };
             let (floor, inbox) = floor_lanes(1 << 14, 64);

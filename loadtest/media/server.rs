@@ -153,6 +153,8 @@ impl Plane {
             realms: Vec::new(),
             signalling_ranges: Vec::new(),
             media_ranges: Vec::new(),
+            asks_digest: false,
+            srtp: Default::default(),
             keep_alive: Duration::from_secs(10),
         };
         let (floor, inbox) = floor_lanes(1 << 16, 64);

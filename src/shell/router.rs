@@ -238,7 +238,10 @@ impl Route for Router {
             self.record(attempt, agent, at);
         }
         for (attempt, prompt) in self.books.prompts.drain(..) {
-            if !MediaPorts::announce(&*self.media, attempt, &prompt) {
+            if MediaPorts::announce(&*self.media, attempt, &prompt) {
+                // Of a call that is being recorded it is the notice; any other has no recording that could know.
+                self.recorder.announced(attempt);
+            } else {
                 tracing::error!(%attempt, %prompt, "A prompt cannot be played.");
                 let _ = self.floor.urgent(Input::Announced(attempt));
             }

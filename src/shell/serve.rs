@@ -9,7 +9,7 @@ use crate::core::input::Input;
 use crate::core::picture::Picture;
 use crate::core::settings::Edit;
 use crate::shell::announcements::{self, AnnouncementFault};
-use crate::shell::api::ears::CallAudio;
+use crate::shell::api::ears::{CallAudio, Ears};
 use crate::shell::api::rights::Access;
 use crate::shell::api::{
     self, AdminToken, AllowedHosts, ApiFailed, ApiState, LinkKey, Readiness, Recordings, TokenError,
@@ -229,10 +229,6 @@ impl Engine {
             .map_err(io("the store's thread"))?;
 
         let media = media::spawn(&config.media, &config.trunks, clock, lane.clone())?;
-        let missing = media::prompts::missing(media.prompts(), config);
-        if !missing.is_empty() {
-            return Err(MediaError::Missing(missing).into());
-        }
         sounds::start(media.reports(), writer.lane(), Arc::clone(&metrics))
             .map_err(io("the thread that keeps how calls sounded"))?;
         let sip = sip::spawn(config, clock, lane.clone(), writer.lane(), media.clone())?;
@@ -297,18 +293,21 @@ impl Engine {
             }
         }));
         let told = Arc::downgrade(&desks);
-        media.tell(Box::new(
-            move |MediaNews::Leg {
-                      agent,
-                      leg,
-                      checked,
-                      checking,
-                  }| {
+        let ears = Arc::<Ears>::default();
+        let listening = Arc::clone(&ears);
+        media.tell(Box::new(move |news| match news {
+            MediaNews::Leg {
+                agent,
+                leg,
+                checked,
+                checking,
+            } => {
                 if let Some(desks) = told.upgrade() {
                     desks.audio_leg(agent, leg, checked, checking);
                 }
-            },
-        ));
+            }
+            MediaNews::EarGone(ear) => listening.gone(ear),
+        }));
 
         let recorded = config
             .input_log
@@ -380,7 +379,7 @@ impl Engine {
                 audio: Arc::clone(&media) as Arc<dyn CallAudio>,
                 links: LinkKey::draw(config.recording.link_life)?,
             }),
-            ears: Arc::default(),
+            ears,
             hosts,
             pages: Arc::new(Pages::new(&config.pages, config.desk.listen)),
         };

@@ -226,6 +226,7 @@ impl Desks {
     pub(super) fn audio_after_call(&self, session: &Session) {
         self.change_audio(session, |audio| {
             audio.held = false;
+            audio.muted = false;
             audio.recording = RecordingState::Off;
         });
     }

@@ -86,9 +86,6 @@ pub enum MediaError {
     /// No thread or no poll.
     #[error("a media thread cannot start: {0}")]
     Thread(#[from] std::io::Error),
-    /// Prompts that settings ask for and that are not there.
-    #[error("{}", .0.join("; "))]
-    Missing(Vec<String>),
     /// A prompt that cannot be played.
     #[error("media.prompts_dir: {0}")]
     Prompts(PromptFaults),
@@ -108,6 +105,8 @@ pub enum MediaNews {
         /// Whether a check is under way.
         checking: bool,
     },
+    /// A supervisor's leg is gone.
+    EarGone(EarId),
 }
 
 /// Who hears it. Called from media threads; must return at once.

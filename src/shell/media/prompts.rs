@@ -2,7 +2,6 @@
 //!
 //! Anything that cannot be played is a fault then, with file and reason: at the moment of an abandoned call it would be too late.
 
-use crate::config::Config;
 use crate::wire::media::law::encode;
 use crate::wire::media::{CLOCK_HZ, FRAME_MS, FRAME_SAMPLES};
 use crate::wire::sip::sdp::Law;
@@ -183,38 +182,6 @@ impl Prompts {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
-}
-
-/// Prompts that settings ask for by name and that are not there, a sentence each. Told at the start: when somebody has answered and
-/// nobody is free it is too late.
-pub fn missing(prompts: &Prompts, config: &Config) -> Vec<String> {
-    let of_campaigns = config.campaigns.iter().flat_map(|campaign| {
-        let spoken = &campaign.settings.spoken;
-        let name = &campaign.settings.name;
-        [
-            (
-                format!("campaign {name}: abandon_message"),
-                &spoken.abandon_message,
-            ),
-            (
-                format!("campaign {name}: recording_notice"),
-                &spoken.recording_notice,
-            ),
-        ]
-    });
-    let inbound = (
-        "inbound.message".to_owned(),
-        &config.inbound.settings.message,
-    );
-    of_campaigns
-        .chain([inbound])
-        .filter_map(|(key, wanted)| {
-            let wanted = wanted.as_ref()?;
-            prompts.get(&wanted.0).is_none().then(|| {
-                format!("{key} asks for \"{wanted}\", which media.prompts_dir does not have")
-            })
-        })
-        .collect()
 }
 
 fn read(path: &Path) -> Result<(String, Prompt), PromptFault> {
@@ -427,30 +394,6 @@ mod tests {
         );
         let missing = Prompts::load(&at.join("none")).unwrap_err().0;
         assert!(missing[0].to_string().contains("none: cannot be read"));
-    }
-
-    #[test]
-    fn a_prompt_that_a_setting_names_and_nobody_has_is_told_by_its_key() {
-        let example = include_str!("../../../config/tandem.toml");
-        let path = Path::new("config/tandem.toml");
-        let mut config = Config::from_text(example, path).unwrap();
-        let prompts = Prompts::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts"));
-        let prompts = prompts.unwrap();
-        assert_eq!(missing(&prompts, &config), [""; 0], "the example is whole");
-        let named = Some(crate::core::settings::PromptName("sorry.wav".to_owned()));
-        config.campaigns[0].settings.spoken.abandon_message = named.clone();
-        config.inbound.settings.message = named;
-        let name = &config.campaigns[0].settings.name;
-        assert_eq!(
-            missing(&prompts, &config),
-            [
-                format!(
-                    "campaign {name}: abandon_message asks for \"sorry.wav\", which media.prompts_dir does not have"
-                ),
-                "inbound.message asks for \"sorry.wav\", which media.prompts_dir does not have"
-                    .to_owned(),
-            ]
-        );
     }
 
     #[test]

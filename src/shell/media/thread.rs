@@ -536,6 +536,8 @@ impl MediaThread {
             && seat.call == Some(lease)
         {
             seat.call = None;
+            // Nobody begins the next conversation unheard because of the last one.
+            seat.muted = false;
         }
         if let LegId::Phone(agent) = leg.id
             && let Some(seat) = self.room.seats.get_mut(&agent)
@@ -692,8 +694,10 @@ impl MediaThread {
                     }
                 }
                 Heard::News(Who::Agent(agent), news) => self.browser_news(agent, &news, at),
-                Heard::News(Who::Ear(ear), BrowserNews::Closed) => self.ear_close(ear),
-                Heard::News(Who::Ear(_), _) => {}
+                Heard::News(Who::Ear(ear), BrowserNews::Closed | BrowserNews::Disconnected) => {
+                    self.ear_lost(ear);
+                }
+                Heard::News(Who::Ear(_), BrowserNews::Connected) => {}
             }
         }
     }

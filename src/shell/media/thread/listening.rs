@@ -1,5 +1,6 @@
 //! Supervisors on a media thread: their browsers' legs, and the way of voices between them and a call.
 
+use super::super::MediaNews;
 use super::super::browsers::Who;
 use super::{Echo, MediaThread, Party, Standing};
 use crate::core::input::{CallSign, Input};
@@ -42,6 +43,14 @@ impl MediaThread {
     pub(super) fn ear_close(&mut self, ear: EarId) {
         if self.room.ears.close(ear) {
             self.browsers.remove(Who::Ear(ear));
+        }
+    }
+
+    /// A supervisor's browser is gone: whoever wants to go on listening asks anew, and is audited anew.
+    pub(super) fn ear_lost(&mut self, ear: EarId) {
+        self.ear_close(ear);
+        if let Some(sink) = self.news.get() {
+            sink(MediaNews::EarGone(ear));
         }
     }
 
