@@ -509,6 +509,13 @@ fn one_websocket_and_one_sqlite_are_linked() {
 fn every_dependency_is_named_with_its_reason() {
     let metadata = metadata();
     let text = read("docs/dependencies.md");
+    // What follows is npm's, and npm holds it to its lock file.
+    let (text, pages) = text
+        .split_once("\n## In the pages\n")
+        .expect("crates first, then what builds the pages");
+    for package in ["typescript", "playwright-core"] {
+        assert!(pages.contains(&format!("| `{package}` |")), "{package}");
+    }
     let ours = metadata["packages"]
         .as_array()
         .expect("packages")

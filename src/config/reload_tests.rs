@@ -312,7 +312,13 @@ fn another_value_of_any_key_is_seen_by_its_name_at_its_place() {
             _ => vec![],
         };
         assert_eq!(others, may_follow, "{name} changes nothing else");
-        assert_eq!(found[0].line, index + 1, "{name}: {:?}", found[0]);
+        // The action without its message is told at the message.
+        let at = if name == "campaigns.abandon_action" {
+            index + 4
+        } else {
+            index + 1
+        };
+        assert_eq!(found[0].line, at, "{name}: {:?}", found[0]);
         seen.insert(shown);
     }
     let missed: Vec<&str> = KEYS

@@ -15,7 +15,9 @@ use tandem::demo::borrowers::{BorrowerPlan, Detail, write_json_lines};
 use tandem::demo::carrier::records::{CallRecord, read_records};
 use tandem::shell::serve::store_path;
 use tandem::shell::store::AgentAudio;
-use tandem::shell::store::sqlite::{BackOffice, ExportFilter, NumbersShown};
+use tandem::shell::store::sqlite::{
+    BackOffice, ExportFilter, NumbersShown, RecordingBook, RecordingFilter, RecordingRow,
+};
 
 /// Longest wait for anything that must happen.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -232,6 +234,43 @@ impl Site {
         let engine = Process::tandem(&["serve", self.path.to_str().unwrap()]);
         engine.wait_for("ready:");
         engine
+    }
+
+    /// The same, and every conversation is recorded.
+    pub fn recording(trunk: SocketAddr) -> Site {
+        let mut site = Site::new(trunk);
+        let text = std::fs::read_to_string(&site.path).unwrap() + "recording = \"always\"\n";
+        std::fs::write(&site.path, &text).unwrap();
+        site.config = Config::load(&site.path).unwrap_or_else(|faults| panic!("{faults}"));
+        site
+    }
+
+    /// The only recording, and the WAV file that the command makes of it. Waits until the engine has closed it.
+    pub fn only_recording(&self, into: &Path) -> RecordingRow {
+        let book = RecordingBook::open(&store_path(&self.config)).unwrap();
+        let until = Instant::now() + LIMIT;
+        let row = loop {
+            let rows = book.list(&RecordingFilter::default()).unwrap();
+            assert!(rows.len() <= 1, "{rows:?}");
+            if let Some(row) = rows.into_iter().find(|row| row.duration_ms.is_some()) {
+                break row;
+            }
+            assert!(Instant::now() < until, "no recording was closed");
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let done = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["recording", "export", &row.id, "--config"])
+            .arg(&self.path)
+            .arg("--wav")
+            .arg(into)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        row
     }
 
     /// The outcomes that the store has, as lines of its export.

@@ -141,6 +141,41 @@ fn both_hear_each_other_through_hold_mute_keys_another_network_and_a_cut_of_the_
 }
 
 #[test]
+fn the_recording_of_a_call_has_each_party_in_its_channel_and_nothing_of_a_pause() {
+    if !has(&["node", "chromium"], true) {
+        return;
+    }
+    let _alone = alone();
+    let far_end = FarEnd::carrier(&["--tone", "1000"]);
+    let site = Site::recording(far_end.address);
+    let engine = site.serve();
+    let told = Drive::start(&site, "recorded", json!({})).finish();
+    let dir = tempfile::tempdir().unwrap();
+    let wav = dir.path().join("call.wav");
+    let row = site.only_recording(&wav);
+    drop(engine);
+    let customer = Heard::channel(&wav, 0, row.began.0);
+    let agent = Heard::channel(&wav, 1, row.began.0);
+    // The browser's clock and the engine's are one; what was on its way at a command is not judged.
+    let before = (told.at("talking") + 400, told.at("paused") - 400);
+    let paused = (told.at("paused") + 100, told.at("resume_asked") - 100);
+    let after = (told.at("resumed") + 500, told.at("ending") - 400);
+    for span in [before, after] {
+        customer.is_tone(f64::from(CUSTOMER_HZ), span);
+        customer.is_not_tone(AGENT_HZ, span);
+        agent.is_tone(AGENT_HZ, span);
+        agent.is_not_tone(f64::from(CUSTOMER_HZ), span);
+    }
+    customer.is_digital_silence(paused);
+    agent.is_digital_silence(paused);
+    // The far end went on hearing the agent: only the recording was paused.
+    let records = far_end.records(1);
+    let heard = Heard::read(&far_end.tape(1), &records[0]);
+    heard.is_tone(AGENT_HZ, after);
+    assert_eq!(records[0].keys, "4111#");
+}
+
+#[test]
 fn a_network_that_is_gone_for_five_seconds_takes_neither_call_nor_leg() {
     if !has(&["node", "chromium"], true) {
         return;

@@ -22,6 +22,29 @@ impl Heard {
         heard
     }
 
+    /// One channel of our own recording that began at `begin_ms`.
+    pub fn channel(path: &Path, channel: usize, begin_ms: i64) -> Heard {
+        let reader = hound::WavReader::open(path)
+            .unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        assert_eq!(
+            (reader.spec().sample_rate, reader.spec().channels),
+            (8_000, 2)
+        );
+        let samples = reader.into_samples::<i16>().skip(channel).step_by(2);
+        Heard {
+            samples: samples.map(|sample| f64::from(sample.unwrap())).collect(),
+            begin_ms,
+        }
+    }
+
+    /// Not one sample of the span is anything but zero.
+    pub fn is_digital_silence(&self, span: (i64, i64)) {
+        let looks = self.looks(span);
+        let others = looks.iter().flat_map(|look| look.iter());
+        let others = others.filter(|sample| **sample != 0.0).count();
+        assert_eq!(others, 0, "samples of a paused span are kept");
+    }
+
     /// A recording of unknown time.
     pub fn whole(path: &Path) -> Heard {
         let reader = hound::WavReader::open(path)

@@ -191,6 +191,28 @@ const SCENARIOS = {
     say("finished");
   },
 
+  /** One call that is recorded, with a pause in which keys are pressed and both go on speaking. */
+  async recorded() {
+    await softphone();
+    await checkedAndReady();
+    await talking();
+    await painted();
+    await until("it is recorded", () => phone.view.audio?.recording === "on");
+    say("talking");
+    await pause(3_000);
+    await page.evaluate(() => phone.record("pause"));
+    say("paused");
+    await page.evaluate(() => phone.keys("4111#"));
+    await pause(3_000);
+    say("resume_asked");
+    await page.evaluate(() => phone.record("resume"));
+    say("resumed");
+    await pause(3_000);
+    say("ending");
+    await finish();
+    say("finished");
+  },
+
   /** One call over a network that is cut for five seconds. */
   async flap() {
     const network = await proxied();
