@@ -322,6 +322,10 @@ impl CampaignSettings {
 /// two of them. Tables only grow, because calls in the air name their places; what goes is closed.
 ///
 /// What has begun keeps the deadline that it began with: a new ring time is that of the next call.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an edit is rare and lives for one turn"
+)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Edit {
     /// Waits and bounds of the floor.

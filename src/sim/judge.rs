@@ -37,6 +37,31 @@ struct Case {
     outcomes: u32,
 }
 
+impl Case {
+    /// Nothing has happened to it yet.
+    fn new(campaign: CampaignId, person: PersonId, number: NumberId, lead: LeadId) -> Case {
+        Case {
+            calls_us: None,
+            answered: None,
+            bridged: false,
+            sent_off: false,
+            campaign,
+            person,
+            number,
+            lead,
+            route_try: 1,
+            durable: BTreeSet::new(),
+            released: 0,
+            rang: false,
+            shown: None,
+            ended_talk: false,
+            result: None,
+            told_over: None,
+            outcomes: 0,
+        }
+    }
+}
+
 /// The rules that the judge applies to persons, the same for all campaigns of its world.
 #[derive(Clone, Copy, Debug)]
 pub struct PersonRules {
@@ -294,25 +319,7 @@ impl Judge {
                         );
                     }
                     self.see_rate(now, order.campaign);
-                    let case = Case {
-                        calls_us: None,
-                        answered: None,
-                        bridged: false,
-                        sent_off: false,
-                        campaign: order.campaign,
-                        person: order.person,
-                        number: order.number,
-                        lead: order.lead,
-                        route_try: 1,
-                        durable: BTreeSet::new(),
-                        released: 0,
-                        rang: false,
-                        shown: None,
-                        ended_talk: false,
-                        result: None,
-                        told_over: None,
-                        outcomes: 0,
-                    };
+                    let case = Case::new(order.campaign, order.person, order.number, order.lead);
                     self.cases.insert(order.attempt, case);
                 } else if let Some(case) = self.cases.get_mut(&order.attempt) {
                     let (rang, expected) = (case.rang, case.route_try + 1);
@@ -545,22 +552,7 @@ impl Judge {
         }
         let case = Case {
             calls_us: Some(false),
-            answered: None,
-            bridged: false,
-            sent_off: false,
-            campaign: order.campaign,
-            person: order.person,
-            number: order.number,
-            lead: order.lead,
-            route_try: 1,
-            durable: BTreeSet::new(),
-            released: 0,
-            rang: false,
-            shown: None,
-            ended_talk: false,
-            result: None,
-            told_over: None,
-            outcomes: 0,
+            ..Case::new(order.campaign, order.person, order.number, order.lead)
         };
         self.cases.insert(order.attempt, case);
     }

@@ -3,6 +3,7 @@
 //! Pure: told each 20 ms whether the agent is heard, says which frame is due. Its sentences are espeak-ng's (src/demo/voices).
 
 use crate::wire::media::g711::{decode_pcmu, encode_pcma};
+use crate::wire::media::law::mean_level;
 use crate::wire::media::{FRAME_MS, FRAME_SAMPLES, PCMA, comfort_noise};
 
 /// Time from the answer to the first word: the phone has to reach the ear.
@@ -193,17 +194,7 @@ impl Talk {
 
 /// Whether a G.711 payload is loud enough for a voice.
 pub fn is_voice(payload: &[u8], payload_type: u8) -> bool {
-    use crate::wire::media::g711::decode_pcma;
-    let decode = if payload_type == PCMA {
-        decode_pcma
-    } else {
-        decode_pcmu
-    };
-    let sum: u32 = payload
-        .iter()
-        .map(|code| u32::from(decode(*code).unsigned_abs()))
-        .sum();
-    sum / payload.len().max(1) as u32 >= VOICE_LEVEL
+    mean_level(payload, payload_type) >= VOICE_LEVEL
 }
 
 /// The mu-law samples of a RIFF file; empty if it has no `data`. The files are ours, a test looks at each.

@@ -32,29 +32,63 @@ pub enum AudioRefused {
 /// Where the answer to an offer goes. Called once, from any thread.
 pub type AnswerTo = Box<dyn FnOnce(Result<String, AudioRefused>) + Send>;
 
-/// What the desks ask of the media plane. Every call returns at once.
+/// What the desks ask of the media plane. Every call returns at once. A layer that does only a part of it (telephones, recordings)
+/// names the one under it, which does the rest.
 pub trait DeskAudio: Send + Sync {
+    /// The layer under this one; `None`: there is none, and what is not done here is not done.
+    fn under(&self) -> Option<&dyn DeskAudio>;
     /// Sets up the browser's leg, or restarts its ICE.
-    fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo);
+    fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo) {
+        match self.under() {
+            Some(under) => under.offer(agent, sdp, answer),
+            None => answer(Err(AudioRefused::Busy)),
+        }
+    }
     /// The agent is logged in and uses a telephone at this SIP address: it is to be on the line for the shift.
-    fn phone(&self, _agent: AgentId, _address: &str) {}
+    fn phone(&self, agent: AgentId, address: &str) {
+        if let Some(under) = self.under() {
+            under.phone(agent, address);
+        }
+    }
     /// The agent is logged out: his leg goes.
-    fn gone(&self, agent: AgentId);
+    fn gone(&self, agent: AgentId) {
+        if let Some(under) = self.under() {
+            under.gone(agent);
+        }
+    }
     /// Plays a tone and the agent's own voice.
-    fn check(&self, agent: AgentId);
+    fn check(&self, agent: AgentId) {
+        if let Some(under) = self.under() {
+            under.check(agent);
+        }
+    }
     /// Takes the agent off the line, or back on.
-    fn mute(&self, agent: AgentId, on: bool);
+    fn mute(&self, agent: AgentId, on: bool) {
+        if let Some(under) = self.under() {
+            under.mute(agent, on);
+        }
+    }
     /// Music for the customer, silence for the agent; or back.
-    fn hold(&self, attempt: AttemptId, on: bool);
+    fn hold(&self, attempt: AttemptId, on: bool) {
+        if let Some(under) = self.under() {
+            under.hold(attempt, on);
+        }
+    }
     /// Keys towards the customer.
-    fn keys(&self, attempt: AttemptId, digits: &str);
+    fn keys(&self, attempt: AttemptId, digits: &str) {
+        if let Some(under) = self.under() {
+            under.keys(attempt, digits);
+        }
+    }
     /// Begins, pauses or resumes a recording; what it is then, or `None`: there is none to be had.
     fn record(
         &self,
         agent: AgentId,
         attempt: AttemptId,
         action: RecordAction,
-    ) -> Option<RecordingState>;
+    ) -> Option<RecordingState> {
+        self.under()?.record(agent, attempt, action)
+    }
 }
 
 /// No audio at all, for desks whose agents are all scripted.
@@ -62,15 +96,7 @@ pub trait DeskAudio: Send + Sync {
 pub struct NoAudio;
 
 impl DeskAudio for NoAudio {
-    fn offer(&self, _: AgentId, _: String, answer: AnswerTo) {
-        answer(Err(AudioRefused::Busy));
-    }
-    fn gone(&self, _: AgentId) {}
-    fn check(&self, _: AgentId) {}
-    fn mute(&self, _: AgentId, _: bool) {}
-    fn hold(&self, _: AttemptId, _: bool) {}
-    fn keys(&self, _: AttemptId, _: &str) {}
-    fn record(&self, _: AgentId, _: AttemptId, _: RecordAction) -> Option<RecordingState> {
+    fn under(&self) -> Option<&dyn DeskAudio> {
         None
     }
 }

@@ -105,10 +105,11 @@ impl Browser {
                 .host(*address)
                 .tcptype(TcpType::Passive)
                 .build();
-            for candidate in [Candidate::host(*address, "udp"), passive] {
-                if let Ok(candidate) = candidate {
-                    rtc.add_local_candidate(candidate);
-                }
+            for candidate in [Candidate::host(*address, "udp"), passive]
+                .into_iter()
+                .flatten()
+            {
+                rtc.add_local_candidate(candidate);
             }
         }
         let answer = rtc

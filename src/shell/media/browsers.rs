@@ -42,6 +42,10 @@ impl From<AgentId> for Who {
 }
 
 /// What happened on one browser's leg.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation for each packet; the list is used again"
+)]
 #[derive(Debug)]
 pub(super) enum Heard {
     /// Voice or keys.

@@ -34,7 +34,7 @@ use crate::shell::desks::{AnswerTo, AudioRefused, DeskAudio};
 use crate::shell::lanes::{Clock, FloorLane, LegId, MediaPorts};
 use crate::shell::recording::Tap;
 use crate::time::Mono;
-use crate::wire::desk::audio::{AudioLeg, RecordAction, RecordingState};
+use crate::wire::desk::audio::AudioLeg;
 use crate::wire::media::srtp::SrtpKeys;
 use crate::wire::sip::sdp::AudioPath;
 use arc_swap::ArcSwap;
@@ -700,6 +700,10 @@ impl MediaPorts for MediaPlane {
 }
 
 impl DeskAudio for MediaPlane {
+    fn under(&self) -> Option<&dyn DeskAudio> {
+        None
+    }
+
     fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo) {
         self.order_of(agent, Order::Offer { agent, sdp, answer });
     }
@@ -728,10 +732,6 @@ impl DeskAudio for MediaPlane {
             lease,
             letters: Pii::new(digits.to_owned()),
         });
-    }
-
-    fn record(&self, _: AgentId, _: AttemptId, _: RecordAction) -> Option<RecordingState> {
-        None
     }
 }
 

@@ -6,8 +6,8 @@ use super::MediaNews;
 use crate::ids::AgentId;
 use crate::time::Mono;
 use crate::wire::desk::audio::AudioLeg;
-use crate::wire::media::g711::{decode_pcma, decode_pcmu};
-use crate::wire::media::{FRAME_MS, PCMA};
+use crate::wire::media::FRAME_MS;
+use crate::wire::media::law::mean_level;
 use std::time::Duration;
 
 /// Nothing heard for this long: the leg is lost (design.md section 5).
@@ -122,7 +122,7 @@ impl Seat {
             check.tones += 1;
             return Some(Echo::Tone(check.tones - 1));
         }
-        check.loud += u32::from(is_loud(payload_type, payload));
+        check.loud += u32::from(mean_level(payload, payload_type) >= LOUD);
         self.checked |= check.loud >= LOUD_FRAMES;
         Some(Echo::Back)
     }
@@ -163,20 +163,6 @@ impl Seat {
     pub const fn untell_ready(&mut self) {
         self.ready_told = !self.ready_told;
     }
-}
-
-/// Whether a frame is voice rather than a silent room.
-fn is_loud(payload_type: u8, payload: &[u8]) -> bool {
-    let decode = if payload_type == PCMA {
-        decode_pcma
-    } else {
-        decode_pcmu
-    };
-    let sum: u32 = payload
-        .iter()
-        .map(|code| u32::from(decode(*code).unsigned_abs()))
-        .sum();
-    !payload.is_empty() && sum / payload.len() as u32 >= LOUD
 }
 
 #[cfg(test)]

@@ -663,7 +663,7 @@ impl MediaThread {
                     if let Some(leg) = self.room.legs.at(slot) {
                         leg.record(Party::Customer, packet.payload_type, packet.payload, at);
                     }
-                    self.to_ears(agent, Party::Customer, &packet);
+                    self.tell_ears(agent, Party::Customer, &packet);
                     let joined = self.with_ears(agent, Party::Agent, &packet);
                     let payload = joined.as_ref().map_or(packet.payload, |frame| &frame[..]);
                     self.play_to(agent, &RtpPacket { payload, ..packet }, at);

@@ -2,7 +2,7 @@
 
 use super::recorder::{Recorder, RecordingNow};
 use crate::ids::{AgentId, AttemptId};
-use crate::shell::desks::{AnswerTo, DeskAudio};
+use crate::shell::desks::DeskAudio;
 use crate::shell::media::MediaPlane;
 use crate::wire::desk::audio::{RecordAction, RecordingState};
 use std::sync::Arc;
@@ -36,26 +36,8 @@ impl From<RecordingNow> for RecordingState {
 }
 
 impl DeskAudio for WithRecorder {
-    fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo) {
-        self.audio.offer(agent, sdp, answer);
-    }
-    fn phone(&self, agent: AgentId, address: &str) {
-        self.audio.phone(agent, address);
-    }
-    fn gone(&self, agent: AgentId) {
-        self.audio.gone(agent);
-    }
-    fn check(&self, agent: AgentId) {
-        self.audio.check(agent);
-    }
-    fn mute(&self, agent: AgentId, on: bool) {
-        self.audio.mute(agent, on);
-    }
-    fn hold(&self, attempt: AttemptId, on: bool) {
-        self.audio.hold(attempt, on);
-    }
-    fn keys(&self, attempt: AttemptId, digits: &str) {
-        self.audio.keys(attempt, digits);
+    fn under(&self) -> Option<&dyn DeskAudio> {
+        Some(&*self.audio)
     }
 
     fn record(

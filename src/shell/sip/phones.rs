@@ -6,11 +6,11 @@
 use super::driver::Driver;
 use super::{SipLane, convert, new_identity};
 use crate::core::input::Input;
-use crate::ids::{AgentId, AttemptId, TrunkId};
-use crate::shell::desks::{AnswerTo, DeskAudio};
+use crate::ids::{AgentId, TrunkId};
+use crate::shell::desks::DeskAudio;
 use crate::shell::lanes::{LegId, SipOrder};
 use crate::time::Mono;
-use crate::wire::desk::audio::{AudioLeg, RecordAction, RecordingState};
+use crate::wire::desk::audio::AudioLeg;
 use crate::wire::sip::event::{CallKey, Event, InviteOrder, Transport};
 use crate::wire::sip::number::UserPart;
 use crate::wire::sip::sdp::{AudioPath, Direction};
@@ -385,8 +385,8 @@ impl WithPhones {
 }
 
 impl DeskAudio for WithPhones {
-    fn offer(&self, agent: AgentId, sdp: String, answer: AnswerTo) {
-        self.audio.offer(agent, sdp, answer);
+    fn under(&self) -> Option<&dyn DeskAudio> {
+        Some(&*self.audio)
     }
     fn phone(&self, agent: AgentId, address: &str) {
         self.order(agent, Some(address.to_owned()));
@@ -394,26 +394,6 @@ impl DeskAudio for WithPhones {
     fn gone(&self, agent: AgentId) {
         self.order(agent, None);
         self.audio.gone(agent);
-    }
-    fn check(&self, agent: AgentId) {
-        self.audio.check(agent);
-    }
-    fn mute(&self, agent: AgentId, on: bool) {
-        self.audio.mute(agent, on);
-    }
-    fn hold(&self, attempt: AttemptId, on: bool) {
-        self.audio.hold(attempt, on);
-    }
-    fn keys(&self, attempt: AttemptId, digits: &str) {
-        self.audio.keys(attempt, digits);
-    }
-    fn record(
-        &self,
-        agent: AgentId,
-        attempt: AttemptId,
-        action: RecordAction,
-    ) -> Option<RecordingState> {
-        self.audio.record(agent, attempt, action)
     }
 }
 

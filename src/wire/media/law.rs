@@ -68,6 +68,20 @@ pub const fn encode(law: Law, sample: i16) -> u8 {
     }
 }
 
+/// Mean level of a payload of payload type 0 or 8, as a linear sample without its sign; 0 of nothing.
+pub fn mean_level(payload: &[u8], payload_type: u8) -> u32 {
+    let table = if payload_type == PCMA {
+        &A_LINEAR
+    } else {
+        &MU_LINEAR
+    };
+    let sum: u32 = payload
+        .iter()
+        .map(|code| u32::from(table[usize::from(*code)].unsigned_abs()))
+        .sum();
+    sum / payload.len().max(1) as u32
+}
+
 /// The table from one law to the other; `None` where both sides speak the same: nothing is to be touched.
 pub const fn table(from: Law, to: Law) -> Option<&'static [u8; 256]> {
     match (from, to) {

@@ -55,7 +55,7 @@ impl MediaThread {
     }
 
     /// A party of an agent's call said this: to the ears on him.
-    pub(super) fn to_ears(&mut self, agent: AgentId, party: Party, packet: &RtpPacket<'_>) {
+    pub(super) fn tell_ears(&mut self, agent: AgentId, party: Party, packet: &RtpPacket<'_>) {
         if self.room.ears.is_empty() {
             return;
         }
@@ -149,7 +149,7 @@ impl MediaThread {
         packet: &RtpPacket<'_>,
         at: Mono,
     ) {
-        self.to_ears(agent, Party::Agent, packet);
+        self.tell_ears(agent, Party::Agent, packet);
         let joined = self.with_ears(agent, Party::Customer, packet);
         let payload = joined.as_ref().map_or(packet.payload, |frame| &frame[..]);
         let sent = RtpPacket { payload, ..*packet };
