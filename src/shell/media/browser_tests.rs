@@ -1,7 +1,7 @@
 //! A browser's leg over real loopback sockets: another WebRTC stack's client side is in tests/browser.rs; here its whole life is
 //! driven by hand, packet by packet.
 
-use super::tests::{TRUNK, path, plane};
+use super::tests::{TRUNK, path, plane, plane_of};
 use super::*;
 use crate::core::input::{CallSign, Input};
 use crate::wire::desk::audio::AudioLeg;
@@ -415,5 +415,39 @@ fn a_stranger_on_the_tcp_port_is_closed_and_told_nothing() {
     let mut silent = TcpStream::connect(plane.agent_ports()[0]).unwrap();
     let _client = Client::join(&plane);
     assert_eq!(silent.read(&mut [0; 16]).unwrap_or(0), 0);
+    plane.shutdown();
+}
+
+#[test]
+fn a_call_whose_port_lives_on_another_thread_comes_to_its_agent() {
+    let (floor, inbox) = crate::shell::lanes::floor_lanes(64, 64);
+    let plane = plane_of(4, 2, floor);
+    let mut client = connected(&plane);
+    // Ports are dealt to the threads in turn: one of the two calls begins on the other thread.
+    for n in [1, 2] {
+        let attempt = AttemptId(n);
+        let (far, ours) = customer(&plane, attempt, PCMU);
+        plane.bridge(attempt, AGENT);
+        // What is ordered at once finds the leg on its way.
+        DeskAudio::hold(&*plane, attempt, true);
+        DeskAudio::hold(&*plane, attempt, false);
+        let mut stream = Outgoing::new([n as u8; 10]);
+        let mut bytes = Vec::new();
+        let voice = 0x20 + n as u8;
+        until("both hear each other", || {
+            stream.next(PCMU, &[voice; 160], &mut bytes);
+            far.send_to(&bytes, ours).unwrap();
+            client.say(&[0x11; 160]);
+            let mut datagram = [0; 512];
+            let is_heard =
+                matches!(far.recv(&mut datagram), Ok(length) if datagram[length - 1] == 0x11);
+            is_heard && client.heard.iter().any(|heard| heard.3 == voice)
+        });
+        let told: Vec<Input> = inbox.urgent.try_iter().collect();
+        assert!(told.contains(&Input::Bridged(attempt)), "{told:?}");
+        plane.release(LegId::Call(attempt));
+        until("the leg is closed", || plane.counters().legs_closed == n);
+    }
+    assert_eq!(plane.counters().orders_without_leg, 0);
     plane.shutdown();
 }

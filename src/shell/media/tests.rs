@@ -59,6 +59,11 @@ pub(super) fn plane(pairs: u16) -> (Arc<MediaPlane>, FloorInbox) {
 }
 
 fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
+    plane_of(pairs, 1, floor)
+}
+
+/// The same with so many threads.
+pub(super) fn plane_of(pairs: u16, threads: u16, floor: FloorLane) -> Arc<MediaPlane> {
     loop {
         let probe = StdSocket::bind("127.0.0.1:0").unwrap();
         let first = probe.local_addr().unwrap().port() & !1;
@@ -69,7 +74,7 @@ fn plane_with(pairs: u16, floor: FloorLane) -> Arc<MediaPlane> {
         let config = MediaConfig {
             listen: "127.0.0.1".parse().unwrap(),
             ports: (first, last),
-            threads: 1,
+            threads,
             agent_port: 0,
             agent_addresses: Vec::new(),
             ice_servers: Vec::new(),
