@@ -227,7 +227,7 @@ impl Browsers {
         if !session.browser.receive(data, from, now) {
             count(&counters.agent_refused_datagrams, 1);
         }
-        self.drain(agent, now, Some(from), heard, counters);
+        self.drain(agent, Some(from), heard, counters);
     }
 
     fn owner(&self, source: Peer, data: &[u8]) -> Option<Who> {
@@ -242,7 +242,6 @@ impl Browsers {
     pub fn drain(
         &mut self,
         agent: impl Into<Who>,
-        now: Instant,
         source: Option<Peer>,
         heard: &mut Vec<Heard>,
         counters: &Counters,
@@ -283,7 +282,6 @@ impl Browsers {
             }
             heard.push(Heard::News(agent, news));
         }
-        let _ = now;
     }
 
     fn admit(&mut self, agent: Who, source: Peer) {
@@ -326,7 +324,7 @@ impl Browsers {
             if let Some(session) = self.sessions.get_mut(&agent) {
                 session.browser.wake(now);
             }
-            self.drain(agent, now, None, heard, counters);
+            self.drain(agent, None, heard, counters);
         }
     }
 }

@@ -348,7 +348,8 @@ impl Leg {
         let is_key = self.path.and_then(|path| path.telephone_event) == Some(packet.payload_type);
         if let Some(line) = &mut self.line {
             let loud = line.listens()
-                && law_of(packet.payload_type).is_some_and(|law| law::is_loud(law, packet.payload));
+                && Law::of_payload_type(packet.payload_type)
+                    .is_some_and(|law| law::is_loud(law, packet.payload));
             line.heard(at, loud);
             if is_key {
                 line.hear_keys(packet.ssrc, packet.timestamp, packet.payload);
@@ -358,7 +359,7 @@ impl Leg {
         let is_fresh = matches!(arrival, Arrival::InOrder | Arrival::Late);
         if is_fresh && is_key {
             inbox.push(packet, KEYS);
-        } else if is_fresh && law_of(packet.payload_type).is_some() {
+        } else if is_fresh && Law::of_payload_type(packet.payload_type).is_some() {
             inbox.push(packet, packet.payload_type);
         }
     }
@@ -523,7 +524,7 @@ impl Leg {
 
     /// Hands a payload to the recording, if there is one.
     pub fn record(&mut self, party: Party, payload_type: u8, payload: &[u8], at: Mono) {
-        if let (Some(tap), Some(law)) = (&mut self.tap, law_of(payload_type)) {
+        if let (Some(tap), Some(law)) = (&mut self.tap, Law::of_payload_type(payload_type)) {
             tap.hear(party, law, payload, at);
         }
     }
@@ -549,15 +550,6 @@ impl Leg {
                 .map(|line| line.said())
                 .unwrap_or_default(),
         })
-    }
-}
-
-/// The law of a static payload type.
-const fn law_of(payload_type: u8) -> Option<Law> {
-    match payload_type {
-        PCMU => Some(Law::Mu),
-        PCMA => Some(Law::A),
-        _ => None,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::tones::{Loop, Sound};
 use crate::wire::media::{PCMA, PCMU};
 use crossbeam::channel::{Receiver, Sender};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -597,26 +597,17 @@ impl MediaThread {
             WAKE => {}
             LISTENER => self.browsers.streams.accept(self.poll.registry(), at),
             token if Streams::is_one(token) => {
-                let now = self.clock.instant(at);
-                let mut heard = std::mem::take(&mut self.room.heard);
-                self.browsers.read_stream(
-                    token,
-                    self.poll.registry(),
-                    now,
-                    &mut heard,
-                    &self.counters,
-                );
-                self.take_heard(&mut heard, at);
-                self.room.heard = heard;
+                self.with_browsers(at, |browsers, now, registry, heard, counters| {
+                    browsers.read_stream(token, registry, now, heard, counters);
+                });
             }
             BROWSERS => {
-                let now = self.clock.instant(at);
-                let mut heard = std::mem::take(&mut self.room.heard);
-                if self.browsers.read(now, &mut heard, &self.counters) {
+                let more = self.with_browsers(at, |browsers, now, _, heard, counters| {
+                    browsers.read(now, heard, counters)
+                });
+                if more {
                     self.room.unread.push(BROWSERS);
                 }
-                self.take_heard(&mut heard, at);
-                self.room.heard = heard;
             }
             Token(slot) if slot & CONTROL != 0 => {
                 let around = Around {
@@ -739,19 +730,30 @@ impl MediaThread {
     }
 
     fn drain_of(&mut self, who: Who, at: Mono) {
+        self.with_browsers(at, |browsers, _, _, heard, counters| {
+            browsers.drain(who, None, heard, counters);
+        });
+    }
+
+    /// Lets the browsers' legs do something, and takes in what was heard meanwhile.
+    fn with_browsers<T>(
+        &mut self,
+        at: Mono,
+        act: impl FnOnce(&mut Browsers, Instant, &Registry, &mut Vec<Heard>, &Counters) -> T,
+    ) -> T {
         let now = self.clock.instant(at);
         let mut heard = std::mem::take(&mut self.room.heard);
-        self.browsers
-            .drain(who, now, None, &mut heard, &self.counters);
-        if heard.is_empty() {
-            self.room.heard = heard;
-            return;
-        }
-        let mut news = heard;
-        self.take_heard(&mut news, at);
-        if self.room.heard.is_empty() {
-            self.room.heard = news;
-        }
+        let done = act(
+            &mut self.browsers,
+            now,
+            self.poll.registry(),
+            &mut heard,
+            &self.counters,
+        );
+        self.take_heard(&mut heard, at);
+        // Empty again; kept for its room.
+        self.room.heard = heard;
+        done
     }
 
     // -- time
@@ -761,14 +763,10 @@ impl MediaThread {
         let at = self.clock.mono();
         if at >= self.room.wake_at {
             self.room.wake_at = at + WAKE_EVERY;
-            let now: Instant = self.clock.instant(at);
-            let mut heard = std::mem::take(&mut self.room.heard);
-            self.browsers.wake_due(now, &mut heard, &self.counters);
-            self.browsers
-                .streams
-                .close_strangers(at, self.poll.registry());
-            self.take_heard(&mut heard, at);
-            self.room.heard = heard;
+            self.with_browsers(at, |browsers, now, registry, heard, counters| {
+                browsers.wake_due(now, heard, counters);
+                browsers.streams.close_strangers(at, registry);
+            });
         }
         if at >= self.room.seats_at {
             self.look_at_seats(at);

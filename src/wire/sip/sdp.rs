@@ -111,7 +111,8 @@ impl Law {
         }
     }
 
-    fn of_payload_type(payload: u8) -> Option<Law> {
+    /// The law of a static payload type; `None`: it is no G.711.
+    pub fn of_payload_type(payload: u8) -> Option<Law> {
         [Law::Mu, Law::A]
             .into_iter()
             .find(|law| law.payload_type() == payload)

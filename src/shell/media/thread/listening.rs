@@ -12,15 +12,6 @@ use crate::wire::media::rtp::RtpPacket;
 use crate::wire::media::{FRAME_SAMPLES, PCMA, PCMU};
 use crate::wire::sip::sdp::Law;
 
-/// The law of a payload that may be mixed.
-const fn law_of(payload_type: u8) -> Option<Law> {
-    match payload_type {
-        PCMU => Some(Law::Mu),
-        PCMA => Some(Law::A),
-        _ => None,
-    }
-}
-
 impl MediaThread {
     pub(super) fn ear_open(
         &mut self,
@@ -63,7 +54,7 @@ impl MediaThread {
         let hidden = lease
             .and_then(|lease| self.room.legs.get_mut(lease))
             .is_none_or(|leg| leg.hidden);
-        if let Some(law) = law_of(packet.payload_type) {
+        if let Some(law) = Law::of_payload_type(packet.payload_type) {
             self.room
                 .ears
                 .hear(agent, party, law, packet.payload, hidden);
@@ -80,13 +71,13 @@ impl MediaThread {
         if self.room.ears.is_empty() {
             return None;
         }
-        let law = law_of(packet.payload_type)?;
+        let law = Law::of_payload_type(packet.payload_type)?;
         self.room.ears.join_in(agent, party, law, packet.payload)
     }
 
     /// A supervisor's packet.
     pub(super) fn ear_speaks(&mut self, ear: EarId, packet: &RtpPacket<'_>, at: Mono) {
-        let Some(law) = law_of(packet.payload_type) else {
+        let Some(law) = Law::of_payload_type(packet.payload_type) else {
             return;
         };
         // Where a side is silent nothing comes to be mixed with: his frames then go by themselves.
@@ -194,7 +185,7 @@ impl MediaThread {
         match seat.standing {
             Standing::Nothing => {}
             Standing::Browser => {
-                if law_of(packet.payload_type).is_none() {
+                if Law::of_payload_type(packet.payload_type).is_none() {
                     return;
                 }
                 if let Some(browser) = self.browsers.get_mut(agent)
